@@ -1,0 +1,294 @@
+"""The disk cache of what is dear to compute: embeddings, masks, scene graphs.
+
+One entry is one uncompressed npz file, named by the SHA-256 of everything that shaped it, so an
+entry is never out of date, only unused. Pickled objects are neither written nor read. Writes go to
+a temporary file in the same folder and are renamed, so that readers, in this process or another,
+see whole entries or none. The size bound is kept by removing the entries that were not read for
+longest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from semetric.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["CACHE_ENV", "MAX_BYTES_ENV", "Store", "StoreInfo", "cache_root", "default_store", "key"]
+
+CACHE_ENV = "SEMETRIC_CACHE"
+MAX_BYTES_ENV = "SEMETRIC_CACHE_MAX_BYTES"
+
+_DEFAULT_MAX_BYTES = 4 << 30
+_FORMAT = 1  # raise it when the meaning of stored arrays changes for every kind of entry
+_BLOCK_BYTES = 4096  # what the ledger counts in: the usual block of a file system
+_KEEP = 0.9  # the part of the bound that an eviction leaves filled
+_STALE_SECONDS = 3600.0  # a temporary file older than this was left by a process that died
+
+_log = logging.getLogger(__name__)
+
+
+def cache_root() -> Path:
+    """The folder that holds weights and products: SEMETRIC_CACHE, else the platform's cache folder."""
+    moved = os.environ.get(CACHE_ENV)
+    if moved:
+        return Path(moved).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("semetric"))
+
+
+def key(**fields: Any) -> str:
+    """SHA-256, in hex, of the fields as canonical JSON.
+
+    Args:
+        fields: all that shapes the arrays: JSON values (no NaN, no infinity).
+
+    Raises:
+        UsageError: a field that has no canonical JSON form.
+    """
+    try:
+        text = json.dumps(
+            {"format": _FORMAT, "fields": fields}, sort_keys=True, separators=(",", ":"), allow_nan=False
+        )
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"Expected JSON values in a cache key; {error}.") from error
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreInfo:
+    """What a store holds now."""
+
+    root: Path
+    entries: int
+    size_bytes: int
+    max_bytes: int
+
+
+class Store:
+    """Named sets of arrays on disk.
+
+    Scoring never fails because of the cache: an entry that cannot be read is computed again, and a
+    folder that cannot be written is reported once and then left alone.
+
+    Args:
+        root: the folder; made when the first entry is written.
+        max_bytes: the size that the entries may reach; None takes SEMETRIC_CACHE_MAX_BYTES, else 4 GiB.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], max_bytes: int | None = None) -> None:
+        self.root = Path(root)
+        self.max_bytes = _max_bytes_from_environment() if max_bytes is None else max_bytes
+        if self.max_bytes <= 0:
+            raise UsageError(f"Expected a cache bound above 0 bytes; found {self.max_bytes}.")
+        self._writable = True
+        self._readable = True
+
+    def get(self, name: str) -> dict[str, NDArray[Any]] | None:
+        """The arrays under that key, or None where there are none that can be read.
+
+        An entry whose bytes are damaged is removed, and said so in the log.
+
+        Args:
+            name: what `key` returned.
+        """
+        from zipfile import BadZipFile
+
+        import numpy as np
+
+        path = self._path(name)
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+                arrays: dict[str, NDArray[Any]] = {k: archive[k] for k in archive.files}
+        except FileNotFoundError:
+            return None
+        except (BadZipFile, ValueError, KeyError, EOFError, NotImplementedError, AttributeError, SyntaxError) as error:
+            # AttributeError: a plain npy file loads as an array, which is no context manager.
+            _log.warning("The cached entry %s is damaged (%s): removed, it will be computed again.", path, error)
+            _remove(path)
+            return None
+        except OSError as error:
+            if self._readable:
+                _log.warning("The cache %s cannot be read (%s): going on without it.", self.root, error)
+            self._readable = False
+            return None
+        _touch(path)
+        return arrays
+
+    def put(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Stores the arrays under that key; replaces what was there.
+
+        Args:
+            name: what `key` returned.
+            arrays: no object arrays.
+
+        Raises:
+            UsageError: an array of Python objects, which would need a pickle.
+        """
+        import numpy as np
+
+        for label, array in arrays.items():
+            if np.asarray(array).dtype.hasobject:
+                raise UsageError(f"Expected arrays of numbers in the cache; {label!r} holds Python objects.")
+        if not self._writable:
+            return
+        size = sum(np.asarray(a).nbytes for a in arrays.values())
+        if size > self.max_bytes:
+            _log.info("An entry of %d bytes is larger than the whole cache (%d): not stored.", size, self.max_bytes)
+            return
+        path = self._path(name)
+        temporary: str | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(prefix=".put-", suffix=".tmp", dir=path.parent)
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+                written = file.tell()
+            os.replace(temporary, path)
+            temporary = None
+            self._count(written)
+        except OSError as error:
+            self._writable = False
+            _log.warning("The cache %s cannot be written (%s): results are not kept.", self.root, error)
+        finally:
+            if temporary is not None:
+                _remove(Path(temporary))
+
+    def info(self) -> StoreInfo:
+        """Counts the entries. Reads every folder of the store."""
+        sizes = [entry.stat_bytes for entry in self._scan()]
+        return StoreInfo(root=self.root, entries=len(sizes), size_bytes=sum(sizes), max_bytes=self.max_bytes)
+
+    def clear(self) -> StoreInfo:
+        """Removes every entry and says what was removed.
+
+        Raises:
+            StoreError: an entry that cannot be removed.
+        """
+        entries = list(self._scan())
+        for entry in entries:
+            try:
+                entry.path.unlink(missing_ok=True)
+            except OSError as error:
+                raise StoreError(f"Expected to remove {entry.path}; {error}. Remove the folder by hand.") from error
+        self._set_ledger(0)
+        removed = sum(entry.stat_bytes for entry in entries)
+        return StoreInfo(root=self.root, entries=len(entries), size_bytes=removed, max_bytes=self.max_bytes)
+
+    def evict(self) -> None:
+        """Removes the entries unused for longest until a tenth of the bound is free."""
+        entries = sorted(self._scan(), key=lambda entry: entry.used)
+        total = sum(entry.stat_bytes for entry in entries)
+        if total > self.max_bytes:
+            for entry in entries:
+                if total <= self.max_bytes * _KEEP:
+                    break
+                _remove(entry.path)
+                total -= entry.stat_bytes
+        self._set_ledger(total)
+
+    # The ledger is a file whose length stands for the bytes stored since the last full count: each
+    # put appends one byte a block, so that processes share an estimate without a lock and without
+    # a scan. Only when the estimate passes the bound are the folders read.
+
+    def _count(self, written: int) -> None:
+        blocks = -(-written // _BLOCK_BYTES)
+        with open(self._ledger, "ab") as file:
+            file.write(b"." * blocks)
+            estimate = file.tell() * _BLOCK_BYTES
+        if estimate <= self.max_bytes:
+            return
+        from filelock import FileLock, Timeout
+
+        try:
+            with FileLock(self.root / ".evict.lock", timeout=0):
+                self.evict()
+        except Timeout:
+            return  # another process is at it
+
+    def _set_ledger(self, total_bytes: int) -> None:
+        try:
+            with open(self._ledger, "ab") as file:
+                file.truncate(-(-total_bytes // _BLOCK_BYTES))
+        except OSError as error:
+            _log.debug("The ledger %s cannot be written: %s.", self._ledger, error)
+
+    @property
+    def _ledger(self) -> Path:
+        return self.root / ".ledger"
+
+    def _path(self, name: str) -> Path:
+        if len(name) != 64 or not set(name) <= set("0123456789abcdef"):
+            raise UsageError(f"Expected a key of 64 hexadecimal digits, as `key` returns; found {name!r}.")
+        return self.root / name[:2] / f"{name}.npz"
+
+    def _scan(self) -> Iterator[_Entry]:
+        """Every entry; removes temporary files that dead processes left."""
+        now = time.time()
+        for folder in _listed(self.root):
+            if not folder.is_dir() or len(folder.name) != 2:
+                continue
+            for file in _listed(folder):
+                try:
+                    status = file.stat()
+                except OSError:
+                    continue  # removed by another process meanwhile
+                if file.name.endswith(".npz"):
+                    yield _Entry(path=Path(file.path), stat_bytes=status.st_size, used=status.st_mtime)
+                elif file.name.endswith(".tmp") and now - status.st_mtime > _STALE_SECONDS:
+                    _remove(Path(file.path))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    path: Path
+    stat_bytes: int
+    used: float
+
+
+def default_store() -> Store:
+    """The store in the user's cache folder, with the bound that the environment sets."""
+    return Store(cache_root() / "products")
+
+
+def _max_bytes_from_environment() -> int:
+    text = os.environ.get(MAX_BYTES_ENV, "")
+    if not text:
+        return _DEFAULT_MAX_BYTES
+    if not text.isdecimal() or int(text) == 0:
+        raise UsageError(f"Expected a positive number of bytes in {MAX_BYTES_ENV}; found {text!r}.")
+    return int(text)
+
+
+def _listed(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        _log.debug("%s cannot be removed: %s.", path, error)
+
+
+def _touch(path: Path) -> None:
+    try:
+        os.utime(path)
+    except OSError as error:
+        _log.debug("The time of %s cannot be set: %s.", path, error)

@@ -1,0 +1,74 @@
+"""Everything that Semetric raises on purpose.
+
+    SemetricError                exit code
+    ├── UsageError                    2     an option, name or combination that does not exist
+    ├── ImageError                    3     an image that cannot be read or scored
+    │   └── SizeMismatchError         3     two images of unequal size
+    ├── WeightsError                  4     a checkpoint that cannot be used
+    │   ├── WeightsMissingError       4     not on this machine; the message names the command
+    │   └── WeightsCorruptError       4     on this machine, but not what it should be
+    ├── MissingExtraError             2     an optional dependency; the message carries the pip line
+    └── StoreError                    1     results that cannot be written (full disk, no permission)
+
+Each message says what was expected, what was found and what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ImageError",
+    "MissingExtraError",
+    "SemetricError",
+    "SizeMismatchError",
+    "StoreError",
+    "UsageError",
+    "WeightsCorruptError",
+    "WeightsError",
+    "WeightsMissingError",
+]
+
+
+class SemetricError(Exception):
+    """The root: catch it to catch all of ours and none of anybody else's."""
+
+    exit_code: int = 1
+
+
+class UsageError(SemetricError, ValueError):
+    """An option, a name or a combination of them that does not exist."""
+
+    exit_code = 2
+
+
+class ImageError(SemetricError, ValueError):
+    """An image that cannot be read, converted or scored."""
+
+    exit_code = 3
+
+
+class SizeMismatchError(ImageError):
+    """Two images that must have one size and have not."""
+
+
+class WeightsError(SemetricError):
+    """A checkpoint that cannot be used."""
+
+    exit_code = 4
+
+
+class WeightsMissingError(WeightsError):
+    """A checkpoint that is not on this machine."""
+
+
+class WeightsCorruptError(WeightsError):
+    """A checkpoint whose bytes, keys or shapes are not the expected ones."""
+
+
+class MissingExtraError(SemetricError, ImportError):
+    """An optional dependency that is not installed."""
+
+    exit_code = 2
+
+
+class StoreError(SemetricError):
+    """Results or cached products that cannot be written."""

@@ -1,0 +1,93 @@
+"""The one way in: anything that holds an image → Picture."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, TypeAlias, Union, cast
+
+import numpy as np
+
+from semetric.errors import ImageError
+from semetric.image.arrays import array_pixels, tensor_pixels
+from semetric.image.picture import Picture
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+    from PIL import Image
+
+__all__ = ["MAX_PIXELS", "ImageLike", "read_image"]
+
+ImageLike: TypeAlias = Union[str, "os.PathLike[str]", "Image.Image", "NDArray[Any]", "torch.Tensor", Picture]
+"""A path, a PIL image, a numpy array, a torch tensor or a Picture."""
+
+MAX_PIXELS = 178_956_970
+"""Where Pillow's own guard raises: 537 MB as 8-bit RGB. 30,000 × 30,000 is five times that."""
+
+
+def read_image(
+    source: ImageLike,
+    *,
+    background: str | tuple[int, int, int] = "white",
+    max_pixels: int | None = MAX_PIXELS,
+) -> Picture:
+    """Reads an image from wherever it is, without importing torch.
+
+    Every conversion is listed in `Picture.notes`:
+
+    - grey is repeated over three channels; palettes are looked up;
+    - alpha (a channel, a palette's or a colour key's) is composited on the background;
+    - an EXIF orientation is applied, so that the picture is upright;
+    - of an animation or a multi-page file the first frame is taken;
+    - 16 bits a channel become float32 in [0, 1] without loss, but for grey with alpha, 16-bit colour
+      keys and images that Pillow has decoded already, which have 8 bits there;
+    - CMYK, Lab, YCbCr and HSV go through Pillow's plain conversion. No ICC profile is applied:
+      pixels are taken as sRGB, as the networks' training images were;
+    - floats that are all multiples of 1/255 are held as uint8, so that one image has one digest
+      whichever way it comes.
+
+    Args:
+        source: one of
+            a path to any file that Pillow decodes;
+            a PIL image (its current frame);
+            numpy (H, W), (H, W, 1..4), uint8 or bool, uint16 in 0..65535, or float in [0, 1], where 2
+            channels are grey and alpha and 4 are RGB and alpha;
+            torch (C, H, W) or (1, C, H, W), float in [0, 1] or uint8, C of 1 to 4 likewise;
+            a Picture, which is returned as it is.
+        background: what shows through transparent pixels: a CSS colour or (r, g, b) in 0..255.
+        max_pixels: refuse larger images, files before they are decoded; None for no limit.
+
+    Raises:
+        ImageError: missing, unreadable, damaged, not an image, too large, or values out of range.
+        UsageError: the background is not a colour.
+    """
+    if isinstance(source, Picture):
+        return source
+    if isinstance(source, np.ndarray):
+        pixels, notes = array_pixels(source, background=background, max_pixels=max_pixels)
+        return _picture(pixels, "<array>", notes)
+    if _of(source, "torch"):
+        pixels, notes = tensor_pixels(cast("torch.Tensor", source), background=background, max_pixels=max_pixels)
+        return _picture(pixels, "<tensor>", notes)
+
+    from semetric.image import files  # Pillow takes 40 ms to import, which arrays do not need
+
+    if isinstance(source, (str, os.PathLike)):
+        pixels, notes = files.file_pixels(source, background=background, max_pixels=max_pixels)
+        return _picture(pixels, os.fspath(source), notes)
+    if _of(source, "PIL"):
+        pixels, notes = files.pil_pixels(cast("Image.Image", source), background=background, max_pixels=max_pixels)
+        return _picture(pixels, "<PIL image>", notes)
+    raise ImageError(
+        f"Expected a path, a PIL image, a numpy array, a torch tensor or a Picture; found {type(source).__name__}."
+    )
+
+
+def _picture(pixels: NDArray[np.uint8] | NDArray[np.float32], name: str, notes: list[str]) -> Picture:
+    pixels.setflags(write=False)
+    return Picture(pixels=pixels, name=name, notes=tuple(notes))
+
+
+def _of(source: object, package: str) -> bool:
+    """Whether a class of that package is among the object's classes; imports nothing."""
+    return any(base.__module__.partition(".")[0] == package for base in type(source).__mro__)

@@ -1,0 +1,76 @@
+"""What the metrics on tensors share: checks of a batch, and pairs put into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from semetric.errors import ImageError, SizeMismatchError
+from semetric.image import Picture
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["batches", "check_batch", "stack"]
+
+_SLACK = 1e-4  # of the range: what float16 and interpolation overshoot
+
+
+def check_batch(
+    a: torch.Tensor, b: torch.Tensor, *, metric: str, data_range: float, min_side: int, channels: int | None = None
+) -> None:
+    """Checks shape, dtype, device, size and both ends of the range of two batches.
+
+    Raises:
+        SizeMismatchError: the shapes differ, or a side is too short.
+        ImageError: anything else is not as the metric expects.
+    """
+    want = f"(B, {channels or 'C'}, H, W)"
+    for x in (a, b):
+        if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
+            raise ImageError(
+                f"{metric} expects tensors {want}; found {tuple(x.shape)}. Add the batch dimension: x[None]."
+            )
+        if not x.is_floating_point():
+            raise ImageError(f"{metric} expects float tensors in [0, {data_range:g}]; found {x.dtype}. Pass x / 255.")
+    if a.shape != b.shape:
+        raise SizeMismatchError(
+            f"{metric} compares pixels in place and expects equal shapes; found {tuple(a.shape)} and {tuple(b.shape)}. "
+            "Resize one."
+        )
+    if a.device != b.device:
+        raise ImageError(f"{metric} expects both tensors on one device; found {a.device} and {b.device}. Move one.")
+    if min(a.shape[2:]) < min_side:
+        raise SizeMismatchError(
+            f"{metric} expects sides of at least {min_side} px; found {a.shape[3]} × {a.shape[2]}. Use a larger image."
+        )
+    if a.shape[0] == 0:
+        return
+    for x in (a, b):
+        low, high = (float(v) for v in x.detach().aminmax())
+        if not (low >= -_SLACK * data_range and high <= data_range * (1 + _SLACK)):  # NaN fails, too
+            raise ImageError(
+                f"{metric} expects values in [0, {data_range:g}]; found {low:.6g} to {high:.6g}. "
+                "Scale or clamp them, or state another data_range."
+            )
+
+
+def batches(pairs: Sequence[tuple[Picture, Picture]], *, max_pixels: int) -> Iterator[list[int]]:
+    """Yields the indices of pairs of one size, together as long as each side of the batch has at most max_pixels.
+
+    A pair that is larger by itself comes alone. Sizes come in the order of their first pair.
+    """
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for index, (reference, _) in enumerate(pairs):
+        by_size.setdefault(reference.size, []).append(index)
+    for (height, width), indices in by_size.items():
+        step = max(1, max_pixels // (height * width))
+        for start in range(0, len(indices), step):
+            yield indices[start : start + step]
+
+
+def stack(pictures: Sequence[Picture], device: str) -> torch.Tensor:
+    """(B, 3, H, W) float32 in [0, 1] on the device, of pictures of one size."""
+    import torch
+
+    return torch.cat([picture.to_tensor() for picture in pictures]).to(device)

@@ -1,0 +1,124 @@
+"""What every metric is and what it returns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from semetric.errors import SizeMismatchError, UsageError
+from semetric.image import ImageLike, Picture, read_image
+
+if TYPE_CHECKING:
+    from semetric.models.runtime import Runtime
+
+__all__ = ["Metric", "Score"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One metric's verdict on one pair.
+
+    Attributes:
+        metric: its name.
+        value: the score; may be infinite (PSNR of identical images).
+        higher_is_better: the direction.
+        range: (lowest, highest) possible value; None where there is no bound.
+        weights: role → "name.tag@digest" of every network that had a part.
+        details: what else the metric can show, e.g. {"variant": "paper"}; plain JSON values.
+        artefacts: arrays and objects behind the score (a map, a matching); never serialised.
+    """
+
+    metric: str
+    value: float
+    higher_is_better: bool
+    range: tuple[float | None, float | None]
+    weights: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    artefacts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __float__(self) -> float:
+        return self.value
+
+
+class Metric(ABC):
+    """Scores image pairs. Made by semetric.create; holds its networks, no other state.
+
+    Subclasses declare the class attributes and implement `_score`; those that gain from batching
+    also override `_score_batch`.
+    """
+
+    name: ClassVar[str]
+    higher_is_better: ClassVar[bool]
+    range: ClassVar[tuple[float | None, float | None]]
+    equal_sizes: ClassVar[bool] = True  # pixels are compared in place, so both images must have one size
+    min_side: ClassVar[int] = 1  # the shortest side that can be scored, in pixels
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    @property
+    def weights(self) -> Mapping[str, str]:
+        """Role → "name.tag@digest" of every network behind this metric."""
+        return {}
+
+    def __call__(self, reference: ImageLike, image: ImageLike) -> Score:
+        """Scores one pair.
+
+        Args:
+            reference: path, PIL image, numpy (H, W, 3) uint8 or torch (3, H, W) float in [0, 1].
+            image: likewise; compared with the reference.
+
+        Raises:
+            ImageError: an input that cannot be read, or the two cannot be compared.
+        """
+        return self.batch([reference], [image])[0]
+
+    def batch(self, references: Sequence[ImageLike], images: Sequence[ImageLike]) -> list[Score]:
+        """Scores pairs in order; the same numbers as one call a pair.
+
+        Raises:
+            UsageError: the two sequences differ in length.
+        """
+        if len(references) != len(images):
+            raise UsageError(f"Expected as many images as references; found {len(references)} and {len(images)}.")
+        pairs = [(read_image(r), read_image(i)) for r, i in zip(references, images, strict=True)]
+        for reference, image in pairs:
+            self.check(reference, image)
+        return self._score_batch(pairs)
+
+    def check(self, reference: Picture, image: Picture) -> None:
+        """Raises ImageError where this metric cannot compare the two."""
+        if self.equal_sizes and reference.size != image.size:
+            raise SizeMismatchError(
+                f"{self.name} compares pixels in place and expects equal sizes; {reference.name} is "
+                f"{_wxh(reference)} and {image.name} is {_wxh(image)}. Resize one (--resize reference)."
+            )
+        for picture in (reference, image):
+            if min(picture.size) < self.min_side:
+                raise SizeMismatchError(
+                    f"{self.name} expects sides of at least {self.min_side} px; {picture.name} is {_wxh(picture)}."
+                )
+
+    @abstractmethod
+    def _score(self, reference: Picture, image: Picture) -> Score: ...
+
+    def _score_batch(self, pairs: Sequence[tuple[Picture, Picture]]) -> list[Score]:
+        return [self._score(reference, image) for reference, image in pairs]
+
+    def _make(self, value: float, details: Mapping[str, Any] | None = None, **artefacts: Any) -> Score:
+        return Score(
+            metric=self.name,
+            value=float(value),
+            higher_is_better=self.higher_is_better,
+            range=self.range,
+            weights=self.weights,
+            details=details or {},
+            artefacts=artefacts,
+        )
+
+
+def _wxh(picture: Picture) -> str:
+    h, w = picture.size
+    return f"{w} × {h}"

@@ -1,0 +1,51 @@
+"""Peak signal-to-noise ratio, in dB."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from numpy.typing import NDArray
+
+from semetric.errors import UsageError
+from semetric.image import Picture
+from semetric.metrics.base import Metric, Score
+from semetric.metrics.mse import levels, mse
+
+__all__ = ["PSNR", "psnr"]
+
+
+def psnr(a: NDArray[Any], b: NDArray[Any], *, peak: float = 255.0) -> float:
+    """10·log10(peak² / MSE), with one MSE over all pixels and channels.
+
+    Args:
+        a: values in 0..peak, any shape.
+        b: likewise, same shape.
+        peak: the largest possible value.
+
+    Returns:
+        dB, at least 0; infinite for equal arrays.
+
+    Raises:
+        SizeMismatchError: the shapes differ.
+        UsageError: the peak is not positive.
+    """
+    if not peak > 0:
+        raise UsageError(f"Expected a positive peak; found {peak}.")
+    error = mse(a, b)
+    return math.inf if error == 0 else 10.0 * math.log10(peak * peak / error)
+
+
+class PSNR(Metric):
+    """Peak signal-to-noise ratio over all RGB channels, peak 255, in dB.
+
+    Input: two images of one size. No gradients. Symmetric; infinite for identical images. It ranks
+    as MSE does, so shares its blindness; averages of dB over images are not dB of the average error.
+    """
+
+    name = "psnr"
+    higher_is_better = True
+    range = (0.0, None)
+
+    def _score(self, reference: Picture, image: Picture) -> Score:
+        return self._make(psnr(levels(reference), levels(image)))

@@ -1,0 +1,1 @@
+"""Networks: built, loaded, and the preparation of their input."""

@@ -1,0 +1,115 @@
+"""Segment Anything in one piece: image preparation, image encoder, prompt encoder, mask decoder."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from semetric.models.sam.mask_decoder import Decoded, MaskDecoder
+from semetric.models.sam.prompt_encoder import PromptEncoder
+
+__all__ = ["Frame", "Sam", "prepare"]
+
+SIDE = 1024
+CELL = 16
+MEAN = (123.675, 116.28, 103.53)  # of 0..255 RGB, arXiv 2304.02643's code
+STD = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """Where an image lies within SAM's 1024 × 1024 input: at the top left, `content` large.
+
+    Attributes:
+        size: (H, W) of the image in its own pixels.
+        content: (h, w) of the resized image in prepared pixels, the longest side 1024.
+    """
+
+    size: tuple[int, int]
+    content: tuple[int, int]
+
+    @classmethod
+    def of(cls, size: tuple[int, int]) -> Frame:
+        """The frame of an image of that (H, W); halves round up, as segment-anything does."""
+        scale = SIDE / max(size)
+        return cls(size=size, content=(int(size[0] * scale + 0.5), int(size[1] * scale + 0.5)))
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """(rows, columns) of embedding cells that hold any image content."""
+        return math.ceil(self.content[0] / CELL), math.ceil(self.content[1] / CELL)
+
+
+def prepare(pixels: NDArray[np.uint8]) -> Tensor:
+    """(H, W, 3) uint8 RGB → (3, 1024, 1024) float32: bilinear to the longest side, normalised, zero-padded."""
+    h, w = Frame.of((pixels.shape[0], pixels.shape[1])).content
+    image = Image.fromarray(pixels)
+    small = np.asarray(image.resize((w, h), Image.Resampling.BILINEAR) if image.size != (w, h) else image)
+    x = torch.from_numpy(small.copy()).permute(2, 0, 1).float()
+    x = (x - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+    return F.pad(x, (0, SIDE - w, 0, SIDE - h))
+
+
+class Sam(nn.Module):
+    """Any of the SAM family: TinyViT (MobileSAM), ViT-B, ViT-L or ViT-H before one decoder."""
+
+    def __init__(self, image_encoder: nn.Module) -> None:
+        super().__init__()
+        self.image_encoder = image_encoder
+        self.prompt_encoder = PromptEncoder()
+        self.mask_decoder = MaskDecoder()
+
+    def encode(self, prepared: Tensor) -> Tensor:
+        """(B, 3, 1024, 1024) from `prepare` → (B, 256, 64, 64) image embeddings."""
+        y: Tensor = self.image_encoder(prepared)
+        return y.float()
+
+    def decode(
+        self,
+        embedding: Tensor,
+        points: Tensor,
+        labels: Tensor,
+        *,
+        boxes: Tensor | None = None,
+        masks: Tensor | None = None,
+        multimask: bool = True,
+        min_iou: float | None = None,
+    ) -> Decoded:
+        """Masks for B prompts on one image.
+
+        Args:
+            embedding: (256, 64, 64), from `encode`.
+            points: (B, P, 2) as x, y in prepared pixels (see `Frame`).
+            labels: (B, P): 1 foreground, 0 background, −1 none.
+            boxes: (B, 4) xyxy in prepared pixels.
+            masks: (B, 1, 256, 256) logits of an earlier decoding.
+            multimask: three masks a prompt rather than one.
+            min_iou: skip the upscaling of prompts whose best predicted IoU is lower.
+        """
+        cells = embedding.flatten(1).T[None] + self.prompt_encoder.dense(masks)
+        tokens = self.prompt_encoder(points, labels, boxes)
+        grid = self.prompt_encoder.grid()
+        # A few prompts at a time keep the cells (4 MB a prompt) near the processor; a GPU wants many.
+        step = 4 if tokens.device.type == "cpu" else 64
+        parts = []
+        for i in range(0, len(tokens), step):
+            own = cells if len(cells) == 1 else cells[i : i + step]
+            part: Decoded = self.mask_decoder(own, tokens[i : i + step], grid, multimask=multimask, min_iou=min_iou)
+            parts.append(part._replace(kept=part.kept + i))
+        return Decoded(*(torch.cat(values) for values in zip(*parts, strict=True)))
+
+    @staticmethod
+    def full_size(logits: Tensor, frame: Frame) -> Tensor:
+        """(…, 256, 256) logits → (…, H, W) logits in the image's own pixels, bilinear twice as published."""
+        lead = logits.shape[:-2]
+        x = F.interpolate(logits.reshape(-1, 1, *logits.shape[-2:]), (SIDE, SIDE), mode="bilinear", align_corners=False)
+        x = x[..., : frame.content[0], : frame.content[1]]
+        x = F.interpolate(x, frame.size, mode="bilinear", align_corners=False)
+        return x.view(*lead, *frame.size)

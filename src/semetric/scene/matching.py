@@ -1,0 +1,373 @@
+"""SeSS graph matching on plain arrays.
+
+Two scene graphs in; out come the score, which object corresponds to which, and what each pair contributes.
+
+Reference: Fan et al., "Semantic Similarity Score for Measuring Visual Similarity at Semantic Level" (SeSS,
+arXiv 2406.03865), Section III-B, Eq. 18–25; Kuhn 1955 for the assignment. `MatchingSettings.PAPER` follows the
+paper's equations and Table II; `MatchingSettings.DEMO` the authors' published code. Where the two disagree on which of
+objects and relations alpha weighs (Eq. 20 against the text below Table II and the code), alpha is here the weight
+of the relations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semetric.errors import UsageError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["GraphArrays", "Matching", "MatchingSettings", "match", "match_many"]
+
+_Floats = NDArray[np.float64]
+_Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchingSettings:
+    """What shapes a match beside the graphs.
+
+    Attributes:
+        alpha: weight of the relations' similarity against the objects' (Eq. 20), in [0, 1].
+        beta: weight of the neighbourhood in each update (Eq. 22), in [0, 1].
+        gamma: weight of the whole images' similarity in the score (Eq. 23), in [0, 1].
+        location: weight of the objects' positions in the initial similarity, in [0, 1].
+        iterations: how many updates, ≥ 0.
+        in_place: from the second iteration on, an update sees those before it in the same iteration (row by
+            row); as the published code does, by accident of a shared array.
+    """
+
+    alpha: float = 0.25
+    beta: float = 0.05
+    gamma: float = 0.10
+    location: float = 0.0
+    iterations: int = 7
+    in_place: bool = False
+
+    PAPER: ClassVar[Self]
+    DEMO: ClassVar[Self]
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "beta", "gamma", "location"):
+            value = getattr(self, name)
+            if not 0.0 <= value <= 1.0:
+                raise UsageError(f"Expected {name} between 0 and 1; found {value!r}.")
+        if self.iterations < 0:
+            raise UsageError(f"Expected at least 0 iterations; found {self.iterations!r}.")
+
+
+MatchingSettings.PAPER = MatchingSettings()
+MatchingSettings.DEMO = MatchingSettings(gamma=0.05, location=0.2, in_place=True)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GraphArrays:
+    """A scene graph of n objects as arrays; n may be 0.
+
+    Attributes:
+        features: (n, d) embedding of each object; any length, only directions count.
+        relations: (n, n) integers: predicate of the edge from subject (row) to object (column), −1 for none.
+        importance: (n,) ≥ 0; scaled to sum 1 when matched (all zero counts as all equal).
+        centres: (n, 2) centroid of each mask, (y, x) in [0, 1]; None where positions have no weight.
+    """
+
+    features: NDArray[np.floating[Any]]
+    relations: NDArray[np.integer[Any]]
+    importance: NDArray[np.floating[Any]]
+    centres: NDArray[np.floating[Any]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __post_init__(self) -> None:
+        n = len(self.features)
+        _expect("features", self.features, (n, "d"))
+        _expect("relations", self.relations, (n, n))
+        _expect("importance", self.importance, (n,))
+        if self.centres is not None:
+            _expect("centres", self.centres, (n, 2))
+        if self.relations.dtype.kind not in "iu":
+            raise UsageError(f"Expected relations to be integers; found {self.relations.dtype}.")
+        if n and not (np.isfinite(self.importance).all() and self.importance.min() >= 0):
+            raise UsageError("Expected importance to be finite and not negative; found other values.")
+        if not np.isfinite(self.features).all():
+            raise UsageError("Expected finite features; found NaN or infinity.")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Matching:
+    """What a match found. n and m are the sizes of the two graphs.
+
+    The graph score weighs two assignments of min(n, m) pairs each: one maximises similarity weighted by the
+    importance of the first graph's objects (its sum is s1), the other by that of the second's (s2);
+    graph_score = (s1·n + s2·m)/(n + m). So a pair (i, j) with final similarity L[i, j] contributes
+
+        (1 − gamma) · L[i, j] · (n · v[i] · [in the first] + m · w[j] · [in the second]) / (n + m)
+
+    to the score, and `contributions.sum() + image_contribution` is the score (to rounding).
+
+    Attributes:
+        score: SeSS, in about [0, 1]; higher is more similar.
+        graph_score: the part that the graphs give.
+        image_similarity: the part that the whole images give.
+        image_contribution: gamma · image_similarity; image_similarity alone where both graphs are empty.
+        pairs: (p, 2) every pair in at least one of the two assignments, by falling contribution.
+        contributions: (p,) what each adds to the score; negative where the similarity is.
+        assignment: (k, 2) the pairs to show: no object occurs twice; as many of `pairs` as that allows, and among
+            such choices the one with the largest total contribution. Equal to `pairs` where the assignments agree.
+        first: (min(n, m), 2) the assignment weighted by the first graph's importance.
+        second: (min(n, m), 2) the assignment weighted by the second graph's importance.
+        initial: (n, m) L before the first iteration.
+        final: (n, m) L after the last.
+        history: (iterations + 1, n, m) every L, where it was asked for, else None.
+    """
+
+    score: float
+    graph_score: float
+    image_similarity: float
+    image_contribution: float
+    pairs: _Ints
+    contributions: _Floats
+    assignment: _Ints
+    first: _Ints
+    second: _Ints
+    initial: _Floats
+    final: _Floats
+    history: _Floats | None = None
+
+
+def match(
+    graph1: GraphArrays,
+    graph2: GraphArrays,
+    predicate_similarity: NDArray[np.floating[Any]],
+    image_similarity: float,
+    settings: MatchingSettings = MatchingSettings.PAPER,
+    *,
+    history: bool = False,
+) -> Matching:
+    """Matches two graphs (SeSS, Eq. 18–25).
+
+    Where neither graph has an object, the score is image_similarity alone. Where one has none, no object finds a
+    counterpart: the graph score is 0 and image_similarity counts with its weight gamma.
+
+    Args:
+        graph1: the reference's graph.
+        graph2: the image's graph.
+        predicate_similarity: (P, P) cosine similarity of each two predicates; relations index it.
+        image_similarity: cosine of the whole images' embeddings.
+        settings: MatchingSettings.PAPER, DEMO or your own.
+        history: keep the similarities of every iteration.
+
+    Raises:
+        UsageError: arrays whose shapes or values do not fit together.
+    """
+    predicates = _predicates(predicate_similarity)
+    image_similarity = _finite("image_similarity", image_similarity)
+    one, two = _Prepared(graph1, settings), _Prepared(graph2, settings)
+    n, m = len(one), len(two)
+    initial = _initial(one, two, settings.location)
+    log = np.empty((settings.iterations + 1 if history else 0, n, m))
+    s1, s2, final, rows, columns = _run(one, two, initial, predicates, settings, log)
+    graph_score, score = _combine(s1, s2, n, m, image_similarity, settings.gamma)
+
+    share = 1.0 - settings.gamma
+    part = np.zeros((n, m))
+    in_pairs = np.zeros((n, m), dtype=bool)
+    first, second = _as_pairs(rows), _as_pairs(columns)
+    part[tuple(first.T)] += share * n * one.importance[first[:, 0]] / max(n + m, 1)
+    part[tuple(second.T)] += share * m * two.importance[second[:, 1]] / max(n + m, 1)
+    part *= final
+    in_pairs[tuple(first.T)] = True
+    in_pairs[tuple(second.T)] = True
+    pairs = np.argwhere(in_pairs)
+    contributions = part[in_pairs]
+    order = np.argsort(-contributions, kind="stable")
+    return Matching(
+        score=score,
+        graph_score=graph_score,
+        image_similarity=image_similarity,
+        image_contribution=settings.gamma * image_similarity if n or m else image_similarity,
+        pairs=pairs[order],
+        contributions=contributions[order],
+        assignment=_one_to_one(part, in_pairs),
+        first=first,
+        second=second,
+        initial=initial,
+        final=final,
+        history=log if history else None,
+    )
+
+
+def match_many(
+    graph: GraphArrays,
+    graphs: Sequence[GraphArrays],
+    predicate_similarity: NDArray[np.floating[Any]],
+    image_similarities: Sequence[float] | NDArray[np.floating[Any]],
+    settings: MatchingSettings = MatchingSettings.PAPER,
+    *,
+    workers: int = 1,
+) -> _Floats:
+    """Scores one graph against many: the same numbers as `match`, one call a graph.
+
+    Args:
+        graph: the reference's graph.
+        graphs: the others.
+        predicate_similarity: (P, P), as for `match`.
+        image_similarities: one for each of graphs.
+        settings: as for `match`.
+        workers: threads; the compiled part holds no lock.
+
+    Returns:
+        (len(graphs),) scores.
+
+    Raises:
+        UsageError: as `match`; or the two sequences differ in length.
+    """
+    if len(graphs) != len(image_similarities):
+        raise UsageError(
+            f"Expected one image similarity a graph; found {len(image_similarities)} for {len(graphs)} graphs."
+        )
+    if workers < 1:
+        raise UsageError(f"Expected at least 1 worker; found {workers}.")
+    predicates = _predicates(predicate_similarity)
+    one = _Prepared(graph, settings)
+
+    def score(other: GraphArrays, similarity: float) -> float:
+        similarity = _finite("image_similarity", similarity)
+        two = _Prepared(other, settings)
+        initial = _initial(one, two, settings.location)
+        s1, s2, *_ = _run(one, two, initial, predicates, settings, np.empty((0, len(one), len(two))))
+        return _combine(s1, s2, len(one), len(two), similarity, settings.gamma)[1]
+
+    if workers == 1:
+        return np.fromiter(map(score, graphs, image_similarities), np.float64, len(graphs))
+    with ThreadPoolExecutor(workers) as pool:
+        return np.fromiter(pool.map(score, graphs, image_similarities), np.float64, len(graphs))
+
+
+class _Prepared:
+    """A graph as the kernels take it: unit features, importance of sum 1, contiguous arrays."""
+
+    def __init__(self, graph: GraphArrays, settings: MatchingSettings) -> None:
+        if settings.location and graph.centres is None and len(graph):
+            raise UsageError("Expected centres, since the settings give positions a weight; found None.")
+        features = np.asarray(graph.features, np.float64)
+        length = np.sqrt(np.einsum("nd,nd->n", features, features))
+        self.features = features / np.maximum(length, 1e-30)[:, None]  # (n, d)
+        self.relations = np.ascontiguousarray(graph.relations, np.int64)  # (n, n)
+        importance = np.ascontiguousarray(graph.importance, np.float64)
+        total = float(importance.sum())
+        self.importance = importance / total if total > 0 else np.full(len(importance), 1.0 / max(len(importance), 1))
+        self.centres = None if graph.centres is None else np.asarray(graph.centres, np.float64)  # (n, 2)
+        self.predicates = int(self.relations.max(initial=-1)) + 1  # how many a similarity matrix must cover
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+def _initial(one: _Prepared, two: _Prepared, location: float) -> _Floats:
+    """L before the first iteration (Eq. 19), (n, m)."""
+    if len(one) == 0 or len(two) == 0:
+        return np.zeros((len(one), len(two)))
+    if one.features.shape[1] != two.features.shape[1]:
+        raise UsageError(
+            "Expected features of one length in both graphs (one encoder); found "
+            f"{one.features.shape[1]} and {two.features.shape[1]}."
+        )
+    cosine: _Floats = one.features @ two.features.T
+    if not location or one.centres is None or two.centres is None:
+        return cosine
+    apart = one.centres[:, None] - two.centres[None]  # (n, m, 2)
+    near = 1.0 - 0.5 * np.einsum("nmc,nmc->nm", apart, apart)
+    return (1.0 - location) * cosine + location * near
+
+
+def _run(
+    one: _Prepared, two: _Prepared, initial: _Floats, predicates: _Floats, settings: MatchingSettings, log: _Floats
+) -> tuple[float, float, _Floats, _Ints, _Ints]:
+    """s1, s2, final (n, m), column of each row in the two assignments (n,), (n,)."""
+    n, m = initial.shape
+    if (needed := max(one.predicates, two.predicates)) > len(predicates):
+        raise UsageError(f"Expected relations below {len(predicates)} (predicate_similarity); found {needed - 1}.")
+    rows, columns = np.full(n, -1, np.int64), np.full(n, -1, np.int64)
+    if n == 0 or m == 0:
+        return 0.0, 0.0, initial, rows, columns
+    from semetric.scene import _kernels  # numba: only when graphs are matched
+
+    final = np.empty((n, m))
+    s1, s2 = _kernels.graph_match(
+        np.ascontiguousarray(initial),
+        one.relations,
+        two.relations,
+        one.importance,
+        two.importance,
+        predicates,
+        settings.alpha,
+        settings.beta,
+        settings.iterations,
+        settings.in_place,
+        final,
+        log,
+        rows,
+        columns,
+    )
+    return s1, s2, final, rows, columns
+
+
+def _combine(s1: float, s2: float, n: int, m: int, image: float, gamma: float) -> tuple[float, float]:
+    """Graph score and score (Eq. 23)."""
+    if n + m == 0:
+        return 0.0, image
+    graph = (s1 * n + s2 * m) / (n + m)
+    return graph, (1.0 - gamma) * graph + gamma * image
+
+
+def _one_to_one(part: _Floats, in_pairs: NDArray[np.bool_]) -> _Ints:
+    """The largest one-to-one subset of the pairs, by falling contribution, (k, 2)."""
+    if part.size == 0:
+        return np.empty((0, 2), np.int64)
+    from semetric.scene import _kernels
+
+    column = np.empty(len(part), np.int64)
+    _kernels.assign(np.where(in_pairs, part + (1.0 + 2.0 * np.abs(part).sum()), 0.0), column)
+    chosen = _as_pairs(column)
+    chosen = chosen[in_pairs[tuple(chosen.T)]]
+    return chosen[np.argsort(-part[tuple(chosen.T)], kind="stable")]
+
+
+def _as_pairs(column: _Ints) -> _Ints:
+    """(k, 2) from the column of each row, −1 for none."""
+    row = np.flatnonzero(column >= 0)
+    return np.stack([row, column[row]], axis=1)
+
+
+def _predicates(similarity: NDArray[np.floating[Any]]) -> _Floats:
+    out = np.ascontiguousarray(similarity, np.float64)
+    if out.ndim != 2 or out.shape[0] != out.shape[1]:
+        raise UsageError(f"Expected predicate_similarity of shape (P, P); found {out.shape}.")
+    if not np.isfinite(out).all():
+        raise UsageError("Expected a finite predicate_similarity; found NaN or infinity.")
+    return out
+
+
+def _finite(name: str, value: float) -> float:
+    value = float(value)
+    if not np.isfinite(value):
+        raise UsageError(f"Expected a finite {name}; found {value}.")
+    return value
+
+
+def _expect(name: str, array: NDArray[Any], shape: tuple[int | str, ...]) -> None:
+    fits = array.ndim == len(shape) and all(
+        isinstance(want, str) or want == got for want, got in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join(map(str, shape))
+        raise UsageError(f"Expected {name} of shape ({wanted}); found {array.shape}.")

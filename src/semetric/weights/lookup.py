@@ -1,0 +1,148 @@
+"""Finding checkpoints on this machine and checking that they are what they should be."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from semetric.cache import cache_root
+from semetric.errors import UsageError, WeightsCorruptError, WeightsMissingError
+from semetric.weights.checkpoint import Checkpoint, LocalFile
+from semetric.weights.records import record
+
+__all__ = ["WEIGHTS_DIR_ENV", "identity", "locate", "path", "present", "verify", "weights_folder"]
+
+WEIGHTS_DIR_ENV = "SEMETRIC_WEIGHTS_DIR"
+
+# (path, size, time of change in ns, inode) → SHA-256, so that one process reads a file once.
+_digests: dict[tuple[str, int, int, int], str] = {}
+
+
+def weights_folder() -> Path:
+    """The folder in the cache that fetched checkpoints go to."""
+    return cache_root() / "weights"
+
+
+def identity(name: str) -> str:
+    """"name.tag@digest" of a checkpoint, the digest cut to 12 digits. Touches no disk."""
+    return record(name).identity
+
+
+def path(name: str) -> Path:
+    """Where the checkpoint is, or would be in the cache once fetched. Checks nothing."""
+    checkpoint = record(name)
+    return present(checkpoint) or weights_folder() / checkpoint.file_name
+
+
+def present(checkpoint: Checkpoint, folder: str | os.PathLike[str] | None = None) -> Path | None:
+    """The first file that claims to be this checkpoint; its bytes are not looked at.
+
+    Args:
+        checkpoint: the record.
+        folder: a folder of local weights; None takes SEMETRIC_WEIGHTS_DIR.
+    """
+    for candidate in _candidates(checkpoint, folder):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def locate(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
+    """The checked file of a checkpoint. Never downloads.
+
+    Args:
+        name: a checkpoint.
+        folder: a folder of local weights, looked in before the cache; None takes SEMETRIC_WEIGHTS_DIR.
+
+    Returns:
+        A path whose SHA-256 is the expected one: computed once in a process, and again when the
+        file changes.
+
+    Raises:
+        WeightsMissingError: it is not on this machine; the message names the command.
+        WeightsCorruptError: it is, but truncated or altered; the message names the command.
+        UsageError: no such checkpoint, or no such folder.
+    """
+    checkpoint = record(name)
+    found = present(checkpoint, folder)
+    if found is None:
+        raise WeightsMissingError(missing_message(checkpoint))
+    problem = check(checkpoint, found)
+    if problem:
+        raise WeightsCorruptError(_corrupt_message(checkpoint, found, problem))
+    return found
+
+
+def verify(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
+    """Like `locate`, but reads the whole file even if this process has done so before.
+
+    Raises:
+        WeightsMissingError: it is not on this machine.
+        WeightsCorruptError: it is truncated or altered.
+        UsageError: no such checkpoint, or no such folder.
+    """
+    _digests.clear()
+    return locate(name, folder=folder)
+
+
+def check(checkpoint: Checkpoint, file: Path) -> str | None:
+    """What is wrong with this file, in words; None where it is the checkpoint."""
+    try:
+        status = file.stat()
+        if status.st_size != checkpoint.size_bytes:
+            return f"it has {status.st_size} bytes instead of {checkpoint.size_bytes}"
+        memo = (str(file), status.st_size, status.st_mtime_ns, status.st_ino)
+        if memo not in _digests:
+            with open(file, "rb") as stream:
+                _digests[memo] = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        return f"it cannot be read ({error.strerror or error})"
+    if _digests[memo] != checkpoint.sha256:
+        return f"its SHA-256 begins {_digests[memo][:12]} instead of {checkpoint.sha256[:12]}"
+    return None
+
+
+def human(size_bytes: int) -> str:
+    """A size in words: 36.7 MB."""
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes < 1e9 else f"{size_bytes / 1e9:.2f} GB"
+
+
+def missing_message(checkpoint: Checkpoint) -> str:
+    """Which file is missing, how large it is and what to do."""
+    head = f"The weights {checkpoint.name} ({checkpoint.file_name}, {human(checkpoint.size_bytes)}) are not here."
+    size = checkpoint.download_bytes
+    if size is not None:
+        source = next(s for s in checkpoint.sources if not isinstance(s, LocalFile))
+        steps = f"Run: semetric models fetch {checkpoint.name} (downloads {human(size)}: {source})."
+    else:
+        steps = "They cannot be downloaded by command."
+    return " ".join(part for part in (head, steps, checkpoint.obtain and _by_hand(checkpoint)) if part)
+
+
+def _by_hand(checkpoint: Checkpoint) -> str:
+    lead = "Or by hand: " if checkpoint.download_bytes is not None else ""
+    return (
+        f"{lead}{checkpoint.obtain} Then run: semetric models fetch {checkpoint.name} --from FILE "
+        f"(or put the file in the folder named by {WEIGHTS_DIR_ENV})."
+    )
+
+
+def _corrupt_message(checkpoint: Checkpoint, file: Path, problem: str) -> str:
+    if file.parent == weights_folder():
+        steps = f"Run: semetric models fetch {checkpoint.name}."
+    else:
+        steps = "Replace or remove it: files of your own are never overwritten."
+    return f"{file} is not the checkpoint {checkpoint.name}: {problem}. {steps}"
+
+
+def _candidates(checkpoint: Checkpoint, folder: str | os.PathLike[str] | None) -> list[Path]:
+    candidates = []
+    chosen = folder if folder is not None else os.environ.get(WEIGHTS_DIR_ENV) or None
+    if chosen is not None and any(isinstance(s, LocalFile) for s in checkpoint.sources):
+        place = Path(chosen).expanduser()
+        if not place.is_dir():
+            raise UsageError(f"Expected a folder of weights ({WEIGHTS_DIR_ENV}); {place} is not one.")
+        candidates.append(place / checkpoint.file_name)
+    candidates.append(weights_folder() / checkpoint.file_name)
+    return candidates
