@@ -52,7 +52,7 @@ def tensor_pixels(
         ImageError: wrong shape, dtype or range, or not finite.
     """
     shape = tuple(tensor.shape)
-    if len(shape) == 4 and shape[0] > 1:
+    if len(shape) == 4 and shape[0] != 1:
         raise ImageError(
             f"Expected one image, a tensor (3, H, W) or (1, 3, H, W); found {shape}. "
             "Pass list(tensor) to the metric's batch method."

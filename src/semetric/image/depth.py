@@ -7,6 +7,7 @@ the unpacker of the other byte order ("RGB;16L") keeps the low byte, so two pass
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["join_bytes", "raw_mode", "swap_bytes"]
+__all__ = ["has_low_bytes", "join_bytes", "raw_mode", "swap_bytes"]
 
 _SWAPPED = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 
@@ -27,6 +28,11 @@ def raw_mode(image: Image.Image) -> str:
     args = tiles[0][3]
     first = args if isinstance(args, str) else args[0] if isinstance(args, tuple) and args else ""
     return first if isinstance(first, str) else ""
+
+
+def has_low_bytes(image: Image.Image) -> bool:
+    """Whether both halves of the file's values can be had: 16-bit RGB with or without straight alpha."""
+    return re.fullmatch(r"RGB[AX]?;16[BLN]", raw_mode(image)) is not None
 
 
 def swap_bytes(image: Image.Image) -> None:

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from semetric.errors import ImageError
 from semetric.image.arrays import Pixels, check_size, to_rgb, unit_range
-from semetric.image.depth import join_bytes, raw_mode, swap_bytes
+from semetric.image.depth import has_low_bytes, join_bytes, raw_mode, swap_bytes
 
 __all__ = ["file_pixels", "pil_pixels"]
 
@@ -76,7 +76,7 @@ def _pixels(
     image: Image.Image, name: str, *, background: str | tuple[int, int, int], low: Image.Image | None = None
 ) -> tuple[Pixels, list[str]]:
     notes: list[str] = []
-    if low is None and image.mode in {"LA", "RGB", "RGBA"} and ";16" in raw_mode(image):
+    if low is None and image.mode in {"LA", "RGB", "RGBA", "RGBX"} and ";16" in raw_mode(image):
         notes.append("16 bits a channel reduced to 8 (Pillow)")
     if getattr(image, "is_animated", False) and image.tell() == 0:
         notes.append("first of several frames")
@@ -145,7 +145,7 @@ def _deep(image: Image.Image, name: str, notes: list[str]) -> NDArray[np.float32
 
 def _low_bytes(image: Image.Image, name: str) -> Image.Image | None:
     """The file once more, decoded to the low bytes, where the image is 16-bit RGB or RGBA."""
-    if image.mode not in {"RGB", "RGBA"} or ";16" not in raw_mode(image) or "transparency" in image.info:
+    if not has_low_bytes(image) or "transparency" in image.info:
         return None
     with open(name, "rb") as file:
         low = _open(file)

@@ -28,9 +28,7 @@ def check_batch(
     want = f"(B, {channels or 'C'}, H, W)"
     for x in (a, b):
         if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
-            raise ImageError(
-                f"{metric} expects tensors {want}; found {tuple(x.shape)}. Add the batch dimension: x[None]."
-            )
+            raise ImageError(f"{metric} expects tensors {want}; found {tuple(x.shape)}. One image is x[None].")
         if not x.is_floating_point():
             raise ImageError(f"{metric} expects float tensors in [0, {data_range:g}]; found {x.dtype}. Pass x / 255.")
     if a.shape != b.shape:

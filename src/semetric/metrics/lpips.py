@@ -95,10 +95,10 @@ class LPIPS(Metric):
     def _net(self) -> LpipsNet:
         from semetric.models.lpips_trunks import load_lpips
 
-        name = f"lpips_{self.trunk}"
-        return cast(
-            "LpipsNet", self.runtime.network(f"lpips.{self.trunk}", lambda: load_lpips(self.trunk, locate(name)))
-        )
+        def load() -> LpipsNet:
+            return load_lpips(self.trunk, locate(f"lpips_{self.trunk}"))
+
+        return cast("LpipsNet", self.runtime.network(f"lpips.{self.trunk}", load))
 
     def _score(self, reference: Picture, image: Picture) -> Score:
         return self._score_batch([(reference, image)])[0]
@@ -135,12 +135,12 @@ class LPIPSSqueeze(LPIPS):
     @property
     def weights(self) -> Mapping[str, str]:
         """The checkpoints of trunk and heads."""
-        return {"trunk": identity("squeezenet1_1"), "heads": identity("lpips_squeeze")}
+        return {"trunk": identity("lpips_squeeze"), "heads": identity("lpips_squeeze_heads")}
 
     def _net(self) -> LpipsNet:
         from semetric.models.lpips_trunks import load_lpips
 
         def load() -> LpipsNet:
-            return load_lpips("squeeze", locate("squeezenet1_1"), locate("lpips_squeeze"))
+            return load_lpips("squeeze", locate("lpips_squeeze"), locate("lpips_squeeze_heads"))
 
         return cast("LpipsNet", self.runtime.network("lpips.squeeze", load))

@@ -50,6 +50,13 @@ def ms_ssim(a: torch.Tensor, b: torch.Tensor, *, data_range: float = 1.0) -> tor
 
     check_batch(a, b, metric="ms_ssim", data_range=data_range, min_side=_MIN_SIDE)
     dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
+    return _means(a, b, data_range).to(dtype)
+
+
+def _means(a: torch.Tensor, b: torch.Tensor, data_range: float) -> torch.Tensor:
+    """(B,) float64 of checked inputs."""
+    import torch
+
     channels = []
     for c in range(a.shape[1]):
         x, y = a[:, c].double(), b[:, c].double()
@@ -61,7 +68,7 @@ def ms_ssim(a: torch.Tensor, b: torch.Tensor, *, data_range: float = 1.0) -> tor
             if not last:
                 x, y = _halve(x), _halve(y)
         channels.append(product)
-    return torch.stack(channels, dim=1).mean(dim=1).to(dtype)
+    return torch.stack(channels, dim=1).mean(dim=1)
 
 
 def _power(mean: torch.Tensor, weight: float) -> torch.Tensor:
@@ -104,8 +111,8 @@ class MSSSIM(Metric):
         values = [math.nan] * len(pairs)
         with torch.inference_mode():
             for indices in batches(pairs, max_pixels=_BATCH_PIXELS):
-                a = stack([pairs[i][0] for i in indices], self.runtime.device).double()
-                b = stack([pairs[i][1] for i in indices], self.runtime.device).double()
-                for i, value in zip(indices, ms_ssim(a, b).tolist(), strict=True):
+                a = stack([pairs[i][0] for i in indices], self.runtime.device)
+                b = stack([pairs[i][1] for i in indices], self.runtime.device)
+                for i, value in zip(indices, _means(a, b, 1.0).tolist(), strict=True):
                     values[i] = value
         return [self._make(value) for value in values]

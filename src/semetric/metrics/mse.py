@@ -31,7 +31,7 @@ def mse(a: NDArray[Any], b: NDArray[Any]) -> float:
         raise SizeMismatchError(f"Expected two arrays of one shape; found {a.shape} and {b.shape}. Resize one.")
     if a.dtype == b.dtype == np.uint8:
         steps = np.subtract(a, b, dtype=np.int32)
-        return int(np.square(steps, out=steps).sum(dtype=np.int64)) / steps.size
+        return float(np.square(steps, out=steps).sum(dtype=np.int64) / steps.size)
     return float(np.mean(np.square(np.subtract(a, b, dtype=np.float64))))
 
 

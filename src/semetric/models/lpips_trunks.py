@@ -18,12 +18,12 @@ Trunk = Literal["alex", "vgg", "squeeze"]
 
 _SHIFT = (-0.030, -0.088, -0.188)  # of inputs in [-1, 1]
 _SCALE = (0.458, 0.448, 0.450)
-_TAPS: dict[str, tuple[int, ...]] = {  # which modules of `features` the heads look at, and how wide they are
+_TAPS: dict[str, tuple[int, ...]] = {  # the modules of `features` that the heads look at
     "alex": (1, 4, 7, 9, 11),
     "vgg": (3, 8, 15, 22, 29),
     "squeeze": (1, 4, 7, 9, 10, 11, 12),
 }
-_WIDTHS: dict[str, tuple[int, ...]] = {
+_WIDTHS: dict[str, tuple[int, ...]] = {  # and how many channels they see there
     "alex": (64, 192, 384, 256, 256),
     "vgg": (64, 128, 256, 512, 512),
     "squeeze": (64, 128, 256, 384, 384, 512, 512),
@@ -42,6 +42,9 @@ class LpipsNet(nn.Module):
         trunk: "alex", "vgg" or "squeeze".
         min_side: the shortest side, in pixels, that leaves something for the last layer.
     """
+
+    shift: torch.Tensor
+    scale: torch.Tensor
 
     def __init__(self, trunk: Trunk) -> None:
         super().__init__()

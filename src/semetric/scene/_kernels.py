@@ -5,17 +5,17 @@ any number of threads may run it at once; the GIL is released throughout. The ma
 (beside this file where that folder can be written, else in the user's cache folder; `NUMBA_CACHE_DIR` moves it;
 where neither can be written the kernels are compiled anew in every process, which takes seconds).
 
-The assignment problem is solved exactly. Neighbourhoods are small and change little from one iteration to the
-next, which three short cuts use: closed forms where the smaller side has one or two nodes and for 3 × 3 and 4 × 4;
-for the rest the previous iteration's assignment, kept if prices can be found that prove it still optimal;
-and only where that fails shortest augmenting paths from scratch (Jonker and Volgenant 1987, Computing 38).
+The assignment problem is solved exactly. Neighbourhoods are small and change little from one iteration to the next:
+up to four rows are solved by dynamic programming over the columns; more rows keep the previous iteration's assignment
+if prices can be found that prove it still optimal; only where that fails, and at first, come shortest augmenting
+paths from scratch (Jonker and Volgenant 1987, Computing 38).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numba import njit, types
@@ -29,6 +29,11 @@ _I2 = types.Array(types.int64, 2, "C", readonly=True)
 _OUT_F2 = types.Array(types.float64, 2, "C")
 _OUT_F3 = types.Array(types.float64, 3, "C")
 _OUT_I1 = types.Array(types.int64, 1, "C")
+
+
+def _inner(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiles as part of whatever calls it."""
+    return cast("Callable[..., Any]", njit(**_OPTIONS)(function))
 
 
 def _entry(signature: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -45,57 +50,68 @@ def _entry(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     return compile_
 
 
-@njit(**_OPTIONS)
+@_inner
+def _max(a: float, b: float) -> float:
+    """The larger, without the NaN cases of max, so that no branch remains."""
+    return a if a > b else b
+
+
+@_inner
 def _two_rows(w: Any, l: int) -> float:  # noqa: E741
-    """The largest w[0, a] + w[1, b] with a ≠ b, for 2 rows of l ≥ 2 columns."""
-    first0 = w[0]
-    second0 = -np.inf
-    at0 = 0
-    first1 = w[l]
-    second1 = -np.inf
-    at1 = 0
-    for c in range(1, l):
-        x = w[c]
-        if x > first0:
-            second0 = first0
-            first0 = x
-            at0 = c
-        elif x > second0:
-            second0 = x
-        x = w[l + c]
-        if x > first1:
-            second1 = first1
-            first1 = x
-            at1 = c
-        elif x > second1:
-            second1 = x
-    if at0 != at1:
-        return first0 + first1
-    return max(first0 + second1, second0 + first1)
+    """The largest sum over assignments of 2 rows to l ≥ 2 columns.
+
+    f with a digit S is the best sum so far of the rows in the bit set S; each column may be given to one row more.
+    """
+    f1 = f2 = f3 = -np.inf
+    for j in range(l):
+        a, b = w[0, j], w[1, j]
+        f3 = _max(_max(f3, f2 + a), f1 + b)
+        f1 = _max(f1, a)
+        f2 = _max(f2, b)
+    return f3
 
 
-@njit(**_OPTIONS)
-def _three(w: Any) -> float:
-    """The best of the 6 assignments of a 3 × 3 matrix."""
-    a = w[0] + max(w[4] + w[8], w[5] + w[7])
-    b = w[1] + max(w[3] + w[8], w[5] + w[6])
-    c = w[2] + max(w[3] + w[7], w[4] + w[6])
-    return max(a, max(b, c))
+@_inner
+def _three_rows(w: Any, l: int) -> float:  # noqa: E741
+    """As `_two_rows`, for 3 rows."""
+    f1 = f2 = f3 = f4 = f5 = f6 = f7 = -np.inf
+    for j in range(l):
+        a, b, c = w[0, j], w[1, j], w[2, j]
+        f7 = _max(_max(_max(f7, f6 + a), f5 + b), f3 + c)
+        f3 = _max(_max(f3, f2 + a), f1 + b)
+        f5 = _max(_max(f5, f4 + a), f1 + c)
+        f6 = _max(_max(f6, f4 + b), f2 + c)
+        f1 = _max(f1, a)
+        f2 = _max(f2, b)
+        f4 = _max(f4, c)
+    return f7
 
 
-@njit(**_OPTIONS)
-def _four(w: Any) -> float:
-    """The best of the 24 assignments of a 4 × 4 matrix: rows 0 and 1 take two columns, rows 2 and 3 the others."""
-    ab = max(w[0] + w[5], w[1] + w[4]) + max(w[10] + w[15], w[11] + w[14])
-    ac = max(w[0] + w[6], w[2] + w[4]) + max(w[9] + w[15], w[11] + w[13])
-    ad = max(w[0] + w[7], w[3] + w[4]) + max(w[9] + w[14], w[10] + w[13])
-    bc = max(w[1] + w[6], w[2] + w[5]) + max(w[8] + w[15], w[11] + w[12])
-    bd = max(w[1] + w[7], w[3] + w[5]) + max(w[8] + w[14], w[10] + w[12])
-    cd = max(w[2] + w[7], w[3] + w[6]) + max(w[8] + w[13], w[9] + w[12])
-    return max(max(ab, ac), max(max(ad, bc), max(bd, cd)))
+@_inner
+def _four_rows(w: Any, l: int) -> float:  # noqa: E741
+    """As `_two_rows`, for 4 rows."""
+    f1 = f2 = f3 = f4 = f5 = f6 = f7 = f8 = f9 = fA = fB = fC = fD = fE = fF = -np.inf
+    for j in range(l):
+        a, b, c, d = w[0, j], w[1, j], w[2, j], w[3, j]
+        fF = _max(_max(_max(_max(fF, fE + a), fD + b), fB + c), f7 + d)
+        f7 = _max(_max(_max(f7, f6 + a), f5 + b), f3 + c)
+        fB = _max(_max(_max(fB, fA + a), f9 + b), f3 + d)
+        fD = _max(_max(_max(fD, fC + a), f9 + c), f5 + d)
+        fE = _max(_max(_max(fE, fC + b), fA + c), f6 + d)
+        f3 = _max(_max(f3, f2 + a), f1 + b)
+        f5 = _max(_max(f5, f4 + a), f1 + c)
+        f6 = _max(_max(f6, f4 + b), f2 + c)
+        f9 = _max(_max(f9, f8 + a), f1 + d)
+        fA = _max(_max(fA, f8 + b), f2 + d)
+        fC = _max(_max(fC, f8 + c), f4 + d)
+        f1 = _max(f1, a)
+        f2 = _max(f2, b)
+        f4 = _max(f4, c)
+        f8 = _max(f8, d)
+    return fF
 
 
-@njit(**_OPTIONS)
+@_inner
 def _still_optimal(w: Any, k: int, l: int, column: Any, at: int, price: Any, free: Any) -> bool:  # noqa: E741
     """Whether prices exist that prove the assignment row r → column[at + r] optimal (linear-programming duality).
 
@@ -111,9 +127,9 @@ def _still_optimal(w: Any, k: int, l: int, column: Any, at: int, price: Any, fre
         settled = True
         for r in range(k):
             own = column[at + r]
-            gain = w[r * l + own] - price[own] + 1e-13  # rounding must not pass for an improvement
+            gain = w[r, own] - price[own] + 1e-13  # rounding must not pass for an improvement
             for c in range(l):
-                needed = w[r * l + c] - gain
+                needed = w[r, c] - gain
                 if needed > price[c]:
                     if free[c]:
                         return False
@@ -124,7 +140,7 @@ def _still_optimal(w: Any, k: int, l: int, column: Any, at: int, price: Any, fre
     return False
 
 
-@njit(**_OPTIONS)
+@_inner
 def _solve(
     w: Any,
     k: int,
@@ -138,7 +154,7 @@ def _solve(
     way: Any,
     seen: Any,
 ) -> None:
-    """Fills column[at : at + k] with the assignment of k ≤ l rows that has the largest sum of w (k · l, row by row).
+    """Fills column[at : at + k] with the assignment of k ≤ l rows that has the largest sum of w (k, l).
 
     Costs are −w; u and v are the dual variables. Rows first take their cheapest column where it is free;
     each row left over then finds a shortest augmenting path.
@@ -149,9 +165,9 @@ def _solve(
     for r in range(k):
         best = 0
         for c in range(1, l):
-            if w[r * l + c] > w[r * l + best]:
+            if w[r, c] > w[r, best]:
                 best = c
-        u[r] = -w[r * l + best]
+        u[r] = -w[r, best]
         column[at + r] = -1
         if row[best] < 0:
             row[best] = r
@@ -171,7 +187,7 @@ def _solve(
             base = low - u[r]
             for c in range(l):
                 if not seen[c]:
-                    reach = base - w[r * l + c] - v[c]
+                    reach = base - w[r, c] - v[c]
                     if reach < slack[c]:
                         slack[c] = reach
                         way[c] = r
@@ -200,16 +216,16 @@ def _solve(
             c = previous
 
 
-@njit(**_OPTIONS)
+@_inner
 def _assign(w: Any, column: Any) -> None:
     """column[r] = the column of row r, or −1, in the assignment of min(n, m) pairs with the largest sum."""
     n, m = w.shape
     flipped = n > m
     k, l = (m, n) if flipped else (n, m)  # noqa: E741
-    flat = np.empty(k * l)
+    flat = np.empty((k, l))
     for r in range(k):
         for c in range(l):
-            flat[r * l + c] = w[c, r] if flipped else w[r, c]
+            flat[r, c] = w[c, r] if flipped else w[r, c]
     chosen = np.empty(k, np.int64)
     _solve(
         flat,
@@ -232,7 +248,7 @@ def _assign(w: Any, column: Any) -> None:
             column[r] = chosen[r]
 
 
-@njit(**_OPTIONS)
+@_inner
 def _neighbours(relations: Any, importance: Any) -> Any:
     """Outgoing edges in rows: (start, object, predicate, share), share = importance normalised over each row."""
     n = relations.shape[0]
@@ -262,7 +278,7 @@ def _neighbours(relations: Any, importance: Any) -> Any:
 
 
 @_entry(
-    types.UniTuple(types.float64, 2)(
+    types.UniTuple(types.float64, 2)(  # type: ignore[no-untyped-call]
         _F2, _I2, _I2, _F1, _F1, _F2, types.float64, types.float64, types.int64, types.boolean,
         _OUT_F2, _OUT_F3, _OUT_I1, _OUT_I1,
     )
@@ -340,12 +356,12 @@ def graph_match(
                         t += 1
             largest = max(largest, max(d1, d2))
             smaller = min(d1, d2)
-            if smaller >= 3:
+            if smaller >= 5:
                 kept += 2 * smaller
 
     chosen = np.empty(kept, np.int32)
-    w1 = np.empty(largest * largest)
-    w2 = np.empty(largest * largest)
+    w1 = np.empty((largest, largest))
+    w2 = np.empty((largest, largest))
     row = np.empty(largest, np.int64)
     u = np.empty(largest)
     v = np.empty(largest)
@@ -384,45 +400,41 @@ def graph_match(
                         for b in range(l):
                             x = objects_part * old[where[t]] + relation_part[t]
                             t += 1
-                            s1 = max(s1, x)
-                            s2 = max(s2, x * share_l[l0 + b])
+                            y = x * share_l[l0 + b]
+                            s1 = s1 if s1 > x else x
+                            s2 = s2 if s2 > y else y
                     else:
-                        q = 0
                         for a in range(k):
                             share = share_k[k0 + a]
                             for b in range(l):
                                 x = objects_part * old[where[t]] + relation_part[t]
                                 t += 1
-                                w1[q] = x * share
-                                w2[q] = x * share_l[l0 + b]
-                                q += 1
+                                w1[a, b] = x * share
+                                w2[a, b] = x * share_l[l0 + b]
                         if k == 2:
                             s1 = _two_rows(w1, l)
                             s2 = _two_rows(w2, l)
-                        elif k == 3 and l == 3:
-                            s1 = _three(w1)
-                            s2 = _three(w2)
-                        elif k == 4 and l == 4:
-                            s1 = _four(w1)
-                            s2 = _four(w2)
+                        elif k == 3:
+                            s1 = _three_rows(w1, l)
+                            s2 = _three_rows(w2, l)
+                        elif k == 4:
+                            s1 = _four_rows(w1, l)
+                            s2 = _four_rows(w2, l)
                         else:
                             if iteration == 0 or not _still_optimal(w1, k, l, chosen, at, v, seen):
                                 _solve(w1, k, l, chosen, at, row, u, v, slack, way, seen)
                             for a in range(k):
-                                s1 += w1[a * l + chosen[at + a]]
+                                s1 += w1[a, chosen[at + a]]
                             at += k
                             if iteration == 0 or not _still_optimal(w2, k, l, chosen, at, v, seen):
                                 _solve(w2, k, l, chosen, at, row, u, v, slack, way, seen)
                             for a in range(k):
-                                s2 += w2[a * l + chosen[at + a]]
+                                s2 += w2[a, chosen[at + a]]
                             at += k
                     if d1 > d2:
                         s1, s2 = s2, s1
                     both = importance1[i] + importance2[j]
-                    if both > 0.0:
-                        s = (s1 * importance1[i] + s2 * importance2[j]) / both
-                    else:
-                        s = 0.5 * (s1 + s2)
+                    s = (s1 * importance1[i] + s2 * importance2[j]) / both if both > 0.0 else 0.5 * (s1 + s2)
                 new[i * m + j] = stay * old[i * m + j] + beta * s
         if in_place:
             if iteration == 0:

@@ -286,7 +286,8 @@ def _initial(one: _Prepared, two: _Prepared, location: float) -> _Floats:
         return cosine
     apart = one.centres[:, None] - two.centres[None]  # (n, m, 2)
     near = 1.0 - 0.5 * np.einsum("nmc,nmc->nm", apart, apart)
-    return (1.0 - location) * cosine + location * near
+    blended: _Floats = (1.0 - location) * cosine + location * near
+    return blended
 
 
 def _run(
@@ -339,7 +340,8 @@ def _one_to_one(part: _Floats, in_pairs: NDArray[np.bool_]) -> _Ints:
     _kernels.assign(np.where(in_pairs, part + (1.0 + 2.0 * np.abs(part).sum()), 0.0), column)
     chosen = _as_pairs(column)
     chosen = chosen[in_pairs[tuple(chosen.T)]]
-    return chosen[np.argsort(-part[tuple(chosen.T)], kind="stable")]
+    ordered: _Ints = chosen[np.argsort(-part[tuple(chosen.T)], kind="stable")]
+    return ordered
 
 
 def _as_pairs(column: _Ints) -> _Ints:

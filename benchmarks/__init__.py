@@ -1,0 +1,1 @@
+"""What Semetric costs and what its metrics are worth, measured on real photos."""

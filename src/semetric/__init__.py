@@ -1,0 +1,59 @@
+"""Semetric measures how much of an image's meaning survives.
+
+Names are imported when they are first used, so that `import semetric` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from semetric.errors import ImageError, SemetricError, UsageError, WeightsError
+    from semetric.image import Picture, read_image
+    from semetric.metrics.base import Metric, Score
+    from semetric.scoring import Scores, create, runtime, score
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ImageError",
+    "Metric",
+    "Picture",
+    "Score",
+    "Scores",
+    "SemetricError",
+    "UsageError",
+    "WeightsError",
+    "create",
+    "read_image",
+    "runtime",
+    "score",
+]
+
+_HOMES = {
+    "ImageError": "errors",
+    "Metric": "metrics.base",
+    "Picture": "image",
+    "Score": "metrics.base",
+    "Scores": "scoring",
+    "SemetricError": "errors",
+    "UsageError": "errors",
+    "WeightsError": "errors",
+    "create": "scoring",
+    "read_image": "image",
+    "runtime": "scoring",
+    "score": "scoring",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'semetric' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"semetric.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

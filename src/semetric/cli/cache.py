@@ -1,0 +1,55 @@
+"""`semetric cache`: what the disk cache holds, and emptying it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from semetric.cli import _console as shared
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Cached masks, embeddings and scene graphs.", no_args_is_help=True)
+
+
+@app.command()
+def info(as_json: shared.JsonOption = False) -> None:
+    """Show the folder, the number of entries, their size and its bound."""
+    from semetric.cache import default_store
+    from semetric.weights.lookup import human
+
+    found = default_store().info()
+    if as_json:
+        shared.show_json(
+            {
+                "folder": str(found.root),
+                "entries": found.entries,
+                "size_bytes": found.size_bytes,
+                "max_bytes": found.max_bytes,
+            }
+        )
+        return
+    typer.echo(f"{found.root}: {found.entries} entries, {human(found.size_bytes)} of {human(found.max_bytes)}")
+
+
+@app.command()
+def clear(
+    as_json: shared.JsonOption = False,
+    weights: Annotated[bool, typer.Option("--weights", help="Remove the fetched weights as well.")] = False,
+) -> None:
+    """Remove every cached result. Weights stay unless --weights is given."""
+    from semetric.cache import default_store
+    from semetric.weights.lookup import human
+
+    removed = default_store().clear()
+    files, size = removed.entries, removed.size_bytes
+    if weights:
+        from semetric.weights import clear as clear_weights
+
+        more = clear_weights()
+        files, size = files + more[0], size + more[1]
+    if as_json:
+        shared.show_json({"folder": str(removed.root), "removed": files, "size_bytes": size})
+        return
+    typer.echo(f"Removed {files} {'file' if files == 1 else 'files'}, {human(size)}.")

@@ -1,0 +1,60 @@
+"""`semetric graph`: the scene graph of one image, as JSON and as a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from semetric.cli import _console as shared
+from semetric.errors import StoreError, UsageError
+
+__all__ = ["graph"]
+
+
+def graph(
+    image: Annotated[str, typer.Argument(help="The image.")],
+    out: Annotated[Path | None, typer.Option(help="Write the graph, as JSON with COCO run-length masks, here.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Draw the graph over the image here.")] = None,
+    profile: shared.ProfileOption = "lite",
+    device: shared.DeviceOption = "auto",
+    as_json: shared.JsonOption = False,
+    sam: shared.SamOption = None,
+    masks: shared.MasksOption = None,
+    objects: shared.ObjectsOption = None,
+    relations: shared.RelationsOption = None,
+    relations_weights: shared.RelationsWeightsOption = None,
+    fetch: shared.FetchOption = False,
+    no_cache: shared.NoCacheOption = False,
+    max_pixels: shared.MaxPixelsOption = None,
+    background: shared.BackgroundOption = None,
+) -> None:
+    """Find an image's objects and their relations."""
+    if out is None and png is None and not as_json:
+        raise UsageError("Expected --out graph.json, --png graph.png or --json; found none of them.")
+    if Path(image).is_dir():
+        raise UsageError(f"semetric graph reads one image file; {image} is a folder.")
+    import semetric
+    from semetric.scene.build import GraphBuilder
+
+    choices = shared.given(
+        sam=sam, masks=masks, objects=objects, relations=relations, relations_weights=relations_weights
+    )
+    if no_cache:
+        choices["store"] = None
+    picture = semetric.read_image(image, **shared.given(max_pixels=max_pixels, background=background))
+    with shared.downloads_if(fetch):
+        found = GraphBuilder(semetric.runtime(profile, device=device, **choices))(picture)
+    if out is not None:
+        try:
+            out.write_text(json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"Expected to write the graph to {out}; {error}.") from error
+    if png is not None:
+        from semetric.report import save_graph
+
+        save_graph(found, picture, png)
+    if as_json:
+        shared.show_json(found.to_dict())

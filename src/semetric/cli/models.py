@@ -1,0 +1,140 @@
+"""`semetric models`: which weights there are, which are here, and fetching them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from semetric.cli import _console as shared
+from semetric.errors import UsageError, WeightsCorruptError, WeightsError, WeightsMissingError
+
+__all__ = ["app"]
+
+app = typer.Typer(help="The weights behind the metrics.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(as_json: shared.JsonOption = False) -> None:
+    """List every checkpoint: whether it is here, its size, its licence."""
+    from semetric.weights import BUNDLES, CHECKPOINTS
+    from semetric.weights.lookup import human, present, weights_folder
+
+    rows = [_row(one, present(one)) for one in CHECKPOINTS.values()]
+    if as_json:
+        shared.show_json(
+            {"folder": str(weights_folder()), "checkpoints": rows, "bundles": {k: list(v) for k, v in BUNDLES.items()}}
+        )
+        return
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.caption_justify = "left"
+    table.caption = f"Folder: {weights_folder()}. Bundles: {', '.join(BUNDLES)}."
+    table.add_column("name", style="bold", no_wrap=True)
+    table.add_column("here")
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("licence", overflow="fold")
+    table.add_column("source", overflow="fold", style="dim")
+    for row in rows:
+        here = "[green]yes[/green]" if row["present"] else "no"
+        table.add_row(row["name"], here, human(row["size_bytes"]), row["licence"], row["sources"][-1])
+    shared.show_table(table)
+
+
+@app.command()
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="Checkpoints or bundles, e.g. lite.")],
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="Take the one checkpoint from this file instead of downloading it.")
+    ] = None,
+    as_json: shared.JsonOption = False,
+) -> None:
+    """Download checkpoints that are missing or damaged; says what and how large first."""
+    from semetric.weights import expand, fetch_file, identity
+
+    wanted = expand(names)
+    if from_ is not None and len(wanted) != 1:
+        raise UsageError(f"Expected one checkpoint with --from; found {len(wanted)}.")
+    found = {}
+    for name in wanted:
+        found[name] = fetch_file(name, from_) if from_ is not None else _fetch_shown(name)
+        if not as_json:
+            typer.echo(f"{identity(name)}  {found[name]}")
+    if as_json:
+        shared.show_json([{"name": n, "identity": identity(n), "path": str(p)} for n, p in found.items()])
+
+
+@app.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Checkpoints or bundles. Default: all that are here.")
+    ] = None,
+    as_json: shared.JsonOption = False,
+) -> None:
+    """Read checkpoints whole and compare their SHA-256."""
+    from semetric.weights import CHECKPOINTS, expand
+    from semetric.weights import verify as verify_one
+    from semetric.weights.lookup import present
+
+    wanted = expand(names) if names else [n for n, one in CHECKPOINTS.items() if present(one)]
+    results: list[dict[str, Any]] = []
+    failed = False
+    for name in wanted:
+        state, detail = "good", ""
+        try:
+            detail = str(verify_one(name))
+        except WeightsMissingError as error:
+            state, detail, failed = "missing", str(error), True
+        except WeightsCorruptError as error:
+            state, detail, failed = "corrupt", str(error), True
+        results.append({"name": name, "state": state, "detail": detail})
+        if not as_json:
+            typer.echo(f"{state:8}{name}  {detail}")
+    if as_json:
+        shared.show_json(results)
+    elif not wanted:
+        typer.echo("No checkpoint is here. Run: semetric models fetch lite")
+    if failed:
+        raise typer.Exit(WeightsError.exit_code)
+
+
+@app.command()
+def path(
+    name: Annotated[str, typer.Argument(help="A checkpoint.")],
+    as_json: shared.JsonOption = False,
+) -> None:
+    """Print where a checkpoint is, once its SHA-256 is found right."""
+    from semetric.weights import identity, locate
+
+    found = locate(name)
+    if as_json:
+        shared.show_json({"name": name, "identity": identity(name), "path": str(found)})
+    else:
+        typer.echo(str(found))
+
+
+def _row(checkpoint: Any, here: Path | None) -> dict[str, Any]:
+    return {
+        "name": checkpoint.name,
+        "tag": checkpoint.tag,
+        "identity": checkpoint.identity,
+        "present": here is not None,
+        "path": str(here) if here is not None else None,
+        "file_name": checkpoint.file_name,
+        "size_bytes": checkpoint.size_bytes,
+        "sha256": checkpoint.sha256,
+        "licence": checkpoint.licence,
+        "paper": checkpoint.paper,
+        "preparation": checkpoint.preparation,
+        "sources": [str(source) for source in checkpoint.sources],
+    }
+
+
+def _fetch_shown(name: str) -> Path:
+    from semetric.weights import fetch as fetch_one
+
+    with shared.download_display() as (announce, progress):
+        return fetch_one(name, announce=announce, progress=progress)

@@ -1,0 +1,3 @@
+"""Metrics: one file each, what they share, and their names."""
+
+from __future__ import annotations

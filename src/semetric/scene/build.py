@@ -1,0 +1,236 @@
+"""From an image to its scene graph, stage by stage, each stage kept.
+
+    picture → working picture (at most 800 px wide)
+            → SAM embedding → masks, mask tokens        kind "masks"
+            → crops → object embeddings, image embedding
+            → relations (geometry of the masks, or the Relate-Anything head on their tokens)
+            → importance (saliency under each mask, and relations)
+            → SceneGraph                                 kind "scene_graph"
+
+A stage's key holds the image's digest and everything upstream that shaped it, so changing the object
+encoder recomputes no mask. A graph from the cache needs no network and no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semetric.errors import UsageError
+from semetric.image import Picture, resize_to
+from semetric.models.encoders import object_encoder
+from semetric.models.runtime import Arrays, Runtime
+from semetric.models.segmenter import Segmenter
+from semetric.scene import runs
+from semetric.scene.graph import SceneGraph
+
+__all__ = ["GraphBuilder", "working_picture"]
+
+MAX_WIDTH = 800  # px; methods of arXiv 2406.03865's published code
+MIN_CROP = 8  # px; a crop's sides are grown to this, so that a sliver still shows something
+
+
+def working_picture(picture: Picture) -> Picture:
+    """The picture at most 800 px wide: the one size at which masks, boxes and crops live."""
+    h, w = picture.size
+    if w <= MAX_WIDTH:
+        return picture
+    return resize_to(picture, (max(1, round(h * MAX_WIDTH / w)), MAX_WIDTH))
+
+
+class GraphBuilder:
+    """Makes scene graphs on a runtime. Constructing it loads nothing.
+
+    Args:
+        runtime: whose profile names SAM, mask generation, object encoder and relations.
+        variant: "paper" or "demo": how importance is measured.
+    """
+
+    def __init__(self, runtime: Runtime, *, variant: Literal["paper", "demo"] = "paper") -> None:
+        chosen = runtime.profile
+        if chosen.masks not in ("grid", "adaptive"):
+            raise UsageError(f"Expected masks to be grid or adaptive; found {chosen.masks!r}.")
+        if chosen.relations not in ("spatial", "ram"):
+            raise UsageError(f"Expected relations to be spatial or ram; found {chosen.relations!r}.")
+        if chosen.relations == "ram" and chosen.relations_weights is None:
+            raise UsageError(
+                "The Relate-Anything head comes from its authors' file share alone; "
+                "pass its file: --relations-weights ram_epoch12.pth."
+            )
+        self.runtime = runtime
+        self.variant = variant
+        self.segmenter = Segmenter(runtime)
+        self.encoder = object_encoder(chosen.objects, runtime)
+
+    @cached_property
+    def weights(self) -> Mapping[str, str]:
+        """Role → "name.tag@digest" of every network that shapes a graph or its comparison."""
+        roles = dict(self.segmenter.weights)
+        roles |= {
+            "objects" if len(self.encoder.weights) == 1 else f"objects_{i}": w
+            for i, w in enumerate(self.encoder.weights)
+        }
+        if self.runtime.profile.relations == "ram":
+            roles["relations"] = self._ram_identity
+        return roles
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Every choice that shapes a graph beside the weights."""
+        return {
+            "max_width": MAX_WIDTH,
+            "masks": self._mask_settings,
+            "objects": self.encoder.name,
+            "objects_settings": dict(self.encoder.settings),
+            "relations": self.runtime.profile.relations,
+            "importance": self.variant,
+        }
+
+    @cached_property
+    def _mask_settings(self) -> dict[str, Any]:
+        from semetric.scene.settings import ADAPTIVE, GRID
+
+        kind = self.runtime.profile.masks
+        return {"kind": kind, **asdict(GRID), **(asdict(ADAPTIVE) if kind == "adaptive" else {})}
+
+    @cached_property
+    def _ram_identity(self) -> str:
+        import hashlib
+
+        path = Path(str(self.runtime.profile.relations_weights))
+        if not path.is_file():
+            raise UsageError(f"Expected the Relate-Anything checkpoint at {path}; there is no such file.")
+        with path.open("rb") as stream:
+            return f"{path.stem}@{hashlib.file_digest(stream, 'sha256').hexdigest()[:12]}"
+
+    @cached_property
+    def predicate_similarity(self) -> NDArray[np.float64]:
+        """(56, 56) cosine of the predicates' text embeddings."""
+        from semetric.scene.predicates import predicate_similarity
+
+        return predicate_similarity(self.runtime.profile.predicates)
+
+    def __call__(self, picture: Picture) -> SceneGraph:
+        """The scene graph of a picture, from memory or the cache where it was made before."""
+        recipe = {"kind": "scene_graph", "weights": dict(self.weights), "settings": self.settings}
+        arrays = self.runtime.product(picture, recipe, lambda: self._build(picture).to_arrays())
+        return SceneGraph.from_arrays(arrays, self.weights, self.settings)
+
+    def masks(self, picture: Picture) -> Arrays:
+        """The masks of a working picture: runs, ends, tokens, iou, stability, points, prompts."""
+        recipe = {
+            "kind": "masks",
+            "weights": dict(self.segmenter.weights),
+            "settings": self._mask_settings,
+        }
+        return self.runtime.product(picture, recipe, lambda: self._segment(picture))
+
+    def _segment(self, picture: Picture) -> Arrays:
+        import torch
+
+        from semetric.models.sam import Frame
+        from semetric.scene.masks import adaptive_masks, distinct, grid_masks
+        from semetric.scene.settings import GRID
+
+        embedding = torch.from_numpy(np.array(self.segmenter.embedding(picture))).to(self.runtime.device)
+        generate = grid_masks if self.runtime.profile.masks == "grid" else adaptive_masks
+        found = distinct(generate(self.segmenter.sam, embedding, Frame.of(picture.size)), GRID)
+        coded, ends = runs.encode(found.masks)
+        return {
+            "runs": coded,
+            "ends": ends,
+            "tokens": found.tokens,
+            "iou": found.iou,
+            "stability": found.stability,
+            "points": found.points,
+            "prompts": np.array(found.prompts),
+        }
+
+    def _build(self, picture: Picture) -> SceneGraph:
+        from semetric.scene.importance import demo_importance, paper_importance, spectral_residual
+        from semetric.scene.relations import select
+
+        work = working_picture(picture)
+        found = self.masks(work)
+        masks = runs.decode((found["runs"], found["ends"]), work.size)
+        triplets = select(self._probabilities(masks, found["tokens"]))
+        if self.runtime.profile.relations == "ram" and len(masks) > 1:
+            # the published code keeps only objects that take part in a relation
+            used = np.unique(triplets.pairs)
+            masks, triplets = masks[used], triplets.renumbered(used)
+            iou = found["iou"][used]
+        else:
+            iou = found["iou"]
+        pixels = work.to_uint8()
+        boxes = _boxes(masks)
+        crops = [_crop(pixels, box) for box in boxes]
+        features = self.encoder.encode([*crops, pixels])
+        saliency = spectral_residual(pixels)
+        if self.variant == "paper":
+            importance = paper_importance(saliency, masks)
+        else:
+            importance = demo_importance(saliency, masks, triplets)
+        return SceneGraph(
+            size=work.size,
+            runs=runs.encode(masks),
+            boxes=boxes,
+            centres=_centres(masks),
+            areas=masks.mean(axis=(1, 2)),
+            iou=iou,
+            features=features[:-1],
+            image_feature=features[-1],
+            importance=importance,
+            triplets=triplets.triplets,
+            probabilities=triplets.probabilities,
+        )
+
+    def _probabilities(self, masks: NDArray[np.bool_], tokens: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(56, N, N): how probable each predicate is from subject (axis 1) to object (axis 2)."""
+        if self.runtime.profile.relations == "spatial":
+            from semetric.scene.spatial import spatial_probabilities
+
+            return spatial_probabilities(masks)
+        import torch
+        from semetric.models.relate_anything import load_relate_anything
+
+        path = Path(str(self.runtime.profile.relations_weights))
+        head = self.runtime.network(f"ram {self._ram_identity}", lambda: load_relate_anything(path))
+        with torch.inference_mode():
+            probabilities: NDArray[np.float32] = (
+                head(torch.from_numpy(np.array(tokens)).to(self.runtime.device)).cpu().numpy()
+            )
+        return probabilities
+
+
+def _boxes(masks: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(N, H, W) → (N, 4) xyxy, right and lower bound outside."""
+    boxes = np.zeros((len(masks), 4), np.int64)
+    for axis, low in ((1, 0), (2, 1)):
+        hit = masks.any(axis=axis)
+        boxes[:, low] = hit.argmax(axis=1)
+        boxes[:, low + 2] = hit.shape[1] - hit[:, ::-1].argmax(axis=1)
+    return boxes
+
+
+def _crop(pixels: NDArray[np.uint8], box: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The box out of the image, grown to MIN_CROP where it is a sliver."""
+    h, w = pixels.shape[:2]
+    x0, y0, x1, y1 = (int(v) for v in box)
+    grow_x, grow_y = max(0, MIN_CROP - (x1 - x0) + 1) // 2, max(0, MIN_CROP - (y1 - y0) + 1) // 2
+    return pixels[max(0, y0 - grow_y) : min(h, y1 + grow_y), max(0, x0 - grow_x) : min(w, x1 + grow_x)]
+
+
+def _centres(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(N, H, W) → (N, 2) centroids as (y, x) in [0, 1]."""
+    n, h, w = masks.shape
+    rows, columns = masks.sum(axis=2, dtype=np.float64), masks.sum(axis=1, dtype=np.float64)
+    area = np.maximum(rows.sum(axis=1), 1)
+    y = rows @ ((np.arange(h) + 0.5) / h) / area
+    x = columns @ ((np.arange(w) + 0.5) / w) / area
+    return np.stack([y, x], axis=1).reshape(n, 2)

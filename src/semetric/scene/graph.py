@@ -1,0 +1,137 @@
+"""The scene graph of one image: objects, what they look like, how they relate, how much each matters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semetric.models.runtime import Arrays
+from semetric.scene.matching import GraphArrays
+from semetric.scene.predicates import PREDICATES
+from semetric.scene.runs import Runs, decode, to_coco
+
+__all__ = ["SceneGraph"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SceneGraph:
+    """N objects of one image and E relations between them, largest object first.
+
+    Attributes:
+        size: (H, W) of the working image, in whose pixels masks and boxes are.
+        runs: the masks, run-length coded (see `semetric.scene.runs`).
+        boxes: (N, 4) xyxy, the right and lower bound outside.
+        centres: (N, 2) centroid of each mask as (y, x) in [0, 1].
+        areas: (N,) share of the image that each mask covers.
+        iou: (N,) SAM's predicted IoU.
+        features: (N, D) embedding of each object's crop.
+        image_feature: (D,) embedding of the whole image.
+        importance: (N,), sums to 1.
+        triplets: (E, 3) subject, object, predicate; one predicate a directed pair.
+        probabilities: (E,) of each triplet.
+        weights: role → "name.tag@digest" of what made it.
+        settings: every choice that shaped it.
+    """
+
+    size: tuple[int, int]
+    runs: Runs
+    boxes: NDArray[np.int64]
+    centres: NDArray[np.float64]
+    areas: NDArray[np.float64]
+    iou: NDArray[np.float32]
+    features: NDArray[np.float32]
+    image_feature: NDArray[np.float32]
+    importance: NDArray[np.float64]
+    triplets: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    weights: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @cached_property
+    def masks(self) -> NDArray[np.bool_]:
+        """(N, H, W), decoded when first asked for."""
+        return decode(self.runs, self.size)
+
+    @cached_property
+    def relations(self) -> NDArray[np.int64]:
+        """(N, N) predicate from subject (row) to object (column), −1 where there is none."""
+        matrix = np.full((len(self), len(self)), -1, np.int64)
+        matrix[self.triplets[:, 0], self.triplets[:, 1]] = self.triplets[:, 2]
+        return matrix
+
+    @property
+    def arrays(self) -> GraphArrays:
+        """What matching reads."""
+        return GraphArrays(
+            features=self.features, relations=self.relations, importance=self.importance, centres=self.centres
+        )
+
+    def to_arrays(self) -> Arrays:
+        """For the cache; `from_arrays` is the inverse."""
+        return {
+            "size": np.array(self.size),
+            "runs": self.runs[0],
+            "ends": self.runs[1],
+            **{name: getattr(self, name) for name in _PLAIN},
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, weights: Mapping[str, str], settings: Mapping[str, Any]) -> SceneGraph:
+        """Rebuilds a graph that `to_arrays` took apart."""
+        return cls(
+            size=(int(arrays["size"][0]), int(arrays["size"][1])),
+            runs=(arrays["runs"], arrays["ends"]),
+            weights=weights,
+            settings=settings,
+            **{name: arrays[name] for name in _PLAIN},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values: masks as COCO RLE, importance, relations with names and probabilities."""
+        return {
+            "size": list(self.size),
+            "objects": [
+                {
+                    "id": i,
+                    "mask": mask,
+                    "box_xyxy": self.boxes[i].tolist(),
+                    "centre_xy": [round(float(self.centres[i, 1]), 6), round(float(self.centres[i, 0]), 6)],
+                    "area": round(float(self.areas[i]), 6),
+                    "importance": round(float(self.importance[i]), 6),
+                    "predicted_iou": round(float(self.iou[i]), 6),
+                }
+                for i, mask in enumerate(to_coco(self.runs, self.size))
+            ],
+            "relations": [
+                {
+                    "subject": int(s),
+                    "object": int(o),
+                    "predicate": PREDICATES[p],
+                    "probability": round(float(q), 6),
+                }
+                for (s, o, p), q in zip(self.triplets, self.probabilities, strict=True)
+            ],
+            "weights": dict(self.weights),
+            "settings": dict(self.settings),
+        }
+
+
+_PLAIN = (
+    "boxes",
+    "centres",
+    "areas",
+    "iou",
+    "features",
+    "image_feature",
+    "importance",
+    "triplets",
+    "probabilities",
+)

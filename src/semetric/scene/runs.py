@@ -1,0 +1,50 @@
+"""Masks as run lengths: COCO's order (column by column, the first run outside), a few bytes an object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Runs", "decode", "encode", "to_coco"]
+
+Runs = tuple[NDArray[np.uint32], NDArray[np.uint32]]
+
+
+def encode(masks: NDArray[np.bool_]) -> Runs:
+    """(N, H, W) → all run lengths in one array, and where each mask's runs end: (R,) and (N,)."""
+    counts: list[NDArray[np.uint32]] = []
+    for mask in masks:
+        flat = mask.T.reshape(-1)
+        edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+        bounds = np.concatenate([[0] if not flat[0] else [0, 0], edges, [flat.size]])
+        counts.append(np.diff(bounds).astype(np.uint32))
+    ends = np.cumsum([len(c) for c in counts], dtype=np.uint32) if counts else np.zeros(0, np.uint32)
+    return np.concatenate(counts) if counts else np.zeros(0, np.uint32), ends
+
+
+def decode(runs: Runs, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """The inverse: (N, H, W) bool."""
+    h, w = size
+    counts, ends = runs
+    masks = np.zeros((len(ends), h, w), bool)
+    start = 0
+    for mask, end in zip(masks, ends, strict=True):
+        own = counts[start:end]
+        inside = np.arange(len(own)) % 2 == 1
+        mask[:] = np.repeat(inside, own).reshape(w, h).T
+        start = int(end)
+    return masks
+
+
+def to_coco(runs: Runs, size: tuple[int, int]) -> list[dict[str, Any]]:
+    """COCO's compressed form, one {"size": [H, W], "counts": text} a mask."""
+    from pycocotools import mask as coco
+
+    counts, ends = runs
+    out = []
+    for own in np.split(counts, ends[:-1]) if len(ends) else []:
+        rle = coco.frPyObjects({"size": list(size), "counts": own.tolist()}, *size)
+        out.append({"size": list(size), "counts": rle["counts"].decode("ascii")})
+    return out

@@ -1,0 +1,57 @@
+"""Settings of mask generation, apart from its code so that a cached graph is found without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ADAPTIVE", "GRID", "AdaptiveSettings", "MaskSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskSettings:
+    """What makes a mask good enough. The defaults are segment-anything's.
+
+    Attributes:
+        points_per_side: the finest grid of prompts.
+        min_iou: a mask is kept if its predicted IoU is above this.
+        min_stability: and if thresholding its logits at ±offset changes it no more than this (IoU).
+        stability_offset: that offset, in logits.
+        max_box_iou: boxes that overlap more are one object; the best-predicted mask stands.
+        max_mask_iou: SeSS drops a mask that overlaps a larger kept one more than this.
+        max_masks: SeSS keeps no more.
+    """
+
+    points_per_side: int = 32
+    min_iou: float = 0.88
+    min_stability: float = 0.95
+    stability_offset: float = 1.0
+    max_box_iou: float = 0.7
+    max_mask_iou: float = 0.8
+    max_masks: int = 512
+
+
+GRID = MaskSettings()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptiveSettings:
+    """Where `adaptive` asks. Set by benchmarks/masks.py's study; docs/architecture.md tells the reasons.
+
+    Attributes:
+        start_per_side: the first prompts, a coarse grid over the whole image.
+        batch: prompts between two looks at what they found.
+        max_prompts: never more than this.
+        small: a mask of at most this share of the image settles the points that it covers. A larger
+            one, a background above all, settles nothing.
+        novelty: a point is worth asking while 1 − cosine between SAM's embedding there and at every
+            point asked before exceeds this.
+    """
+
+    start_per_side: int = 4
+    batch: int = 16
+    max_prompts: int = 192
+    small: float = 0.02
+    novelty: float = 0.1
+
+
+ADAPTIVE = AdaptiveSettings()

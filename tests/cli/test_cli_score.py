@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import semetric
+from semetric.cli import main
+from semetric.cli.score import exit_code, interval, number
+from semetric.errors import ImageError, SemetricError, UsageError, WeightsMissingError
+
+
+@dataclass
+class FakeScore:
+    value: float
+    higher_is_better: bool = True
+    range: tuple[float | None, float | None] = (0.0, 1.0)
+    weights: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class FakeScores:
+    scores: dict[str, FakeScore]
+    errors: dict[str, SemetricError]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "scores": {name: {"value": one.value} for name, one in self.scores.items()},
+            "errors": {name: str(error) for name, error in self.errors.items()},
+        }
+
+
+@pytest.fixture
+def scored(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What semetric.score will answer ("result") and was asked ("args", "options")."""
+    told: dict[str, Any] = {"result": FakeScores({"psnr": FakeScore(30.0)}, {})}
+
+    def score(*args: Any, **options: Any) -> FakeScores:
+        told["args"], told["options"] = args, options
+        return told["result"]  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(semetric, "score", score, raising=False)
+    return told
+
+
+def test_a_table_shows_value_direction_range_and_weights(
+    scored: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    scored["result"] = FakeScores(
+        {
+            "psnr": FakeScore(math.inf, range=(0.0, None)),
+            "lpips": FakeScore(
+                0.125, False, (0.0, None), {"trunk": "lpips_alex.0.1.0@443c5bc35326", "heads": "lpips_alex.0.1.0@4"}
+            ),
+        },
+        {"ms_ssim": ImageError("Expected 161 px.")},
+    )
+    assert main(["score", "a.png", "b.png"]) == 0
+    lines = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert lines["psnr"] == ["psnr", "∞", "↑", "higher", "[0,", "∞)"]
+    assert lines["lpips"] == ["lpips", "0.1250", "↓", "lower", "[0,", "∞)", "lpips_alex.0.1.0"]
+    assert lines["ms_ssim"] == ["ms_ssim", "Expected", "161", "px."]
+
+
+def test_only_what_the_user_set_is_passed_on(scored: dict[str, Any]) -> None:
+    main(["score", "a.png", "b.png"])
+    assert scored["args"] == ("a.png", "b.png", None, "lite")
+    assert scored["options"] == {"device": "auto"}
+
+
+def test_every_option_reaches_the_library(scored: dict[str, Any]) -> None:
+    argv = "score a b --metric psnr --metric sess --profile paper --device cpu --resize reference --variant demo"
+    argv += " --padding include --sam sam_vit_h --masks grid --objects x --relations ram --relations-weights w.pth"
+    argv += " --no-cache --max-pixels 1000 --background black"
+    assert main(argv.split()) == 0
+    assert scored["args"] == ("a", "b", ["psnr", "sess"], "paper")
+    assert scored["options"] == {
+        "device": "cpu",
+        "resize": "reference",
+        "variant": "demo",
+        "padding": "include",
+        "sam": "sam_vit_h",
+        "masks": "grid",
+        "objects": "x",
+        "relations": "ram",
+        "relations_weights": "w.pth",
+        "store": None,
+        "max_pixels": 1000,
+        "background": "black",
+    }
+
+
+def test_json_is_one_document_and_infinity_is_null_with_a_note(
+    scored: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    scored["result"] = FakeScores(
+        {"psnr": FakeScore(math.inf), "ssim": FakeScore(1.0), "odd": FakeScore(math.nan)}, {"sess": SemetricError("no")}
+    )
+    assert main(["score", "a.png", "b.png", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["scores"] == {
+        "psnr": {"value": None, "note": "infinite"},
+        "ssim": {"value": 1.0},
+        "odd": {"value": None, "note": "not a number"},
+    }
+    assert document["errors"] == {"sess": "no"}
+
+
+SMALL, ABSENT = ImageError("too small"), WeightsMissingError("absent")
+
+
+@pytest.mark.parametrize(
+    ("scores", "errors", "asked", "code"),
+    [
+        ({"psnr": 1}, {}, [], 0),
+        ({"psnr": 1}, {"ms_ssim": SMALL}, [], 0),
+        ({"psnr": 1}, {"ms_ssim": SMALL}, ["psnr", "ms_ssim"], 3),
+        ({"psnr": 1}, {"sess": ABSENT}, ["sess", "psnr"], 4),
+        ({}, {"sess": ABSENT, "ms_ssim": SMALL}, [], 4),
+        ({}, {}, [], 0),
+    ],
+)
+def test_exit_codes(
+    scores: dict[str, Any], errors: dict[str, SemetricError], asked: list[str], code: int, scored: dict[str, Any]
+) -> None:
+    assert exit_code(scores, errors, asked) == code
+    scored["result"] = FakeScores({name: FakeScore(1.0) for name in scores}, errors)
+    assert main(["score", "a.png", "b.png", *(word for name in asked for word in ("--metric", name))]) == code
+
+
+@pytest.mark.usefixtures("scored")
+def test_folders_are_no_image_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", str(tmp_path), str(tmp_path)]) == UsageError.exit_code
+    assert f"{tmp_path} is a folder" in capsys.readouterr().err
+
+
+def test_fetch_lets_weights_be_downloaded_while_scoring(monkeypatch: pytest.MonkeyPatch) -> None:
+    from semetric.weights.lookup import on_missing
+
+    allowed: list[bool] = []
+
+    def score(*_: Any, **__: Any) -> FakeScores:
+        allowed.append(on_missing.get() is not None)
+        return FakeScores({"psnr": FakeScore(1.0)}, {})
+
+    monkeypatch.setattr(semetric, "score", score, raising=False)
+    main(["score", "a.png", "b.png"])
+    main(["score", "a.png", "b.png", "--fetch"])
+    assert allowed == [False, True]
+    assert on_missing.get() is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0.0000"),
+        (1.0, "1.0000"),
+        (-0.25, "-0.2500"),
+        (31.41592, "31.4159"),
+        (0.0000123, "1.23e-05"),
+        (math.inf, "∞"),
+        (-math.inf, "−∞"),
+    ],
+)
+def test_numbers(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("bounds", "text"),
+    [((0.0, 1.0), "[0, 1]"), ((0.0, None), "[0, ∞)"), ((None, None), "(−∞, ∞)"), ((-1.0, math.inf), "[-1, ∞)")],
+)
+def test_intervals(bounds: tuple[float | None, float | None], text: str) -> None:
+    assert interval(bounds) == text

