@@ -56,7 +56,7 @@ def cell_similarity(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[n
 
 def content_cells(size: tuple[int, int]) -> tuple[int, int]:
     """(rows, columns) of 16-pixel cells that an image of (H, W) fills once its longest side is 1024."""
-    content = [int(side * 1024 / max(size) + 0.5) for side in size]
+    content = [max(1, int(side * 1024 / max(size) + 0.5)) for side in size]
     return -(-content[0] // 16), -(-content[1] // 16)
 
 

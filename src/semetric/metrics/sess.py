@@ -60,7 +60,7 @@ class Sess(Metric):
     @property
     def weights(self) -> Mapping[str, str]:
         """SAM, object encoder, relation head and predicate similarity."""
-        return self.builder.weights
+        return {**self.builder.weights, **self.builder.comparison_weights}
 
     def _score(self, reference: Picture, image: Picture) -> Score:
         one, two = self.builder(reference), self.builder(image)

@@ -188,7 +188,7 @@ def load_relate_anything(path: str | PathLike[str]) -> RelateAnything:
         )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (pickle.UnpicklingError, zipfile.BadZipFile, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise _corrupt(
             path, "a state dict of tensors", f"a file that torch cannot read ({_first_line(error)})"
         ) from error

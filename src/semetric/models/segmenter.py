@@ -92,7 +92,8 @@ class Segmenter:
 
         from semetric.models.sam import prepare
 
+        sam = self.sam  # loaded out here: parameters made in inference mode could never serve a gradient
         with torch.inference_mode():
             x = prepare(picture.to_uint8())[None].to(self.runtime.device)
-            embedding: NDArray[np.float32] = self.sam.encode(x)[0].cpu().numpy()
+            embedding: NDArray[np.float32] = sam.encode(x)[0].cpu().numpy()
         return embedding

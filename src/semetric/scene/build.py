@@ -70,7 +70,7 @@ class GraphBuilder:
 
     @cached_property
     def weights(self) -> Mapping[str, str]:
-        """Role → "name.tag@digest" of every network that shapes a graph or its comparison."""
+        """Role → "name.tag@digest" of every network that shapes a graph."""
         roles = dict(self.segmenter.weights)
         roles |= {
             "objects" if len(self.encoder.weights) == 1 else f"objects_{i}": w
@@ -79,6 +79,13 @@ class GraphBuilder:
         if self.runtime.profile.relations == "ram":
             roles["relations"] = self._ram_identity
         return roles
+
+    @property
+    def comparison_weights(self) -> Mapping[str, str]:
+        """The text encoder behind the similarity of predicates, which shapes no graph."""
+        from semetric.scene.predicates import similarity_identity
+
+        return {"predicates": similarity_identity(self.runtime.profile.predicates)}
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -158,19 +165,14 @@ class GraphBuilder:
 
         work = working_picture(picture)
         found = self.masks(work)
-        masks = runs.decode((found["runs"], found["ends"]), work.size)
+        masks, iou = runs.decode((found["runs"], found["ends"]), work.size), found["iou"]
         triplets = select(self._probabilities(masks, found["tokens"]))
         if self.runtime.profile.relations == "ram" and len(masks) > 1:
-            # the published code keeps only objects that take part in a relation
-            used = np.unique(triplets.pairs)
-            masks, triplets = masks[used], triplets.renumbered(used)
-            iou = found["iou"][used]
-        else:
-            iou = found["iou"]
+            kept = np.unique(triplets.pairs)  # the published code drops objects without a relation
+            masks, iou, triplets = masks[kept], iou[kept], triplets.renumbered(kept)
         pixels = work.to_uint8()
         boxes = _boxes(masks)
-        crops = [_crop(pixels, box) for box in boxes]
-        features = self.encoder.encode([*crops, pixels])
+        features = self.encoder.encode([*(_crop(pixels, box) for box in boxes), pixels])
         saliency = spectral_residual(pixels)
         if self.variant == "paper":
             importance = paper_importance(saliency, masks)

@@ -1,8 +1,8 @@
 """How much each object of an image matters: visual saliency summed over its mask.
 
 Saliency is the spectral residual (Hou and Zhang, "Saliency Detection: A Spectral Residual Approach", CVPR 2007) with
-the steps and rounding of OpenCV's contrib module (StaticSaliencySpectralResidual), which the SeSS demo calls. Importance
-is SeSS's (arXiv 2406.03865, Eq. 24–25 and Table II) or that of its published code, which adds the relations.
+the steps and rounding of OpenCV's contrib module (StaticSaliencySpectralResidual), which the SeSS demo calls.
+Importance is SeSS's (arXiv 2406.03865, Eq. 24–25 and Table II) or that of its published code, which adds the relations.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import UsageError
+from semetric.scene.relations import Triplets
 
 __all__ = ["demo_importance", "mask_saliency", "paper_importance", "spectral_residual"]
 
@@ -24,8 +25,8 @@ def spectral_residual(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
     The image is made grey and squashed to 64 × 64; the log amplitude of its Fourier spectrum less its own 3 × 3 mean is
     recombined with the phase; the squared, slightly blurred magnitude of the inverse is scaled to a largest value of 1
-    and brought back to the image's size. Agrees with OpenCV 5 (4.12 and later) to 1e-4: OpenCV approximates the phase
-    to 2e-4 radians, this does not. (Releases before took log(amplitude) instead of log(amplitude + 1).)
+    and brought back to the image's size. Agrees with OpenCV 5 to 1e-4: OpenCV approximates the phase to 2e-4
+    radians, this does not. (Earlier releases take log(amplitude), OpenCV 5 and this log(amplitude + 1).)
 
     Args:
         pixels: (H, W, 3) RGB in 0..255.
@@ -61,46 +62,55 @@ def mask_saliency(saliency: NDArray[np.floating[Any]], masks: NDArray[np.bool_])
     return np.array([mask.reshape(-1).astype(np.float64) @ flat for mask in masks], np.float64)
 
 
-def paper_importance(sums: NDArray[np.floating[Any]], *, root: float = 2.25) -> NDArray[np.float64]:
+def paper_importance(
+    saliency: NDArray[np.floating[Any]], masks: NDArray[np.bool_], *, root: float = 2.25
+) -> NDArray[np.float64]:
     """Importance of each object as in the paper: (saliency over its mask)^(1/k), scaled to sum 1 (Eq. 24–25, Table II).
 
     Args:
-        sums: (N,) of `mask_saliency`.
+        saliency: (H, W) ≥ 0, from `spectral_residual` or elsewhere.
+        masks: (N, H, W).
         root: k, > 0.
 
     Returns:
-        (N,), sum 1; all equal where every sum is 0.
+        (N,), sum 1; all equal where every mask's saliency is 0.
+
+    Raises:
+        UsageError: sizes that differ.
     """
-    return _shares(np.asarray(sums, np.float64) ** (1.0 / root))
+    return _shares(mask_saliency(saliency, masks) ** (1.0 / root))
 
 
 def demo_importance(
-    sums: NDArray[np.floating[Any]],
-    subject: NDArray[np.integer[Any]],
-    object_: NDArray[np.integer[Any]],
-    probability: NDArray[np.floating[Any]],
+    saliency: NDArray[np.floating[Any]], masks: NDArray[np.bool_], triplets: Triplets
 ) -> NDArray[np.float64]:
     """Importance of each object as in the published code: 0.8 saliency and 0.2 relations.
 
-    a = saliency^(1/2.5), normalised. Every relation gives its probability to its two ends in proportion to their a;
-    b = what each object was given^(1/3), normalised; importance = 0.8·a + 0.2·b, normalised.
+    a = (saliency over its mask)^(1/2.5), normalised. Every relation gives its probability to its two ends in proportion
+    to their a; b = (what each object was given)^(1/3), normalised; importance = 0.8·a + 0.2·b, normalised.
 
     Args:
-        sums: (N,) of `mask_saliency`.
-        subject: (E,) index of each relation's subject.
-        object_: (E,) index of each relation's object.
-        probability: (E,) of each relation.
+        saliency: (H, W) ≥ 0.
+        masks: (N, H, W).
+        triplets: relations between the masks.
 
     Returns:
         (N,), sum 1. Without any relation b has no say: importance = a.
+
+    Raises:
+        UsageError: sizes that differ.
     """
-    a = _shares(np.asarray(sums, np.float64) ** (1.0 / 2.5))
-    if len(a) <= 1 or not np.any(probability):
+    a = _shares(mask_saliency(saliency, masks) ** (1.0 / 2.5))
+    if len(a) <= 1 or len(triplets) == 0:
         return a
+    subject, object_ = triplets.pairs.T
+    probability = triplets.probabilities
     both = a[subject] + a[object_]
     share = np.divide(a[subject], both, out=np.full(len(both), 0.5), where=both > 0)
-    given = np.bincount(subject, probability * share, len(a)) + np.bincount(object_, probability * (1 - share), len(a))
-    return _shares(0.8 * a + 0.2 * _shares(given ** (1.0 / 3.0)))
+    given = np.zeros(len(a))
+    np.add.at(given, subject, probability * share)
+    np.add.at(given, object_, probability * (1.0 - share))
+    return _shares(0.8 * a + 0.2 * _shares(np.cbrt(given)))
 
 
 def _shares(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -130,12 +140,12 @@ def _residual(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """BT.601 luma in 15-bit fixed point, (H, W)."""
-    weights = np.array([9798, 19235, 3735], np.int32)
-    return ((pixels @ weights + (1 << 14)) >> 15).astype(np.uint8)
+    luma: NDArray[Any] = pixels @ np.array([9798, 19235, 3735], np.int32)
+    return ((luma + (1 << 14)) >> 15).astype(np.uint8)
 
 
 def _taps(target: int, source: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Bilinear sampling without smoothing: left and right neighbour of each target pixel, and the right one's weight."""
+    """Bilinear sampling without smoothing: both neighbours of each target pixel, and the second one's weight."""
     at = (np.arange(target) + 0.5) * (source / target) - 0.5
     left = np.floor(at).astype(np.int64)
     weight = at - left
@@ -152,7 +162,7 @@ def _shrink(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
         grey[y][:, left].astype(np.int64) * (256 - along8) + grey[y][:, right].astype(np.int64) * along8
         for y in (top, bottom)
     ]
-    mixed = across[0] * (256 - down8) + across[1] * down8
+    mixed: NDArray[Any] = across[0] * (256 - down8) + across[1] * down8
     return ((mixed + (1 << 15)) >> 16).astype(np.uint8)
 
 
@@ -161,7 +171,7 @@ def _stretch(small: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.fl
     top, bottom, down = _taps(size[0], _SIDE)
     left, right, along = _taps(size[1], _SIDE)
     along32 = along.astype(np.float32)
-    rows = small[:, left] * (1 - along32) + small[:, right] * along32  # (64, W)
+    rows: NDArray[np.float32] = small[:, left] * (1 - along32) + small[:, right] * along32  # (64, W)
     down32 = down.astype(np.float32)[:, None]
-    out: NDArray[np.float32] = rows[top] * (1 - down32) + rows[bottom] * down32
-    return out
+    stretched: NDArray[np.float32] = rows[top] * (1 - down32) + rows[bottom] * down32
+    return stretched

@@ -91,7 +91,7 @@ def boxes_of(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(N, H, W) → (N, 4) xyxy of the first and last pixel inside, as segment-anything counts; empty masks give 0."""
     boxes = np.zeros((len(masks), 4))
     for axis, columns in ((1, (0, 2)), (2, (1, 3))):
-        hit = masks.any(axis=axis)
+        hit: NDArray[np.bool_] = np.any(masks, axis=axis)
         boxes[:, columns[0]] = hit.argmax(axis=1)
         boxes[:, columns[1]] = hit.shape[1] - 1 - hit[:, ::-1].argmax(axis=1)
     boxes[~masks.any(axis=(1, 2))] = 0
@@ -100,7 +100,7 @@ def boxes_of(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 def overlaps(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Pairwise IoU of (N, H, W) masks: (N, N), 0 between empty ones."""
-    flat = torch.from_numpy(masks.reshape(len(masks), -1)).float()
+    flat = torch.from_numpy(masks).flatten(1).float()
     shared = flat @ flat.T  # exact: counts stay below 2^24
     area = shared.diagonal()
     union = area[:, None] + area[None] - shared
@@ -171,7 +171,7 @@ def _stability(logits: Tensor, offset: float) -> NDArray[np.float32]:
 def _full(candidates: _Candidates, frame: Frame, settings: MaskSettings) -> Masks:
     """Candidates in the image's own pixels; the unstable ones are dropped."""
     masks, stability = [np.zeros((0, *frame.size), bool)], [np.zeros(0, np.float32)]
-    for part in candidates.logits.split(16):
+    for part in torch.split(candidates.logits, 16):
         full = Sam.full_size(part, frame)
         stability.append(_stability(full, settings.stability_offset))
         masks.append((full > 0).cpu().numpy())

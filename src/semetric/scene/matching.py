@@ -29,6 +29,8 @@ __all__ = ["GraphArrays", "Matching", "MatchingSettings", "match", "match_many"]
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
 
+_MAX_EDGE_PAIRS = 50_000_000  # the kernel's table of them takes 12 bytes each
+
 
 @dataclass(frozen=True, kw_only=True)
 class MatchingSettings:
@@ -266,6 +268,7 @@ class _Prepared:
         total = float(importance.sum())
         self.importance = importance / total if total > 0 else np.full(len(importance), 1.0 / max(len(importance), 1))
         self.centres = None if graph.centres is None else np.asarray(graph.centres, np.float64)  # (n, 2)
+        self.edges = int(np.count_nonzero(self.relations >= 0))
         self.predicates = int(self.relations.max(initial=-1)) + 1  # how many a similarity matrix must cover
 
     def __len__(self) -> int:
@@ -297,6 +300,11 @@ def _run(
     n, m = initial.shape
     if (needed := max(one.predicates, two.predicates)) > len(predicates):
         raise UsageError(f"Expected relations below {len(predicates)} (predicate_similarity); found {needed - 1}.")
+    if one.edges * two.edges > _MAX_EDGE_PAIRS:
+        raise UsageError(
+            f"Expected graphs whose edge counts multiply to at most {_MAX_EDGE_PAIRS}; "
+            f"found {one.edges} × {two.edges}. Keep fewer relations (the paper keeps 100)."
+        )
     rows, columns = np.full(n, -1, np.int64), np.full(n, -1, np.int64)
     if n == 0 or m == 0:
         return 0.0, 0.0, initial, rows, columns

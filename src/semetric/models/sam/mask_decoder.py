@@ -52,10 +52,10 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(inner, WIDTH)
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, T, d)
+        return torch.unflatten(x, -1, (self.heads, -1)).transpose(1, 2)  # (B, heads, T, d)
 
     def _by_head(self, layer: nn.Linear) -> Tensor:
-        return layer.weight.unflatten(0, (self.heads, -1))  # (heads, d, 256)
+        return torch.unflatten(layer.weight, 0, (self.heads, -1))  # (heads, d, 256)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Plain order: (B, T, 256) each → (B, T, 256)."""
@@ -91,10 +91,9 @@ class Attention(nn.Module):
         reach = torch.einsum("bhtd,hdc->bhtc", keys, self._by_head(self.q_proj)).flatten(1, 2)
         offset = torch.einsum("bhtd,hd->bht", keys, self.q_proj.bias.view(self.heads, -1)).flatten(1)
         scores = torch.matmul(reach, q.transpose(1, 2)) + offset[..., None]  # (B, heads·T, N)
-        weights = scores.unflatten(1, (self.heads, t)).softmax(dim=2).flatten(1, 2)
-        gift = torch.einsum(
-            "bhtd,chd->bhtc", self._split(self.v_proj(v)), self.out_proj.weight.unflatten(1, (self.heads, -1))
-        )
+        weights = torch.unflatten(scores, 1, (self.heads, t)).softmax(dim=2).flatten(1, 2)
+        into = torch.unflatten(self.out_proj.weight, 1, (self.heads, -1))  # (256, heads, d)
+        gift = torch.einsum("bhtd,chd->bhtc", self._split(self.v_proj(v)), into)
         gift = (gift + self.out_proj.bias / self.heads).reshape(b, self.heads * t, WIDTH)
         return torch.baddbmm(onto.expand(b, -1, -1), weights.transpose(1, 2).to(gift.dtype), gift)
 
@@ -211,7 +210,7 @@ class MaskDecoder(nn.Module):
         filters = [mlp(mask_tokens[kept, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps[wanted])]
         step = 1 if cells.device.type == "cpu" else 64  # 8 MB a prompt stays in a processor's cache, 30 MB do not
         stacked = torch.stack(filters, dim=1)
-        parts = [self._upscale(c, f) for c, f in zip(cells.split(step), stacked.split(step), strict=True)]
+        parts = [self._upscale(c, f) for c, f in zip(torch.split(cells, step), torch.split(stacked, step), strict=True)]
         logits = torch.cat(parts) if len(kept) else cells.new_zeros(0, iou.shape[1], 4 * GRID, 4 * GRID)
         return Decoded(logits.float(), iou, mask_tokens.float(), kept)
 
@@ -221,13 +220,17 @@ class MaskDecoder(nn.Module):
         A 2 × 2 transposed convolution of stride 2 is one matrix product a cell, so all stays
         channels-last until the masks, which are small.
         """
-        up1, norm, up2 = self.output_upscaling[0], self.output_upscaling[1], self.output_upscaling[3]
         k, m = filters.shape[:2]
-        w1 = up1.weight.permute(0, 2, 3, 1).flatten(1)  # (256, 2·2·64)
-        w2 = up2.weight.permute(0, 2, 3, 1).flatten(1)  # (64, 2·2·32)
-        x = F.linear(cells, w1.T, up1.bias.repeat(4)).unflatten(-1, (4, -1))
-        x = F.gelu(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, 1e-6))
-        x = F.gelu(F.linear(x, w2.T, up2.bias.repeat(4)).unflatten(-1, (4, -1)))  # (K, cell, quarter, sixteenth, 32)
+        x = _spread(cells, *self.output_upscaling[0].parameters())
+        weight, bias = self.output_upscaling[1].parameters()
+        x = F.gelu(F.layer_norm(x, weight.shape, weight, bias, 1e-6))
+        x = F.gelu(_spread(x, *self.output_upscaling[3].parameters()))  # (K, cell, quarter, sixteenth, 32)
         y = torch.matmul(x.flatten(1, 3), filters.transpose(1, 2))
         y = y.view(k, GRID, GRID, 2, 2, 2, 2, m)  # row, column, row/2, column/2, row/4, column/4
         return y.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(k, m, 4 * GRID, 4 * GRID)
+
+
+def _spread(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A 2 × 2 transposed convolution of stride 2 on channels-last cells: (…, C) → (…, 4, C'), row by row."""
+    y = F.linear(x, weight.permute(2, 3, 1, 0).flatten(0, 2), bias.repeat(4))
+    return torch.unflatten(y, -1, (4, -1))

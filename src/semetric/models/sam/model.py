@@ -37,9 +37,9 @@ class Frame:
 
     @classmethod
     def of(cls, size: tuple[int, int]) -> Frame:
-        """The frame of an image of that (H, W); halves round up, as segment-anything does."""
-        scale = SIDE / max(size)
-        return cls(size=size, content=(int(size[0] * scale + 0.5), int(size[1] * scale + 0.5)))
+        """The frame of an image of that (H, W); halves round up, as segment-anything does, and a sliver keeps 1."""
+        h, w = (max(1, int(side * SIDE / max(size) + 0.5)) for side in size)
+        return cls(size=size, content=(h, w))
 
     @property
     def cells(self) -> tuple[int, int]:

@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor
 
+from semetric.errors import WeightsCorruptError
 from semetric.models.sam.tiny_vit import offset_index
 
 __all__ = ["decoder_state", "encoder_state"]
@@ -33,8 +35,13 @@ def module_path(node: str) -> str:
 
 
 def _tensors(path: Path) -> tuple[onnx.GraphProto, dict[str, NDArray[np.float32]]]:
-    graph = onnx.load(str(path)).graph
-    return graph, {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    try:
+        graph = onnx.load(str(path), load_external_data=False).graph
+        return graph, {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    except (DecodeError, ValueError, TypeError) as error:
+        raise WeightsCorruptError(
+            f"Expected an ONNX file of SAM in {path}; found a file that cannot be read as one. Fetch it anew."
+        ) from error
 
 
 def _by_node(graph: onnx.GraphProto, arrays: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
@@ -67,7 +74,9 @@ def encoder_state(path: Path) -> dict[str, Tensor]:
     constants = {n.output[0]: n for n in graph.node if n.op_type == "Constant"}
     for node in graph.node:
         if node.op_type == "Add" and node.name.endswith("/attn/Add"):
-            table = next(constants[i] for i in node.input if i in constants)
+            table = next((constants[i] for i in node.input if i in constants), None)
+            if table is None:
+                continue
             bias = numpy_helper.to_array(table.attribute[0].t)  # (heads, cells, cells)
             index = offset_index(round(bias.shape[-1] ** 0.5)).numpy()
             compact = np.zeros((bias.shape[0], int(index.max()) + 1), np.float32)

@@ -26,7 +26,10 @@ class RandomFourier(nn.Module):
 
     def forward(self, xy: Tensor) -> Tensor:
         """(…, 2) as x, y in [0, 1] → (…, 256)."""
-        phase = 2 * math.pi * ((2 * xy - 1) @ self.positional_encoding_gaussian_matrix)
+        at_x, at_y = self.positional_encoding_gaussian_matrix
+        place = 2 * xy - 1
+        # No matrix product: autocast would round it to 8 bits, and 2π times that is no position any more.
+        phase = 2 * math.pi * (place[..., :1] * at_x + place[..., 1:] * at_y)
         return torch.cat([phase.sin(), phase.cos()], dim=-1)
 
 
@@ -66,12 +69,11 @@ class PromptEncoder(nn.Module):
         encoded = self.pe_layer((points + 0.5) / SIDE)
         label = labels[..., None]
         tokens = torch.where(label == -1, self.not_a_point_embed.weight, encoded)
-        for value, embedding in enumerate(self.point_embeddings[:2]):
-            tokens = tokens + (label == value) * embedding.weight
+        background, foreground, first_corner, second_corner = self.point_embeddings.parameters()
+        tokens = tokens + (label == 0) * background + (label == 1) * foreground
         if boxes is not None:
             corners = self.pe_layer((boxes.view(-1, 2, 2) + 0.5) / SIDE)
-            kinds = torch.cat([self.point_embeddings[2].weight, self.point_embeddings[3].weight])
-            tokens = torch.cat([tokens, corners + kinds], dim=1)
+            tokens = torch.cat([tokens, corners + torch.cat((first_corner, second_corner))], dim=1)
         return tokens
 
     def grid(self) -> Tensor:

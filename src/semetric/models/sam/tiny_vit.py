@@ -149,7 +149,8 @@ class Block(nn.Module):
         cells = cells.view(b, rows, s, cols, s, c).transpose(2, 3).reshape(-1, s * s, c)
         cells = self.attn(cells).view(b, rows, cols, s, s, c).transpose(2, 3).reshape(b, rows * s, cols * s, c)
         x = self.local_conv((x + cells[:, :h, :w]).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        return (x + self.mlp(x)).permute(0, 3, 1, 2)
+        y: Tensor = x + self.mlp(x)
+        return y.permute(0, 3, 1, 2)
 
 
 class Stage(nn.Module):

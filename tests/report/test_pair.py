@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.contour import ContourSet
+from matplotlib.figure import Figure
+from PIL import Image
+
+from semetric.errors import SizeMismatchError, UsageError
+from semetric.metrics.base import Score
+from semetric.report import save_plot
+from semetric.report.pair import LEAST_NUMBERED, MOST_NUMBERED, MOST_RELATIONS, pair_figure, panel_sizes
+from semetric.scoring import Scores
+
+from .conftest import discs, photo, sess_score
+
+PSNR = Score(metric="psnr", value=math.inf, higher_is_better=True, range=(0.0, None))
+Make = Callable[..., Scores]
+
+
+def panels(figure: Figure) -> list[Axes]:
+    return [axes for axes in figure.axes if axes.images]
+
+
+def outlines(axes: Axes, kind: str) -> dict[str, str]:
+    """Name → colour of the object outlines of that kind."""
+    found = [c for c in axes.collections if isinstance(c, ContourSet) and str(c.get_gid()).startswith(kind)]
+    return {str(c.get_gid()): to_hex(c.get_edgecolor()[0]) for c in found}
+
+
+def numbers(axes: Axes) -> dict[str, str]:
+    """Number → colour of its disc."""
+    labels = [t for t in axes.texts if str(t.get_gid()).startswith("number")]
+    return {t.get_text(): to_hex(t.get_bbox_patch().get_facecolor()) for t in labels}
+
+
+def texts(figure: Figure) -> str:
+    return "\n".join(t.get_text() for axes in figure.axes for t in axes.texts)
+
+
+def test_matched_objects_share_number_and_colour(scored: Make) -> None:
+    one, two = discs(5, (120, 160)), discs(8, (90, 150), seed=1)
+    score = sess_score(one, two)
+    left, right = panels(pair_figure(scored(score), photo((120, 160)), photo((90, 150))))
+    assert numbers(left) == numbers(right)
+    assert len(set(numbers(left).values())) == len(numbers(left)) > 1
+    assert outlines(left, "match") == outlines(right, "match")
+    for number, colour in numbers(left).items():
+        assert outlines(left, "match")[f"match {number}"] == colour
+    assert len(outlines(right, "unmatched")) == 3
+    assert outlines(left, "unmatched") == {}
+
+
+@pytest.mark.parametrize(("n", "m"), [(0, 0), (0, 3), (1, 1), (60, 60), (2, 60)])
+def test_any_number_of_objects(scored: Make, tmp_path: Path, n: int, m: int) -> None:
+    one, two = discs(n, (120, 160)), discs(m, (200, 100), seed=1)
+    scores = scored(sess_score(one, two), PSNR)
+    out = tmp_path / "out.png"
+    save_plot(scores, photo((240, 320)), photo((200, 100), grey=True), out)
+    assert np.asarray(Image.open(out).convert("RGB")).std() > 10  # something is drawn; a blank page has 0
+    left, right = panels(pair_figure(scores, photo((240, 320)), photo((200, 100))))
+    for axes in (left, right):
+        assert len(numbers(axes)) <= min(MOST_NUMBERED, n, m)
+        assert sum("relation" in str(p.get_gid()) for p in axes.patches) <= MOST_RELATIONS
+
+
+def test_only_matches_that_add_something_are_numbered(scored: Make) -> None:
+    score = sess_score(discs(30, (120, 160)), discs(30, (120, 160)))
+    matching = score.artefacts["matching"]
+    figure = pair_figure(scored(score), photo((120, 160)), photo((120, 160)))
+    parts = dict(zip(map(tuple, matching.pairs.tolist()), matching.contributions, strict=True))
+    worth = [pair for pair in map(tuple, matching.assignment.tolist()) if parts[pair] >= LEAST_NUMBERED]
+    assert len(numbers(panels(figure)[0])) == min(len(worth), MOST_NUMBERED)
+    assert "of 30 matches that add most" in texts(figure)
+
+
+def test_labels_do_not_overlap(scored: Make) -> None:
+    size = (300, 400)
+    figure = pair_figure(scored(sess_score(discs(9, size), discs(9, size))), photo(size), photo(size))
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    for axes in panels(figure):
+        boxes = [t.get_bbox_patch().get_window_extent(renderer) for t in axes.texts]
+        # discs may touch; a shared strip of a fifth of a disc (24 px at 100 dots an inch) would be seen
+        clashes = [
+            (i, j)
+            for i in range(len(boxes))
+            for j in range(i)
+            if boxes[i].overlaps(boxes[j]) and min(boxes[i].intersection(boxes[i], boxes[j]).size) > 5
+        ]
+        assert clashes == []
+
+
+def test_without_sess_the_images_and_bars_stand_alone(scored: Make, tmp_path: Path) -> None:
+    scores = scored(PSNR, errors={"ssim": SizeMismatchError("…")})
+    figure = pair_figure(scores, photo((50, 60)), photo((70, 40)))
+    words = texts(figure)
+    assert [numbers(axes) for axes in panels(figure)] == [{}, {}]
+    assert "∞ dB" in words
+    assert "drawn against 50 dB" in words
+    assert "Not scored: ssim (sizes differ or are too small)." in words
+    save_plot(scores, photo((1, 1)), photo((1, 500)), tmp_path / "tiny.png")
+    assert Image.open(tmp_path / "tiny.png").width > 1000  # px; a page of at least 11 inches
+
+
+def test_the_bar_is_as_full_as_the_score(scored: Make) -> None:
+    score = Score(metric="lpips", value=0.25, higher_is_better=False, range=(0.0, None))
+    figure = pair_figure(scored(score), photo((50, 60)), photo((50, 60)))
+    patches = [p for axes in figure.axes for p in axes.patches]
+    (filled,) = [p for p in patches if p.get_gid() == "bar lpips"]
+    (empty,) = [p for p in patches if p.get_gid() != "bar lpips"]
+    assert filled.get_width() / empty.get_width() == pytest.approx(0.75)
+
+
+def test_names_are_never_read_as_mathematics(scored: Make, tmp_path: Path) -> None:
+    odd = photo((50, 60), name="folder/a$b_{c$ 日本\n.png")
+    save_plot(scored(PSNR), odd, odd, tmp_path / "odd.svg")
+    assert "a$b_{c$ □□□.png" in texts(pair_figure(scored(PSNR), odd, odd))
+
+
+def test_a_wrong_suffix_is_refused_before_drawing(scored: Make, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="out.jpeg"):
+        save_plot(scored(PSNR), photo((5, 5)), photo((5, 5)), tmp_path / "out.jpeg")
+
+
+@pytest.mark.parametrize("sizes", [[(100, 100), (50, 50)], [(371, 512), (800, 300)], [(10, 4000), (4000, 10)]])
+def test_panels_fit_the_page(sizes: list[tuple[int, int]]) -> None:
+    for width, height in panel_sizes(sizes):
+        assert 1.5 < width <= 12.3
+        assert 1.5 < height <= 6.2
+    ordinary = [w / h for (w, h), (ph, pw) in zip(panel_sizes(sizes), sizes, strict=True) if 0.5 < pw / ph < 2]
+    assert ordinary == pytest.approx([pw / ph for ph, pw in sizes if 0.5 < pw / ph < 2])
+
+
+def test_drawing_leaves_pyplot_alone() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, semetric.report; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from PIL import Image
+
+from semetric.report import save_graph
+from semetric.report.single import MOST_OBJECTS, graph_figure
+
+from .conftest import discs, photo
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 60])
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_any_number_of_objects(tmp_path: Path, n: int, suffix: str) -> None:
+    out = tmp_path / f"out.{suffix}"
+    save_graph(discs(n, (120, 160)), photo((240, 320), grey=True), out)
+    if suffix == "png":
+        assert np.asarray(Image.open(out).convert("RGB")).std() > 10  # a blank page has 0
+    else:
+        assert out.read_text().count('id="number ') == min(n, MOST_OBJECTS)
+
+
+def test_the_most_important_are_drawn_under_their_numbers() -> None:
+    graph = discs(60, (300, 400))
+    figure = graph_figure(graph, photo((300, 400)))
+    labels = [t for t in figure.axes[0].texts if str(t.get_gid()).startswith("number")]
+    most = np.argsort(-graph.importance, kind="stable")[:MOST_OBJECTS]
+    assert {int(t.get_text()) for t in labels} == set(most.tolist())
+    words = [t.get_text() for axes in figure.axes for t in axes.texts]
+    assert f"astronaut.png: the 18 most important of 60 objects; {60 - MOST_OBJECTS} are not drawn" in words
+    assert f"{graph.importance[most[0]]:.3f}" in words
+
+
+def test_the_legend_has_the_colours_of_the_photo() -> None:
+    figure = graph_figure(discs(5, (300, 400)), photo((300, 400)))
+    panel, _, legend = figure.axes
+    on_photo = {
+        t.get_text(): to_hex(t.get_bbox_patch().get_facecolor())
+        for t in panel.texts
+        if str(t.get_gid()).startswith("number")
+    }
+    listed = {
+        t.get_text(): to_hex(t.get_bbox_patch().get_facecolor()) for t in legend.texts if t.get_bbox_patch() is not None
+    }
+    assert listed == on_photo
+    assert len(on_photo) == 5
+
+
+def test_an_empty_graph_says_so() -> None:
+    words = [t.get_text() for axes in graph_figure(discs(0, (50, 60)), photo((50, 60))).axes for t in axes.texts]
+    assert words == ["astronaut.png: no objects found"]

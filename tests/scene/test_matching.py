@@ -1,0 +1,360 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from _matching_reference import score as reference_score
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
+
+import semetric.scene.matching
+from semetric.errors import UsageError
+from semetric.scene import _kernels
+from semetric.scene.matching import GraphArrays, Matching, MatchingSettings, match, match_many
+
+GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "sess_matching_demo.json").read_text())["cases"]
+
+# Sums of some hundred products of numbers below 1, in another order: rounding alone, with room for the 1e-13 by which a
+# kept assignment may fall short of the best.
+TOLERANCE = 1e-11
+
+
+def random_graph(
+    rng: np.random.Generator, n: int, edges: int, *, d: int = 8, predicates: int = 56, hub: bool = False
+) -> GraphArrays:
+    relations = np.full((n, n), -1)
+    pairs = [(i, j) for i in range(n) for j in range(n) if i != j]
+    if pairs and edges:
+        weight = np.array([1 / (1 + i) ** (1.5 if hub else 0) for i, _ in pairs])
+        chosen = rng.choice(len(pairs), min(edges, len(pairs)), replace=False, p=weight / weight.sum())
+        for c in chosen:
+            relations[pairs[c]] = rng.integers(predicates)
+    return GraphArrays(
+        features=rng.normal(size=(n, d)) + 0.5,
+        relations=relations,
+        importance=rng.dirichlet(np.ones(n)) if n else np.zeros(0),
+        centres=rng.random((n, 2)),
+    )
+
+
+def random_similarity(rng: np.random.Generator, predicates: int = 56) -> np.ndarray:
+    r = rng.uniform(-0.2, 1, (predicates, predicates))
+    r = (r + r.T) / 2
+    np.fill_diagonal(r, 1)
+    return r
+
+
+def check_sums(found: Matching) -> None:
+    assert found.contributions.sum() + found.image_contribution == pytest.approx(found.score, abs=1e-12)
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda c: f"seed{c['seed']}")
+def test_agrees_with_the_published_code(case):
+    graphs = []
+    for g in (case["graph1"], case["graph2"]):
+        relations = np.full((len(g["features"]),) * 2, -1)
+        for s, o, p in g["edges_subject_object_predicate"]:
+            relations[s, o] = p
+        graphs.append(
+            GraphArrays(
+                features=np.array(g["features"]),
+                relations=relations,
+                importance=np.array(g["importance"]),
+                centres=np.array(g["centres"]),
+            )
+        )
+    below = case["predicate_similarity_to_diagonal"]
+    similarity = np.eye(len(below))
+    for i, row in enumerate(below):
+        similarity[i, : i + 1] = similarity[: i + 1, i] = row
+    found = match(*graphs, similarity, case["image_similarity"], MatchingSettings.DEMO)
+    assert found.score == pytest.approx(case["score"], abs=1e-9)  # what the published values are known to
+    check_sums(found)
+
+
+@pytest.mark.parametrize("chosen", [MatchingSettings.PAPER, MatchingSettings.DEMO], ids=["paper", "demo"])
+@pytest.mark.parametrize(
+    ("n", "m", "edges1", "edges2", "hub"),
+    [
+        (1, 1, 0, 0, False),
+        (1, 9, 0, 30, False),
+        (2, 30, 2, 100, True),
+        (9, 9, 60, 60, False),
+        (12, 7, 132, 42, False),  # complete graphs: 11 × 6 neighbours
+        (15, 15, 100, 100, True),
+        (20, 20, 40, 100, True),
+    ],
+)
+def test_agrees_with_the_equations(chosen, n, m, edges1, edges2, hub):
+    rng = np.random.default_rng(n * 100 + m)
+    one, two = random_graph(rng, n, edges1, hub=hub), random_graph(rng, m, edges2, hub=hub)
+    similarity = random_similarity(rng)
+    expected, history = reference_score(one, two, similarity, 0.4, **dataclasses.asdict(chosen))
+    found = match(one, two, similarity, 0.4, chosen, history=True)
+    assert found.score == pytest.approx(expected, abs=TOLERANCE)
+    assert found.history is not None
+    np.testing.assert_allclose(found.history, history, atol=TOLERANCE, rtol=0)
+    np.testing.assert_array_equal(found.history[0], found.initial)
+    np.testing.assert_array_equal(found.history[-1], found.final)
+    check_sums(found)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(0, 9),
+    m=st.integers(0, 9),
+    alpha=st.floats(0, 1),
+    beta=st.floats(0, 1),
+    location=st.sampled_from([0.0, 0.2, 1.0]),
+    iterations=st.integers(0, 4),
+    in_place=st.booleans(),
+)
+def test_agrees_with_the_equations_whatever_the_settings(seed, n, m, alpha, beta, location, iterations, in_place):
+    rng = np.random.default_rng(seed)
+    one = random_graph(rng, n, int(rng.integers(0, n * n + 1)))
+    two = random_graph(rng, m, int(rng.integers(0, m * m + 1)))
+    similarity = random_similarity(rng)
+    chosen = MatchingSettings(alpha=alpha, beta=beta, location=location, iterations=iterations, in_place=in_place)
+    expected, _ = reference_score(one, two, similarity, 0.3, **dataclasses.asdict(chosen))
+    found = match(one, two, similarity, 0.3, chosen)
+    assert found.score == pytest.approx(expected, abs=TOLERANCE)
+    check_sums(found)
+    assert match_many(one, [two], similarity, [0.3], chosen)[0] == found.score
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 14), m=st.integers(1, 14), ties=st.booleans())
+def test_assign_is_exact(seed, n, m, ties):
+    rng = np.random.default_rng(seed)
+    weights = rng.integers(-2, 3, (n, m)).astype(float) if ties else rng.normal(size=(n, m))
+    column = np.empty(n, np.int64)
+    _kernels.assign(weights, column)
+    rows = np.flatnonzero(column >= 0)
+    assert len(rows) == min(n, m)
+    assert len(set(column[rows])) == len(rows)
+    best = weights[linear_sum_assignment(weights, maximize=True)].sum()
+    assert weights[rows, column[rows]].sum() == pytest.approx(best, abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), k=st.integers(2, 4), columns=st.integers(0, 6))
+def test_few_rows_are_exact(seed, k, columns):
+    rng = np.random.default_rng(seed)
+    weights = rng.normal(size=(k, k + columns))
+    solve = {2: _kernels._two_rows, 3: _kernels._three_rows, 4: _kernels._four_rows}[k].py_func
+    best = weights[linear_sum_assignment(weights, maximize=True)].sum()
+    assert solve(weights, k + columns) == pytest.approx(best, abs=1e-12)
+
+
+def test_empty_graphs():
+    rng = np.random.default_rng(0)
+    none, some = random_graph(rng, 0, 0), random_graph(rng, 5, 8)
+    similarity = random_similarity(rng)
+    both = match(none, none, similarity, 0.7)
+    assert both.score == both.image_contribution == 0.7
+    assert both.pairs.shape == both.assignment.shape == (0, 2)
+    for pair in ((none, some), (some, none)):
+        found = match(*pair, similarity, 0.7, history=True)
+        assert found.graph_score == 0
+        assert found.score == pytest.approx(0.1 * 0.7, abs=1e-15)  # gamma of the image's similarity
+        assert found.pairs.shape == (0, 2)
+        assert found.history is not None
+        assert found.history.shape[1:] == found.final.shape == (len(pair[0]), len(pair[1]))
+        check_sums(found)
+
+
+def test_a_graph_matches_itself():
+    rng = np.random.default_rng(1)
+    graph = random_graph(rng, 25, 100)
+    found = match(graph, graph, random_similarity(rng), 1.0)
+    # each object goes to itself; its neighbourhood matches by importance, so that only the update s < 1 costs anything
+    np.testing.assert_array_equal(
+        found.assignment[np.argsort(found.assignment[:, 0])], np.stack([np.arange(25)] * 2, 1)
+    )
+    assert 0.95 < found.score <= 1.0 + 1e-12
+
+
+def test_symmetry():
+    rng = np.random.default_rng(2)
+    one, two = random_graph(rng, 11, 40), random_graph(rng, 17, 60)
+    similarity = random_similarity(rng)  # symmetric
+    forth, back = match(one, two, similarity, 0.5), match(two, one, similarity, 0.5)
+    assert forth.score == pytest.approx(back.score, abs=TOLERANCE)
+    np.testing.assert_allclose(forth.final, back.final.T, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("chosen", [MatchingSettings.PAPER], ids=["paper"])
+def test_order_of_objects_has_no_part(chosen):
+    rng = np.random.default_rng(3)
+    one, two = random_graph(rng, 12, 50), random_graph(rng, 9, 30)
+    similarity = random_similarity(rng)
+    order = rng.permutation(12)
+    shuffled = GraphArrays(
+        features=one.features[order],
+        relations=one.relations[np.ix_(order, order)],
+        importance=one.importance[order],
+        centres=None,
+    )
+    assert match(shuffled, two, similarity, 0.5, chosen).score == pytest.approx(
+        match(one, two, similarity, 0.5, chosen).score, abs=TOLERANCE
+    )
+
+
+def test_what_a_matching_holds():
+    rng = np.random.default_rng(4)
+    for n, m in ((8, 8), (5, 20), (20, 5)):
+        one, two = random_graph(rng, n, 20), random_graph(rng, m, 20)
+        found = match(one, two, random_similarity(rng), 0.5, MatchingSettings.DEMO)
+        for assignment in (found.first, found.second):
+            assert len(assignment) == min(n, m)
+            assert len(set(assignment[:, 0])) == len(set(assignment[:, 1])) == min(n, m)
+        v = one.importance
+        s1 = (found.final * v[:, None])[tuple(found.first.T)].sum()
+        s2 = (found.final * two.importance)[tuple(found.second.T)].sum()
+        assert found.graph_score == pytest.approx((s1 * n + s2 * m) / (n + m), abs=1e-12)
+        pairs = {tuple(p) for p in found.pairs}
+        assert pairs == {tuple(p) for p in found.first} | {tuple(p) for p in found.second}
+        assert {tuple(p) for p in found.assignment} <= pairs
+        assert len(set(found.assignment[:, 0])) == len(set(found.assignment[:, 1])) == len(found.assignment)
+        assert (np.diff(found.contributions) <= 0).all()
+
+
+def test_zero_importance_counts_as_equal():
+    rng = np.random.default_rng(5)
+    one, two = random_graph(rng, 6, 12), random_graph(rng, 7, 12)
+    similarity = random_similarity(rng)
+    zero = dataclasses.replace(one, importance=np.zeros(6))
+    even = dataclasses.replace(one, importance=np.ones(6))
+    assert match(zero, two, similarity, 0.5).score == match(even, two, similarity, 0.5).score
+    # zero importance of some neighbours and of both nodes at once stays finite
+    some = dataclasses.replace(one, importance=np.eye(6)[0])
+    other = dataclasses.replace(two, importance=np.eye(7)[3])
+    assert np.isfinite(match(some, other, similarity, 0.5).score)
+
+
+def test_negative_similarity_still_pairs_everyone():
+    one = GraphArrays(features=np.array([[1.0, 0.0]]), relations=np.array([[-1]]), importance=np.ones(1))
+    two = GraphArrays(features=np.array([[-1.0, 0.0]]), relations=np.array([[-1]]), importance=np.ones(1))
+    found = match(one, two, np.eye(56), -1.0, MatchingSettings(iterations=0))
+    assert found.score == pytest.approx(-1.0, abs=1e-15)
+    assert found.contributions.tolist() == pytest.approx([-0.9])
+    np.testing.assert_array_equal(found.assignment, [[0, 0]])
+
+
+def test_many_and_threads():
+    rng = np.random.default_rng(6)
+    one = random_graph(rng, 20, 80, hub=True)
+    others = [random_graph(rng, int(rng.integers(0, 25)), 80) for _ in range(12)]
+    similarity, images = random_similarity(rng), rng.random(12)
+    one_by_one = [match(one, g, similarity, s).score for g, s in zip(others, images, strict=True)]
+    # the same code on the same numbers: equal to the bit, in whatever thread
+    assert match_many(one, others, similarity, images).tolist() == one_by_one
+    assert match_many(one, others, similarity, images, workers=4).tolist() == one_by_one
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(match, one, g, similarity, s) for g, s in zip(others * 3, list(images) * 3, strict=True)]
+        assert [j.result().score for j in jobs] == one_by_one * 3
+    assert match_many(one, [], similarity, []).shape == (0,)
+
+
+def test_read_only_and_other_dtypes():
+    rng = np.random.default_rng(7)
+    one, two = random_graph(rng, 6, 12), random_graph(rng, 7, 12)
+    similarity = random_similarity(rng)
+    expected = match(one, two, similarity, 0.5).score
+    for array in (one.features, one.relations, one.importance, two.relations, similarity):
+        array.setflags(write=False)
+    assert match(one, two, similarity, 0.5).score == expected
+    narrow = GraphArrays(
+        features=np.asfortranarray(one.features),
+        relations=one.relations.astype(np.int16),
+        importance=one.importance.astype(np.float32),
+    )
+    # float32 importance: 24 bits
+    assert match(narrow, two, similarity, 0.5).score == pytest.approx(expected, abs=1e-6)
+
+
+def _graph(**changes):
+    arrays = {
+        "features": np.ones((2, 3)),
+        "relations": np.array([[-1, 0], [-1, -1]]),
+        "importance": np.ones(2),
+        "centres": None,
+    }
+    return GraphArrays(**{**arrays, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"features": np.ones(2)}, "features of shape"),
+        ({"relations": np.zeros((2, 3), int)}, "relations of shape"),
+        ({"relations": np.zeros((2, 2))}, "integers"),
+        ({"importance": np.ones(3)}, "importance of shape"),
+        ({"importance": np.array([1, -1.0])}, "not negative"),
+        ({"importance": np.array([1, np.nan])}, "finite"),
+        ({"features": np.full((2, 3), np.inf)}, "finite features"),
+        ({"centres": np.ones((2, 3))}, "centres of shape"),
+    ],
+)
+def test_bad_graphs(changes, words):
+    with pytest.raises(UsageError, match=words):
+        _graph(**changes)
+
+
+def test_bad_calls():
+    graph, similarity = _graph(), np.eye(56)
+    with pytest.raises(UsageError, match="alpha"):
+        MatchingSettings(alpha=1.5)
+    with pytest.raises(UsageError, match="iterations"):
+        MatchingSettings(iterations=-1)
+    with pytest.raises(UsageError, match="centres"):
+        match(graph, graph, similarity, 0.5, MatchingSettings.DEMO)
+    with pytest.raises(UsageError, match="predicate_similarity of shape"):
+        match(graph, graph, np.ones((3, 4)), 0.5)
+    with pytest.raises(UsageError, match="relations below 1"):
+        match(_graph(relations=np.array([[-1, 5], [-1, -1]])), graph, np.eye(1), 0.5)
+    with pytest.raises(UsageError, match="one encoder"):
+        match(graph, _graph(features=np.ones((2, 4))), similarity, 0.5)
+    with pytest.raises(UsageError, match="image_similarity"):
+        match(graph, graph, similarity, float("nan"))
+    with pytest.raises(UsageError, match="one image similarity a graph"):
+        match_many(graph, [graph], similarity, [])
+    dense = GraphArrays(features=np.ones((90, 2)), relations=np.zeros((90, 90), int), importance=np.ones(90))
+    with pytest.raises(UsageError, match="fewer relations"):
+        match(dense, dense, similarity, 0.5)
+    with pytest.raises(UsageError, match="worker"):
+        match_many(graph, [graph], similarity, [0.5], workers=0)
+    with pytest.raises(UsageError, match="finite predicate_similarity"):
+        match(graph, graph, np.full((2, 2), np.nan), 0.5)
+
+
+def test_importing_costs_no_compiler():
+    """Settings and containers must not bring in numba: the command line imports them."""
+    code = "import sys, semetric.scene.matching; sys.exit('numba' in sys.modules)"
+    source = Path(semetric.scene.matching.__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(source)}, check=False)
+    assert done.returncode == 0
+
+
+def test_compiles_where_nothing_can_be_written(monkeypatch):
+    """Without a cache folder numba refuses to cache; the kernels are then compiled in memory."""
+    calls = []
+
+    def njit(signature, *, cache, **options):
+        calls.append(cache)
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available for file")
+        return lambda function: function
+
+    monkeypatch.setattr(_kernels, "njit", njit)
+    assert _kernels._entry("signature")(len) is len
+    assert calls == [True, False]
