@@ -33,6 +33,7 @@ from benchmarks.photos import photos
 from semetric.image import Picture, read_image, resize_to
 from semetric.metrics import registry
 from semetric.scene.build import GraphBuilder
+from semetric.scene.runs import decode
 from semetric.scoring import runtime
 
 __all__ = ["Row", "summarise"]
@@ -71,10 +72,10 @@ def rows_of(index: int, count: int, metrics: Sequence[str]) -> list[Row]:
     used = runtime("lite", device="cpu")
     reference = read_image(pixels)
     builder = GraphBuilder(used)
-    masks = builder(reference).masks
-    order = np.asarray(builder(reference).importance)
+    found = builder.masks(reference)
+    masks = decode((found["runs"], found["ends"]), reference.size)
     others: list[tuple[str, float | str, Picture]] = []
-    for kind, levels in severities(name, pixels, masks, order).items():
+    for kind, levels in severities(name, pixels, masks).items():
         others += [(kind, level, read_image(damaged)) for level, damaged in levels]
     others += [(kind, "", read_image(change(pixels))) for kind, change in TRANSFORMATIONS.items()]
     others += [
@@ -249,10 +250,7 @@ def main() -> None:
     parser.add_argument("--metric", action="append", choices=METRICS)
     parser.add_argument("--tables", action="store_true", help="only rewrite the page from the last results")
     options = parser.parse_args()
-    if options.tables:
-        rows = load()
-    else:
-        rows = run(options.photos, options.jobs, options.metric or METRICS)
+    rows = load() if options.tables else run(options.photos, options.jobs, options.metric or METRICS)
     metrics = [metric for metric in METRICS if any(row.metric == metric for row in rows)]
     print(tables(rows, metrics))
     if not options.metric and not options.tables:

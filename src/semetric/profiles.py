@@ -77,4 +77,4 @@ def profile(name: str, **overrides: str | None) -> Profile:
     if unknown:
         raise UsageError(f"A profile has no choice named {', '.join(sorted(unknown))}.")
     label = name + "+" + "+".join(f"{k}={v}" for k, v in sorted(chosen.items()))
-    return replace(PROFILES[name], name=label, **chosen)  # type: ignore[arg-type]
+    return replace(PROFILES[name], name=label, **chosen)

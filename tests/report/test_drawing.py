@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fake_graphs import discs, photo
 
 from semetric.report.drawing import Panel, along_arrow, file_name, fit_text, new_figure, object_mask, printable
-
-from .conftest import discs, photo
 
 
 def test_one_mask_is_the_graphs() -> None:

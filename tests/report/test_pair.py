@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_graphs import discs, photo, sess_score
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.contour import ContourSet
@@ -17,8 +18,6 @@ from semetric.metrics.base import Score
 from semetric.report import save_plot
 from semetric.report.pair import LEAST_NUMBERED, MOST_NUMBERED, MOST_RELATIONS, pair_figure, panel_sizes
 from semetric.scoring import Scores
-
-from .conftest import discs, photo, sess_score
 
 PSNR = Score(metric="psnr", value=math.inf, higher_is_better=True, range=(0.0, None))
 Make = Callable[..., Scores]
@@ -63,7 +62,8 @@ def test_any_number_of_objects(scored: Make, tmp_path: Path, n: int, m: int) -> 
     scores = scored(sess_score(one, two), PSNR)
     out = tmp_path / "out.png"
     save_plot(scores, photo((240, 320)), photo((200, 100), grey=True), out)
-    assert np.asarray(Image.open(out).convert("RGB")).std() > 10  # something is drawn; a blank page has 0
+    with Image.open(out) as drawn:
+        assert np.asarray(drawn.convert("RGB")).std() > 10  # something is drawn; a blank page has 0
     left, right = panels(pair_figure(scores, photo((240, 320)), photo((200, 100))))
     for axes in (left, right):
         assert len(numbers(axes)) <= min(MOST_NUMBERED, n, m)
@@ -106,7 +106,8 @@ def test_without_sess_the_images_and_bars_stand_alone(scored: Make, tmp_path: Pa
     assert "drawn against 50 dB" in words
     assert "Not scored: ssim (sizes differ or are too small)." in words
     save_plot(scores, photo((1, 1)), photo((1, 500)), tmp_path / "tiny.png")
-    assert Image.open(tmp_path / "tiny.png").width > 1000  # px; a page of at least 11 inches
+    with Image.open(tmp_path / "tiny.png") as drawn:
+        assert drawn.width > 1000  # px; a page of at least 11 inches
 
 
 def test_the_bar_is_as_full_as_the_score(scored: Make) -> None:
@@ -125,7 +126,7 @@ def test_names_are_never_read_as_mathematics(scored: Make, tmp_path: Path) -> No
 
 
 def test_a_wrong_suffix_is_refused_before_drawing(scored: Make, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="out.jpeg"):
+    with pytest.raises(UsageError, match=r"out\.jpeg"):
         save_plot(scored(PSNR), photo((5, 5)), photo((5, 5)), tmp_path / "out.jpeg")
 
 

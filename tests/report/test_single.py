@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_graphs import discs, photo
 from matplotlib.colors import to_hex
 from PIL import Image
 
 from semetric.report import save_graph
 from semetric.report.single import MOST_OBJECTS, graph_figure
-
-from .conftest import discs, photo
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 60])
@@ -19,7 +18,8 @@ def test_any_number_of_objects(tmp_path: Path, n: int, suffix: str) -> None:
     out = tmp_path / f"out.{suffix}"
     save_graph(discs(n, (120, 160)), photo((240, 320), grey=True), out)
     if suffix == "png":
-        assert np.asarray(Image.open(out).convert("RGB")).std() > 10  # a blank page has 0
+        with Image.open(out) as drawn:
+            assert np.asarray(drawn.convert("RGB")).std() > 10  # a blank page has 0
     else:
         assert out.read_text().count('id="number ') == min(n, MOST_OBJECTS)
 

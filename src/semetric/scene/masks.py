@@ -251,7 +251,7 @@ def adaptive_masks(
     found: list[_Candidates] = []
     shapes: list[NDArray[np.bool_]] = []
     asked = 0
-    chosen = _subgrid(side, adaptive.start_per_side)
+    chosen = _subgrid(side, adaptive.start_per_side)[: adaptive.max_prompts]
     for i in chosen:
         nearest = np.minimum(nearest, 1 - looks @ looks[i])
     while len(chosen):
@@ -287,7 +287,7 @@ def adaptive_masks(
 
 def _subgrid(side: int, start: int) -> NDArray[np.intp]:
     """Indices, in a side × side grid, of the points nearest to the centres of start × start equal parts."""
-    along = ((np.arange(start) + 0.5) * side / start).astype(np.intp)
+    along = np.unique(((np.arange(start) + 0.5) * side / start).astype(np.intp))
     return (along[:, None] * side + along[None]).reshape(-1)
 
 

@@ -176,29 +176,27 @@ def match(
     n, m = len(one), len(two)
     initial = _initial(one, two, settings.location)
     log = np.empty((settings.iterations + 1 if history else 0, n, m))
-    s1, s2, final, rows, columns = _run(one, two, initial, predicates, settings, log)
-    graph_score, score = _combine(s1, s2, n, m, image_similarity, settings.gamma)
+    sums, final, columns = _run(one, two, initial, predicates, settings, log)
+    graph_score, score = _combine(sums, n, m, image_similarity, settings.gamma)
 
-    share = 1.0 - settings.gamma
-    part = np.zeros((n, m))
-    in_pairs = np.zeros((n, m), dtype=bool)
-    first, second = _as_pairs(rows), _as_pairs(columns)
-    part[tuple(first.T)] += share * n * one.importance[first[:, 0]] / max(n + m, 1)
-    part[tuple(second.T)] += share * m * two.importance[second[:, 1]] / max(n + m, 1)
-    part *= final
-    in_pairs[tuple(first.T)] = True
-    in_pairs[tuple(second.T)] = True
-    pairs = np.argwhere(in_pairs)
-    contributions = part[in_pairs]
+    first, second, shown = (_as_pairs(column) for column in columns)
+    share = (1.0 - settings.gamma) / max(n + m, 1)
+    place = np.concatenate([first, second]) @ (m, 1)  # one number a pair
+    gain = share * np.concatenate([n * one.importance[first[:, 0]], m * two.importance[second[:, 1]]])
+    place, of = np.unique(place, return_inverse=True)
+    contributions = np.bincount(of, gain, len(place)) * final.reshape(-1)[place]
     order = np.argsort(-contributions, kind="stable")
+    pairs = np.stack(np.divmod(place[order], max(m, 1)), axis=1)
+    contributions = contributions[order]
+    shown = shown[np.argsort(-contributions[_positions(pairs, shown, m)], kind="stable")]
     return Matching(
         score=score,
         graph_score=graph_score,
         image_similarity=image_similarity,
         image_contribution=settings.gamma * image_similarity if n or m else image_similarity,
-        pairs=pairs[order],
-        contributions=contributions[order],
-        assignment=_one_to_one(part, in_pairs),
+        pairs=pairs,
+        contributions=contributions,
+        assignment=shown,
         first=first,
         second=second,
         initial=initial,
@@ -245,8 +243,8 @@ def match_many(
         similarity = _finite("image_similarity", similarity)
         two = _Prepared(other, settings)
         initial = _initial(one, two, settings.location)
-        s1, s2, *_ = _run(one, two, initial, predicates, settings, np.empty((0, len(one), len(two))))
-        return _combine(s1, s2, len(one), len(two), similarity, settings.gamma)[1]
+        sums, *_ = _run(one, two, initial, predicates, settings, np.empty(0))
+        return _combine(sums, len(one), len(two), similarity, settings.gamma)[1]
 
     if workers == 1:
         return np.fromiter(map(score, graphs, image_similarities), np.float64, len(graphs))
@@ -263,13 +261,20 @@ class _Prepared:
         features = np.asarray(graph.features, np.float64)
         length = np.sqrt(np.einsum("nd,nd->n", features, features))
         self.features = features / np.maximum(length, 1e-30)[:, None]  # (n, d)
-        self.relations = np.ascontiguousarray(graph.relations, np.int64)  # (n, n)
         importance = np.ascontiguousarray(graph.importance, np.float64)
         total = float(importance.sum())
         self.importance = importance / total if total > 0 else np.full(len(importance), 1.0 / max(len(importance), 1))
         self.centres = None if graph.centres is None else np.asarray(graph.centres, np.float64)  # (n, 2)
-        self.edges = int(np.count_nonzero(self.relations >= 0))
-        self.predicates = int(self.relations.max(initial=-1)) + 1  # how many a similarity matrix must cover
+        subject, object_ = np.nonzero(graph.relations >= 0)
+        self.object = np.ascontiguousarray(object_)  # (edges,), row by row
+        self.predicate = graph.relations[subject, object_].astype(np.int64)
+        self.degree = np.bincount(subject, minlength=len(features))  # (n,) outgoing edges
+        self.start = np.concatenate([[0], np.cumsum(self.degree)])  # (n + 1,)
+        given = self.importance[object_]
+        mass = np.bincount(subject, given, len(features))[subject]
+        even = 1.0 / np.maximum(self.degree, 1)[subject]
+        self.share = np.divide(given, mass, out=even, where=mass > 0)  # (edges,) sum 1 over a row
+        self.predicates = int(self.predicate.max(initial=-1)) + 1  # how many a similarity matrix must cover
 
     def __len__(self) -> int:
         return len(self.features)
@@ -295,67 +300,97 @@ def _initial(one: _Prepared, two: _Prepared, location: float) -> _Floats:
 
 def _run(
     one: _Prepared, two: _Prepared, initial: _Floats, predicates: _Floats, settings: MatchingSettings, log: _Floats
-) -> tuple[float, float, _Floats, _Ints, _Ints]:
-    """s1, s2, final (n, m), column of each row in the two assignments (n,), (n,)."""
+) -> tuple[tuple[float, float], _Floats, _Ints]:
+    """(s1, s2); final (n, m); the column of each row in the first, the second and the shown assignment, (3, n)."""
     n, m = initial.shape
     if (needed := max(one.predicates, two.predicates)) > len(predicates):
         raise UsageError(f"Expected relations below {len(predicates)} (predicate_similarity); found {needed - 1}.")
-    if one.edges * two.edges > _MAX_EDGE_PAIRS:
+    edges = len(one.object) * len(two.object)
+    if edges > _MAX_EDGE_PAIRS:
         raise UsageError(
             f"Expected graphs whose edge counts multiply to at most {_MAX_EDGE_PAIRS}; "
-            f"found {one.edges} × {two.edges}. Keep fewer relations (the paper keeps 100)."
+            f"found {len(one.object)} × {len(two.object)}. Keep fewer relations (the paper keeps 100)."
         )
-    rows, columns = np.full(n, -1, np.int64), np.full(n, -1, np.int64)
     if n == 0 or m == 0:
-        return 0.0, 0.0, initial, rows, columns
-    from semetric.scene import _kernels  # numba: only when graphs are matched
+        return (0.0, 0.0), initial, np.full((3, n), -1, np.int64)
+    from semetric.scene import _machine  # the compiler: only when graphs are matched
 
-    final = np.empty((n, m))
-    s1, s2 = _kernels.graph_match(
-        np.ascontiguousarray(initial),
-        one.relations,
-        two.relations,
-        one.importance,
-        two.importance,
-        predicates,
+    smaller = np.minimum.outer(one.degree, two.degree)
+    longest = max(n, m)
+    most = max(1, one.degree.max(), two.degree.max())
+    final = initial.copy()
+    scratch_int = np.empty(3 * longest + max(longest, 2 * int(smaller[smaller > 4].sum())), np.int64)
+    square = max(n * m, int(most) ** 2)
+    scratch = np.empty(n * m + edges + 2 * square + 3 * longest + 2)
+    where = np.empty(edges, np.int32)
+    columns = np.empty((3, n), np.int64)
+
+    f, q, c = _address(scratch), _address(scratch_int), _address(columns)
+    other, relation_part, w1, w2, u, v, slack, sums = (
+        f + 8 * int(at) for at in np.cumsum([0, n * m, edges, square, square, longest, longest, longest])
+    )
+    _machine.graph_match(
+        n,
+        m,
+        *(_address(x) for x in (one.importance, one.start, one.object, one.predicate, one.share)),
+        *(_address(x) for x in (two.importance, two.start, two.object, two.predicate, two.share)),
+        len(predicates),
+        _address(predicates),
         settings.alpha,
         settings.beta,
         settings.iterations,
         settings.in_place,
-        final,
-        log,
-        rows,
-        columns,
+        _address(final),
+        other,
+        _address(log),
+        len(log) > 0,
+        _address(where),
+        relation_part,
+        q + 24 * longest,
+        w1,
+        w2,
+        u,
+        v,
+        slack,
+        q,
+        q + 8 * longest,
+        q + 16 * longest,
+        c,
+        c + 8 * n,
+        c + 16 * n,
+        sums,
     )
-    return s1, s2, final, rows, columns
+    return (float(scratch[-2]), float(scratch[-1])), final, columns
 
 
-def _combine(s1: float, s2: float, n: int, m: int, image: float, gamma: float) -> tuple[float, float]:
+def _address(array: NDArray[Any]) -> int:
+    """Where a contiguous array lies; it must outlive the call."""
+    if not array.flags.c_contiguous:
+        raise ValueError("Expected a contiguous array; found strides between its items.")
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def _combine(sums: tuple[float, float], n: int, m: int, image: float, gamma: float) -> tuple[float, float]:
     """Graph score and score (Eq. 23)."""
     if n + m == 0:
         return 0.0, image
-    graph = (s1 * n + s2 * m) / (n + m)
+    graph = (sums[0] * n + sums[1] * m) / (n + m)
     return graph, (1.0 - gamma) * graph + gamma * image
-
-
-def _one_to_one(part: _Floats, in_pairs: NDArray[np.bool_]) -> _Ints:
-    """The largest one-to-one subset of the pairs, by falling contribution, (k, 2)."""
-    if part.size == 0:
-        return np.empty((0, 2), np.int64)
-    from semetric.scene import _kernels
-
-    column = np.empty(len(part), np.int64)
-    _kernels.assign(np.where(in_pairs, part + (1.0 + 2.0 * np.abs(part).sum()), 0.0), column)
-    chosen = _as_pairs(column)
-    chosen = chosen[in_pairs[tuple(chosen.T)]]
-    ordered: _Ints = chosen[np.argsort(-part[tuple(chosen.T)], kind="stable")]
-    return ordered
 
 
 def _as_pairs(column: _Ints) -> _Ints:
     """(k, 2) from the column of each row, −1 for none."""
     row = np.flatnonzero(column >= 0)
     return np.stack([row, column[row]], axis=1)
+
+
+def _positions(pairs: _Ints, chosen: _Ints, m: int) -> _Ints:
+    """Where each chosen pair stands among the pairs."""
+    place = np.full(int(pairs[:, 0].max(initial=-1) + 1) * m, -1, np.int64)
+    place[pairs @ (m, 1)] = np.arange(len(pairs))
+    positions: _Ints = place[chosen @ (m, 1)]
+    return positions
 
 
 def _predicates(similarity: NDArray[np.floating[Any]]) -> _Floats:

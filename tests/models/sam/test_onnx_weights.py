@@ -87,9 +87,7 @@ def test_decoder_parameters(tmp_path: Path) -> None:
     ]
     state = decoder_state(written(tmp_path / "sam.onnx", nodes, arrays))
     expected = {
-        "mask_decoder.norm.bias": arrays[
-            "model.mask_decoder.iou_prediction_head.layers.0.bias"
-        ],
+        "mask_decoder.norm.bias": arrays["model.mask_decoder.norm.bias"],
         "mask_decoder.transformer.layers.0.mlp.lin1.weight": arrays["onnx::MatMul_1"].T,
         "mask_decoder.iou_token.weight": arrays["onnx::Expand_2"][0, :1],
         "mask_decoder.mask_tokens.weight": arrays["onnx::Expand_2"][0, 1:],
