@@ -160,8 +160,8 @@ def page(rows: Sequence[Row], adaptive: AdaptiveSettings) -> str:
             f"at few of them. Measured on {len(rows)} photos of at most 512 px by `python -m benchmarks.masks`, one",
             f"thread, processor seconds, on {machine()}.",
             "",
-            f"- Recovered (IoU > {MATCH}) of grid's masks above {LARGE:.1%} of the image: **{mean:.1%}** on average over",
-            f"  photos, **{pooled:.1%}** of all masks together, {min(shares, default=0.0):.0%} on the worst photo.",
+            f"- Recovered (IoU > {MATCH}) of grid's masks above {LARGE:.1%} of the image: **{mean:.1%}** on average",
+            f"  over photos, **{pooled:.1%}** of all masks together, {min(shares, default=0.0):.0%} on the worst.",
             f"- Decoder time: **{ratio:.2f}** of grid's ({less[1] / len(rows):.1f} s a photo against "
             f"{grid[1] / len(rows):.1f} s); prompts {less[0] / len(rows):.0f} against {grid[0] / len(rows):.0f}.",
             f"- With resizing, stability and suppression: {less[2] / len(rows):.1f} s a photo against "

@@ -174,9 +174,9 @@ def score(
         try:
             metric = registry.create(spec.name, used, **{k: options[k] for k in spec.options if k in options})
             scores[spec.name] = metric(one, two)
-        except UsageError:
-            raise
         except SemetricError as error:
+            if isinstance(error, UsageError) and metrics is not None:
+                raise  # a metric that was asked for by name, with a choice that it does not have
             errors[spec.name] = error
     return Scores(
         reference=one.name,

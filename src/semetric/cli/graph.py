@@ -39,6 +39,11 @@ def graph(
     import semetric
     from semetric.scene.build import GraphBuilder
 
+    if png is not None:
+        from semetric.report import check_output, save_graph
+
+        check_output(png)  # before the work, not after it
+
     choices = shared.given(
         sam=sam, masks=masks, objects=objects, relations=relations, relations_weights=relations_weights
     )
@@ -53,8 +58,6 @@ def graph(
         except OSError as error:
             raise StoreError(f"Expected to write the graph to {out}; {error}.") from error
     if png is not None:
-        from semetric.report import save_graph
-
         save_graph(found, picture, png)
     if as_json:
         shared.show_json(found.to_dict())

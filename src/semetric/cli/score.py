@@ -51,6 +51,10 @@ def score(
             raise UsageError(f"semetric score compares two image files; {name} is a folder.")
     import semetric
 
+    if save_plot is not None:
+        from semetric.report import check_output
+
+        check_output(save_plot)  # before the work, not after it
     choices = shared.given(
         resize=resize,
         variant=variant,

@@ -183,7 +183,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
     try:
         status = os.stat(name)
         if stat.S_ISDIR(status.st_mode):
-            raise ImageError(f"Expected an image file; {name} is a folder. Name a file in it, or give two folders.")
+            raise ImageError(f"Expected an image file; {name} is a folder. Name a file in it.")
         if not stat.S_ISREG(status.st_mode):
             raise ImageError(f"Expected an image file; {name} is a pipe or a device. Save the image to a file first.")
         if status.st_size == 0:

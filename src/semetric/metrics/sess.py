@@ -78,4 +78,5 @@ class Sess(Metric):
             "graph_score": matching.graph_score,
             "image_similarity": matching.image_similarity,
         }
-        return self._make(matching.score, details, graphs=(one, two), matching=matching)
+        value = min(max(matching.score, 0.0), 1.0)  # identical graphs sum to 1 but for rounding
+        return self._make(value, details, graphs=(one, two), matching=matching)

@@ -99,7 +99,7 @@ class ViTScore(Metric):
         if self.backbone not in _BACKBONES:
             raise UsageError(
                 f"Expected a backbone of ViTScore among {', '.join(_BACKBONES)}; the profile "
-                f"{runtime.profile.name} names {self.backbone!r}. Choose another with --vit."
+                f"{runtime.profile.name} names {self.backbone!r}. Use the profile lite."
             )
 
     @property

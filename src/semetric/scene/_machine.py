@@ -25,7 +25,7 @@ from typing import Any
 
 from semetric.cache import cache_root
 
-__all__ = ["graph_match"]
+__all__ = ["graph_match", "prepare"]
 
 _MAGIC = b"semetric kernel 1\n"
 _lock = threading.Lock()
@@ -46,6 +46,11 @@ _C: dict[str, Any] = {
 def graph_match(*arguments: Any) -> None:
     """`_kernels.graph_match`: numbers as numbers, arrays as addresses. Releases the GIL; safe in threads."""
     (_kernel or _load())(*arguments)
+
+
+def prepare() -> None:
+    """Loads the kernel, and compiles it before where that was never done."""
+    _load()
 
 
 def _load() -> Callable[..., None]:

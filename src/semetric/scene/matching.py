@@ -24,7 +24,7 @@ from semetric.errors import UsageError
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["GraphArrays", "Matching", "MatchingSettings", "match", "match_many"]
+__all__ = ["GraphArrays", "Matching", "MatchingSettings", "match", "match_many", "prepare"]
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -179,26 +179,31 @@ def match(
     sums, final, columns = _run(one, two, initial, predicates, settings, log)
     graph_score, score = _combine(sums, n, m, image_similarity, settings.gamma)
 
-    first, second, shown = (_as_pairs(column) for column in columns)
     share = (1.0 - settings.gamma) / max(n + m, 1)
-    place = np.concatenate([first, second]) @ (m, 1)  # one number a pair
-    gain = share * np.concatenate([n * one.importance[first[:, 0]], m * two.importance[second[:, 1]]])
-    place, of = np.unique(place, return_inverse=True)
-    contributions = np.bincount(of, gain, len(place)) * final.reshape(-1)[place]
+    first, second, shown = columns
+    both = first == second
+    node = np.arange(n)
+    gain_first = np.where(first >= 0, share * n * one.importance, 0.0)
+    gain_second = share * m * two.importance[second] if m else np.zeros(n)  # of no use where second is −1
+    gain_first = np.where(both, gain_first + gain_second, gain_first) * (final[node, first] if m else 1.0)
+    gain_second = gain_second * (final[node, second] if m else 1.0)
+    alone = np.flatnonzero(~both & (second >= 0))  # in the second assignment only
+    there = np.flatnonzero(first >= 0)
+    pairs = np.stack([np.concatenate([there, alone]), np.concatenate([first[there], second[alone]])], axis=1)
+    contributions = np.concatenate([gain_first[there], gain_second[alone]])
     order = np.argsort(-contributions, kind="stable")
-    pairs = np.stack(np.divmod(place[order], max(m, 1)), axis=1)
-    contributions = contributions[order]
-    shown = shown[np.argsort(-contributions[_positions(pairs, shown, m)], kind="stable")]
+    picked = np.flatnonzero(shown >= 0)
+    picked = picked[np.argsort(-np.where(shown == first, gain_first, gain_second)[picked], kind="stable")]
     return Matching(
         score=score,
         graph_score=graph_score,
         image_similarity=image_similarity,
         image_contribution=settings.gamma * image_similarity if n or m else image_similarity,
-        pairs=pairs,
-        contributions=contributions,
-        assignment=shown,
-        first=first,
-        second=second,
+        pairs=pairs[order],
+        contributions=contributions[order],
+        assignment=np.stack([picked, shown[picked]], axis=1),
+        first=_as_pairs(first),
+        second=_as_pairs(second),
         initial=initial,
         final=final,
         history=log if history else None,
@@ -250,6 +255,16 @@ def match_many(
         return np.fromiter(map(score, graphs, image_similarities), np.float64, len(graphs))
     with ThreadPoolExecutor(workers) as pool:
         return np.fromiter(pool.map(score, graphs, image_similarities), np.float64, len(graphs))
+
+
+def prepare() -> None:
+    """Readies the compiled part: some hundredths of a second where its machine code is on disk, else seconds.
+
+    The first match does this by itself; a program that has other work to wait for may call it before, in any thread.
+    """
+    from semetric.scene import _machine
+
+    _machine.prepare()
 
 
 class _Prepared:
@@ -383,14 +398,6 @@ def _as_pairs(column: _Ints) -> _Ints:
     """(k, 2) from the column of each row, −1 for none."""
     row = np.flatnonzero(column >= 0)
     return np.stack([row, column[row]], axis=1)
-
-
-def _positions(pairs: _Ints, chosen: _Ints, m: int) -> _Ints:
-    """Where each chosen pair stands among the pairs."""
-    place = np.full(int(pairs[:, 0].max(initial=-1) + 1) * m, -1, np.int64)
-    place[pairs @ (m, 1)] = np.arange(len(pairs))
-    positions: _Ints = place[chosen @ (m, 1)]
-    return positions
 
 
 def _predicates(similarity: NDArray[np.floating[Any]]) -> _Floats:

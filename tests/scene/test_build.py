@@ -1,0 +1,135 @@
+"""The pipeline's seams, with masks drawn by hand and a colour for an embedding: no weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from semetric.cache import Store
+from semetric.errors import UsageError
+from semetric.image import read_image
+from semetric.models.runtime import Runtime
+from semetric.profiles import profile
+from semetric.scene import runs
+from semetric.scene.build import GraphBuilder, working_picture
+
+
+class ColourEncoder:
+    """Embeds a crop as its mean colour, and counts how often it is asked."""
+
+    name = "colour"
+    dim = 3
+    weights = ("colour.1@000000000000",)
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Any] = {}
+        self.asked = 0
+
+    def encode(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        self.asked += 1
+        return np.stack([c.reshape(-1, 3).mean(0) for c in crops]).astype(np.float32)
+
+
+def scene() -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """A red disc's box on a blue table under a grey wall."""
+    pixels = np.full((60, 80, 3), 120, np.uint8)
+    pixels[40:] = (20, 40, 200)
+    pixels[25:40, 30:45] = (220, 30, 30)
+    masks = np.zeros((3, 60, 80), bool)
+    masks[0, :40] = True
+    masks[0, 25:40, 30:45] = False
+    masks[1, 40:] = True
+    masks[2, 25:40, 30:45] = True
+    return pixels, masks
+
+
+def builder_of(masks: NDArray[np.bool_], *, store: Store | None = None, variant: Any = "paper") -> GraphBuilder:
+    builder = GraphBuilder(Runtime("lite", device="cpu", store=store), variant=variant)
+    coded, ends = runs.encode(masks)
+    found = {
+        "runs": coded,
+        "ends": ends,
+        "tokens": np.zeros((len(masks), 256), np.float32),
+        "iou": np.linspace(0.99, 0.9, len(masks), dtype=np.float32),
+    }
+    builder.masks = lambda picture: found  # type: ignore[method-assign]
+    builder.encoder = ColourEncoder()  # type: ignore[assignment]
+    return builder
+
+
+def test_a_graph_holds_what_the_masks_show() -> None:
+    pixels, masks = scene()
+    graph = builder_of(masks)(read_image(pixels))
+    assert len(graph) == 3
+    assert np.array_equal(graph.masks, masks)
+    assert graph.boxes.tolist() == [[0, 0, 80, 40], [0, 40, 80, 60], [30, 25, 45, 40]]
+    np.testing.assert_allclose(graph.centres[2], [32.5 / 60, 37.5 / 80])
+    np.testing.assert_allclose(graph.areas, masks.mean((1, 2)))
+    np.testing.assert_allclose(graph.features[2], [220, 30, 30])
+    np.testing.assert_allclose(graph.image_feature, pixels.reshape(-1, 3).mean(0), rtol=1e-6)
+    assert graph.importance.sum() == pytest.approx(1)
+    names = {(r["subject"], r["object"]): r["predicate"] for r in graph.to_dict()["relations"]}
+    assert names[2, 1] == "on"
+
+
+@pytest.mark.parametrize("variant", ["paper", "demo"])
+def test_no_mask_and_one_mask_make_graphs(variant: str) -> None:
+    pixels, masks = scene()
+    for count in (0, 1):
+        graph = builder_of(masks[:count], variant=variant)(read_image(pixels))
+        assert len(graph) == count
+        assert graph.triplets.shape == (0, 3)
+        assert graph.image_feature.shape == (3,)
+        assert graph.importance.tolist() == [1.0] * count
+
+
+def test_a_second_builder_finds_the_graph_on_disk(tmp_path: Any) -> None:
+    pixels, masks = scene()
+    first = builder_of(masks, store=Store(tmp_path))
+    made = first(read_image(pixels))
+    second = builder_of(masks, store=Store(tmp_path))
+    found = second(read_image(pixels))
+    assert second.encoder.asked == 0  # type: ignore[attr-defined]
+    for name, array in made.to_arrays().items():
+        assert np.array_equal(found.to_arrays()[name], array), name
+    assert found.weights == made.weights
+
+
+def test_variants_do_not_share_graphs(tmp_path: Any) -> None:
+    pixels, masks = scene()
+    store = Store(tmp_path)
+    paper = builder_of(masks, store=store)(read_image(pixels))
+    demo = builder_of(masks, store=store, variant="demo")(read_image(pixels))
+    assert not np.allclose(paper.importance, demo.importance)
+
+
+def test_wide_images_work_at_800_px() -> None:
+    wide = read_image(np.zeros((300, 1600, 3), np.uint8))
+    assert working_picture(wide).size == (150, 800)
+    tall = read_image(np.zeros((1600, 300, 3), np.uint8))
+    assert working_picture(tall) is tall
+
+
+def test_a_sliver_is_cropped_with_its_surroundings() -> None:
+    pixels, masks = scene()
+    sliver = np.zeros((1, 60, 80), bool)
+    sliver[0, :, 0] = True
+    seen: list[tuple[int, ...]] = []
+    builder = builder_of(sliver)
+    encode = builder.encoder.encode
+    builder.encoder.encode = lambda crops: (seen.extend(c.shape for c in crops), encode(crops))[1]  # type: ignore
+    builder(read_image(pixels))
+    assert seen[0][1] >= 4  # half of 8 px lies outside the image
+
+
+@pytest.mark.parametrize(
+    ("choice", "value", "words"),
+    [("masks", "random", "grid or adaptive"), ("relations", "psychic", "spatial or ram"), ("relations", "ram", "file")],
+)
+def test_choices_that_do_not_exist_are_refused(choice: str, value: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        GraphBuilder(Runtime(profile("lite", **{choice: value})))
