@@ -41,17 +41,8 @@ __all__ = ["Row", "summarise"]
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "ordering.json"
 PAGE = ROOT / "docs" / "ordering.md"
-METRICS = (
-    "sess",
-    "sess_demo",
-    "samscore",
-    "vitscore",
-    "lpips",
-    "lpips_vgg",
-    "ms_ssim",
-    "ssim",
-    "psnr",
-)
+METRICS = ("sess", "sess_demo", "samscore", "vitscore", "lpips", "ms_ssim", "ssim", "psnr")
+STRANGERS = 8  # to each photo: those after it in the list
 DAMAGES = ("jpeg", "blur", "noise", "removal")
 
 
@@ -80,8 +71,7 @@ def rows_of(index: int, count: int, metrics: Sequence[str]) -> list[Row]:
     others += [(kind, "", read_image(change(pixels))) for kind, change in TRANSFORMATIONS.items()]
     others += [
         ("stranger", stranger, resize_to(read_image(theirs), reference.size))
-        for stranger, theirs in everything
-        if stranger != name
+        for stranger, theirs in (everything[(index + step) % count] for step in range(1, min(STRANGERS + 1, count)))
     ]
     rows = []
     for metric in metrics:

@@ -69,7 +69,8 @@ def test_a_graph_holds_what_the_masks_show() -> None:
     assert graph.boxes.tolist() == [[0, 0, 80, 40], [0, 40, 80, 60], [30, 25, 45, 40]]
     np.testing.assert_allclose(graph.centres[2], [32.5 / 60, 37.5 / 80])
     np.testing.assert_allclose(graph.areas, masks.mean((1, 2)))
-    np.testing.assert_allclose(graph.features[2], [220, 30, 30])
+    crop = pixels[19:45, 24:50]  # 15 px, a tenth and 4 px around each side, cut to whole pixels
+    np.testing.assert_allclose(graph.features[2], crop.reshape(-1, 3).mean(0), rtol=1e-6)  # float32
     np.testing.assert_allclose(graph.image_feature, pixels.reshape(-1, 3).mean(0), rtol=1e-6)
     assert graph.importance.sum() == pytest.approx(1)
     names = {(r["subject"], r["object"]): r["predicate"] for r in graph.to_dict()["relations"]}
@@ -114,16 +115,20 @@ def test_wide_images_work_at_800_px() -> None:
     assert working_picture(tall) is tall
 
 
-def test_a_sliver_is_cropped_with_its_surroundings() -> None:
-    pixels, masks = scene()
-    sliver = np.zeros((1, 60, 80), bool)
-    sliver[0, :, 0] = True
+def test_crops_are_square_but_for_the_border() -> None:
+    pixels, _ = scene()
+    slivers = np.zeros((2, 60, 80), bool)
+    slivers[0, 20:41, 40] = True  # a stick in the middle
+    slivers[1, :, 0] = True  # the left edge
     seen: list[tuple[int, ...]] = []
-    builder = builder_of(sliver)
+    builder = builder_of(slivers)
     encode = builder.encoder.encode
     builder.encoder.encode = lambda crops: (seen.extend(c.shape for c in crops), encode(crops))[1]  # type: ignore
     builder(read_image(pixels))
-    assert seen[0][1] >= 4  # half of 8 px lies outside the image
+    assert abs(seen[0][0] - seen[0][1]) <= 1
+    assert 21 < seen[0][0] < 36
+    assert seen[1][0] == 60
+    assert seen[2] == (60, 80, 3)  # the whole image comes last
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ SeSS has no gradient: segmentation and assignment are discrete. Train on SAMScor
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Literal
 
@@ -18,7 +19,7 @@ from semetric.image import Picture
 from semetric.metrics.base import Metric, Score
 from semetric.models.runtime import Runtime
 from semetric.scene.build import GraphBuilder
-from semetric.scene.matching import MatchingSettings, match
+from semetric.scene.matching import MatchingSettings, match, prepare
 
 __all__ = ["Sess"]
 
@@ -63,7 +64,10 @@ class Sess(Metric):
         return {**self.builder.weights, **self.builder.comparison_weights}
 
     def _score(self, reference: Picture, image: Picture) -> Score:
+        warm = threading.Thread(target=prepare, daemon=True)  # compiles once a machine, beside the networks
+        warm.start()
         one, two = self.builder(reference), self.builder(image)
+        warm.join()
         matching = match(
             one.arrays,
             two.arrays,

