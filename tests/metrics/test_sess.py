@@ -50,10 +50,11 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> Any:
     return make
 
 
-class _Builder:
-    weights = {"sam": "fake@0"}
-    comparison_weights = {"predicates": "fake@1"}
-    predicate_similarity = np.eye(56)
+class _Builder:  # what GraphBuilder shows of itself
+    def __init__(self) -> None:
+        self.weights = {"sam": "fake@0"}
+        self.comparison_weights = {"predicates": "fake@1"}
+        self.predicate_similarity = np.eye(56)
 
     def __call__(self, picture: Any) -> SceneGraph:
         seed = int(picture.to_uint8()[0, 0, 0])

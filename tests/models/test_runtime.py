@@ -32,9 +32,7 @@ def test_a_product_is_computed_once_per_image_and_recipe() -> None:
 def test_products_outlive_the_runtime_on_disk(tmp_path) -> None:
     calls: list[int] = []
     for _ in range(2):
-        found = Runtime("lite", device="cpu", store=Store(tmp_path)).product(
-            picture(), {"kind": "a"}, counting(calls)
-        )
+        found = Runtime("lite", device="cpu", store=Store(tmp_path)).product(picture(), {"kind": "a"}, counting(calls))
         assert found["x"].tolist() == [0, 1, 2]
         assert not found["x"].flags.writeable
     assert len(calls) == 1

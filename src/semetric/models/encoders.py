@@ -198,7 +198,7 @@ class _Joined(ObjectEncoder):
 
 
 class _Offset(ObjectEncoder):
-    """Rows of another encoder at length 1 beside a constant, so that every cosine is moved up (EncoderOptions.offset)."""
+    """Rows of another encoder at length 1 beside a constant, which moves every cosine up (EncoderOptions.offset)."""
 
     def __init__(self, inner: ObjectEncoder, offset: float) -> None:
         self.name = inner.name
@@ -249,7 +249,9 @@ def object_encoder(name: str, runtime: Runtime, **options: Any) -> ObjectEncoder
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Each row at length 1; a row of zeros stays one."""
-    unit: NDArray[np.float32] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    unit: NDArray[np.float32] = rows / np.maximum(
+        np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny
+    )
     return unit
 
 
