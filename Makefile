@@ -10,7 +10,7 @@ demo: weights
 	$(BIN)/python scripts/demo.py
 
 test: weights
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	OMP_NUM_THREADS=1 THP_MEM_ALLOC_ENABLE=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
 check: $(VENV)/.ready
 	scripts/check

@@ -64,6 +64,7 @@ def test_missing_weights_are_an_error_of_their_metric(tmp_path, monkeypatch: pyt
     "options",
     [
         {"metrics": ["beauty"]},
+        {"metrics": ["dreamsim"]},
         {"profile": "heavy"},
         {"device": "abacus"},
         {"resize": "image"},

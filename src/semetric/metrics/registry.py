@@ -126,6 +126,8 @@ _SPECS = (
     ),
 )
 
+_NOT_YET = {"clipscore": "CLIP", "dreamsim": "the published DreamSim checkpoints"}
+
 METRICS: dict[str, MetricSpec] = {spec.name: spec for spec in _SPECS}
 
 
@@ -140,6 +142,10 @@ def spec(name: str) -> MetricSpec:
     Raises:
         UsageError: there is none; the message lists the names.
     """
+    if name in _NOT_YET:
+        raise UsageError(
+            f"{name} has no lite form: it needs {_NOT_YET[name]} from a model hub, and this version cannot load it yet."
+        )
     if name not in METRICS:
         raise UsageError(f"Expected a metric among {', '.join(METRICS)}; found {name!r}.")
     return METRICS[name]
