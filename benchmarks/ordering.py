@@ -70,7 +70,7 @@ def rows_of(index: int, count: int, metrics: Sequence[str]) -> list[Row]:
         others += [(kind, level, read_image(damaged)) for level, damaged in levels]
     others += [(kind, "", read_image(change(pixels))) for kind, change in TRANSFORMATIONS.items()]
     others += [
-        ("stranger", stranger, resize_to(read_image(theirs), reference.size))
+        ("stranger", stranger, read_image(theirs))
         for stranger, theirs in (everything[(index + step) % count] for step in range(1, min(STRANGERS + 1, count)))
     ]
     rows = []
@@ -79,7 +79,8 @@ def rows_of(index: int, count: int, metrics: Sequence[str]) -> list[Row]:
             registry.create("sess", used, variant="demo") if metric == "sess_demo" else registry.create(metric, used)
         )
         for kind, level, picture in others:
-            rows.append(Row(name, kind, level, metric, scorer(reference, picture).value))
+            fitting = resize_to(picture, reference.size) if scorer.equal_sizes else picture
+            rows.append(Row(name, kind, level, metric, scorer(reference, fitting).value))
     return rows
 
 

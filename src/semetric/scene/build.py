@@ -176,13 +176,13 @@ class GraphBuilder:
         masks, iou = runs.decode((found["runs"], found["ends"]), work.size), found["iou"]
         large = np.flatnonzero(masks.mean(axis=(1, 2)) >= self._min_area)
         masks, iou, tokens = masks[large], iou[large], found["tokens"][large]
+        boxes, features = _boxes(masks), self._embed(work, _boxes(masks))
         triplets = select(self._probabilities(masks, tokens))
         if self.runtime.profile.relations == "ram" and len(masks) > 1:
             kept = np.unique(triplets.pairs)  # the published code drops objects without a relation
-            masks, iou, triplets = masks[kept], iou[kept], triplets.renumbered(kept)
+            masks, iou, boxes, triplets = masks[kept], iou[kept], boxes[kept], triplets.renumbered(kept)
+            features = features[[*kept, -1]]
         pixels = work.to_uint8()
-        boxes = _boxes(masks)
-        features = self.encoder.encode([*(_crop(pixels, box) for box in boxes), pixels])
         saliency = spectral_residual(pixels)
         if self.variant == "paper":
             importance = paper_importance(saliency, masks)
@@ -201,6 +201,21 @@ class GraphBuilder:
             triplets=triplets.triplets,
             probabilities=triplets.probabilities,
         )
+
+    def _embed(self, work: Picture, boxes: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(N + 1, D): an embedding for each box, and last the whole image's. Variants and relations share it."""
+        settings = self.settings
+        recipe = {
+            "kind": "object_features",
+            "weights": {**self.segmenter.weights, "objects": list(self.encoder.weights)},
+            "settings": {name: settings[name] for name in ("masks", "crop", "min_area", "objects", "objects_settings")},
+        }
+        pixels = work.to_uint8()
+
+        def embed() -> Arrays:
+            return {"features": self.encoder.encode([*(_crop(pixels, box) for box in boxes), pixels])}
+
+        return self.runtime.product(work, recipe, embed)["features"]
 
     def _probabilities(self, masks: NDArray[np.bool_], tokens: NDArray[np.float32]) -> NDArray[np.float32]:
         """(56, N, N): how probable each predicate is from subject (axis 1) to object (axis 2)."""
