@@ -24,7 +24,7 @@ def test_damage_rises_level_by_level_and_repeats(photo: np.ndarray) -> None:
     masks[0, 20:60, 30:90] = True
     masks[1, 100:130, 150:250] = True
     first, second = (d.severities("coffee", photo, masks) for _ in range(2))
-    assert {k: len(v) for k, v in first.items()} == {"jpeg": 5, "blur": 5, "noise": 5, "removal": 2}
+    assert {k: len(v) for k, v in first.items()} == {"jpeg": 5, "blur": 4, "noise": 4, "removal": 2}
     for name, levels in first.items():
         errors = [error(photo, image) for _, image in levels]
         assert errors == sorted(errors)
