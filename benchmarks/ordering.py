@@ -56,11 +56,11 @@ class Row(NamedTuple):
     value: float
 
 
-def rows_of(index: int, count: int, metrics: Sequence[str]) -> list[Row]:
+def rows_of(index: int, count: int, metrics: Sequence[str], objects: str | None = None) -> list[Row]:
     """All scores of one photo."""
     everything = photos(count)
     name, pixels = everything[index]
-    used = runtime("lite", device="cpu")
+    used = runtime("lite", device="cpu", objects=objects)
     reference = read_image(pixels)
     builder = GraphBuilder(used)
     found = builder.masks(reference)
@@ -90,13 +90,13 @@ def _start(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def _work(job: tuple[int, int, tuple[str, ...]]) -> list[Row]:
+def _work(job: tuple[int, int, tuple[str, ...], str | None]) -> list[Row]:
     return rows_of(*job)
 
 
-def run(count: int, jobs: int, metrics: Sequence[str]) -> list[Row]:
+def run(count: int, jobs: int, metrics: Sequence[str], objects: str | None = None) -> list[Row]:
     """All scores of the first `count` photos."""
-    work = [(i, count, tuple(metrics)) for i in range(count)]
+    work = [(i, count, tuple(metrics), objects) for i in range(count)]
     rows: list[Row] = []
     os.environ.setdefault("OMP_NUM_THREADS", "1" if jobs > 1 else str(os.cpu_count()))
     context = multiprocessing.get_context("spawn")
@@ -237,14 +237,16 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=24)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--metric", action="append", choices=METRICS)
+    parser.add_argument("--objects", help="another object encoder than lite's; prints the tables and writes nothing")
     parser.add_argument("--tables", action="store_true", help="only rewrite the page from the last results")
     options = parser.parse_args()
-    rows = load() if options.tables else run(options.photos, options.jobs, options.metric or METRICS)
+    rows = load() if options.tables else run(options.photos, options.jobs, options.metric or METRICS, options.objects)
     metrics = [metric for metric in METRICS if any(row.metric == metric for row in rows)]
     print(tables(rows, metrics))
-    if not options.metric and not options.tables:
+    partial = options.metric or options.objects
+    if not partial and not options.tables:
         save(rows)
-    if not options.metric:
+    if not partial:
         write_page(rows, metrics)
 
 
