@@ -117,7 +117,7 @@ def test_on_a_photo_it_falls_with_damage_and_forgives_a_mirror(tmp_path: Any) ->
 
     photo = Image.fromarray(data.coffee()).resize((240, 160))
     poor = tmp_path / "poor.jpg"
-    photo.save(poor, quality=4)
+    photo.save(poor, quality=20)
     used = runtime("lite", device="cpu", store=Store(tmp_path / "cache"))
     metric = Sess(used)
     same = metric(photo, photo).value

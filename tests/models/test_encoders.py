@@ -156,7 +156,7 @@ def test_promised_widths_are_those_of_the_network(variant: str, stage: int, runt
 def test_real_encoders_tell_copies_from_strangers(name: str, dim: int) -> None:
     from skimage import data
 
-    encoder = object_encoder(name, Runtime("lite", device="cpu"))
+    encoder = object_encoder(name, Runtime("lite", device="cpu"), offset=0.0)
     coffee, cat = data.coffee(), data.chelsea()
     rows = encoder.encode([coffee, coffee[:, ::-1], coffee[20:-20, 30:-30], cat])
     assert rows.shape == (4, dim)
