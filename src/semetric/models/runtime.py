@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from semetric.cache import Store, key
@@ -91,8 +90,3 @@ class Runtime:
         while len(self._products) > self._remember:
             self._products.popitem(last=False)
         return arrays
-
-    def text(self, recipe: Mapping[str, Any], compute: Callable[[], Arrays]) -> Arrays:
-        """Like `product`, for what no image shapes (predicate similarities)."""
-        empty = Picture(pixels=np.zeros((1, 1, 3), np.uint8), name="<none>")
-        return self.product(empty, recipe, compute)

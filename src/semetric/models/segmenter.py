@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from semetric.errors import UsageError
 from semetric.image import Picture
 from semetric.models.runtime import Runtime
-from semetric.weights import identity, locate
+from semetric.weights import file_identity, identity, locate
 
 if TYPE_CHECKING:
     from semetric.models.sam import Sam
@@ -54,9 +53,7 @@ class Segmenter:
             if self._file is None:
                 self._weights = {role: identity(checkpoint) for role, checkpoint in SAMS[self.name].items()}
             else:
-                with self._file.open("rb") as stream:
-                    digest = hashlib.file_digest(stream, "sha256").hexdigest()
-                self._weights = {"sam": f"{self._file.stem}@{digest[:12]}"}
+                self._weights = {"sam": file_identity(self._file)}
         return self._weights
 
     @property

@@ -29,6 +29,7 @@ from semetric.models.runtime import Arrays, Runtime
 from semetric.models.segmenter import Segmenter
 from semetric.scene import runs
 from semetric.scene.graph import SceneGraph
+from semetric.weights import file_identity
 
 __all__ = ["GraphBuilder", "working_picture"]
 
@@ -116,13 +117,10 @@ class GraphBuilder:
 
     @cached_property
     def _ram_identity(self) -> str:
-        import hashlib
-
         path = Path(str(self.runtime.profile.relations_weights))
         if not path.is_file():
             raise UsageError(f"Expected the Relate-Anything checkpoint at {path}; there is no such file.")
-        with path.open("rb") as stream:
-            return f"{path.stem}@{hashlib.file_digest(stream, 'sha256').hexdigest()[:12]}"
+        return file_identity(path)
 
     @cached_property
     def predicate_similarity(self) -> NDArray[np.float64]:
@@ -176,7 +174,8 @@ class GraphBuilder:
         masks, iou = runs.decode((found["runs"], found["ends"]), work.size), found["iou"]
         large = np.flatnonzero(masks.mean(axis=(1, 2)) >= self._min_area)
         masks, iou, tokens = masks[large], iou[large], found["tokens"][large]
-        boxes, features = _boxes(masks), self._embed(work, _boxes(masks))
+        boxes = _boxes(masks)
+        features = self._embed(work, boxes)
         triplets = select(self._probabilities(masks, tokens))
         if self.runtime.profile.relations == "ram" and len(masks) > 1:
             kept = np.unique(triplets.pairs)  # the published code drops objects without a relation

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from semetric.weights.checkpoint import Checkpoint, HubFile, LocalFile, NpmMember, PypiMember
 from semetric.weights.fetching import clear, downloads, expand, fetch, fetch_file
-from semetric.weights.lookup import WEIGHTS_DIR_ENV, identity, locate, path, verify, weights_folder
+from semetric.weights.lookup import WEIGHTS_DIR_ENV, file_identity, identity, locate, path, verify, weights_folder
 from semetric.weights.records import BUNDLES, CHECKPOINTS
 from semetric.weights.restricted import load_arrays
 
@@ -25,6 +25,7 @@ __all__ = [
     "expand",
     "fetch",
     "fetch_file",
+    "file_identity",
     "identity",
     "load_arrays",
     "locate",

@@ -98,6 +98,12 @@ def verify(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
     return locate(name, folder=folder)
 
 
+def file_identity(file: Path) -> str:
+    """ "stem@<first 12 hex of its SHA-256>" of a checkpoint that the user brought, as results record it."""
+    with file.open("rb") as stream:
+        return f"{file.stem}@{hashlib.file_digest(stream, 'sha256').hexdigest()[:12]}"
+
+
 def check(checkpoint: Checkpoint, file: Path) -> str | None:
     """What is wrong with this file, in words; None where it is the checkpoint."""
     try:
