@@ -39,10 +39,12 @@ class FakeSam:
     """A SAM that knows the objects of a scene; a point gives the object under it, its left half and all the rest.
 
     Background gives itself, with a predicted IoU of 0.9; objects 0.95, halves 0.5. Calls are written down.
+    Logits are ±10, and with `soft` averaged over 3 × 3, so that a rim of two pixels lies between.
     """
 
-    def __init__(self, objects: list[np.ndarray]) -> None:
+    def __init__(self, objects: list[np.ndarray], *, soft: bool = False) -> None:
         self.objects = objects
+        self.soft = soft
         self.background = ~np.any(objects, axis=0)
         self.calls: list[np.ndarray] = []
 
@@ -71,7 +73,10 @@ class FakeSam:
         iou = torch.tensor([[value for _, value in three] for three in found])
         kept = (iou >= min_iou).any(dim=1).nonzero()[:, 0]
         tokens = torch.arange(len(points) * 3).view(-1, 3, 1).expand(-1, -1, 256).float()
-        return Decoded(masks[kept].float() * 20 - 10, iou, tokens, kept)
+        logits = masks[kept].float() * 20 - 10
+        if self.soft:
+            logits = torch.nn.functional.avg_pool2d(logits, 3, 1, 1, count_include_pad=False)
+        return Decoded(logits, iou, tokens, kept)
 
 
 def make(objects: list[np.ndarray]) -> tuple[FakeSam, torch.Tensor, Frame]:
@@ -254,7 +259,7 @@ def test_adaptive_never_asks_more_than_allowed(most: int) -> None:
 def test_adaptive_never_asks_under_an_accepted_small_mask() -> None:
     fake, _, frame = make(DISCS)
     unlike = torch.randn(256, 64, 64, generator=torch.Generator().manual_seed(0))
-    adaptive = AdaptiveSettings(max_prompts=256, small=0.02)
+    adaptive = AdaptiveSettings(max_prompts=256, small=0.02, min_new=0)
     found = adaptive_masks(fake, unlike, frame, HALF, adaptive)  # type: ignore[arg-type]
     settled = np.zeros((SIDE, SIDE), bool)
     for points in fake.calls:
@@ -269,8 +274,38 @@ def test_adaptive_never_asks_under_an_accepted_small_mask() -> None:
     outside = sum(bool(fake.background[int(y * SIDE), int(x * SIDE)]) for x, y in point_grid(16))
     assert outside < found.prompts < 256
     again = make(DISCS)[0]
-    everything = AdaptiveSettings(max_prompts=256, small=0.0)
+    everything = AdaptiveSettings(max_prompts=256, small=0.0, min_new=0)
     assert adaptive_masks(again, unlike, frame, HALF, everything).prompts == 256  # type: ignore[arg-type]
+
+
+def test_adaptive_ends_at_a_batch_that_shows_nothing_new() -> None:
+    unlike = torch.randn(256, 64, 64, generator=torch.Generator().manual_seed(0))
+    prompts = {}
+    for least in (32, 64):
+        fake, _, frame = make(DISCS[:1])  # seen early, if at all; the rest is one background
+        adaptive = AdaptiveSettings(min_prompts=least, max_prompts=256, min_new=1)
+        prompts[least] = adaptive_masks(fake, unlike, frame, HALF, adaptive).prompts  # type: ignore[arg-type]
+    assert prompts == {32: 32, 64: 64}
+    fake, _, frame = make(DISCS)  # one batch of twelve objects' points after another shows some
+    eager = AdaptiveSettings(min_prompts=0, max_prompts=256, min_new=1)
+    found = distinct(adaptive_masks(fake, unlike, frame, HALF, eager), GRID)  # type: ignore[arg-type]
+    assert 16 < found.prompts < 256
+    assert len(found) > 8
+
+
+def test_adaptive_has_its_own_stability_and_drops_specks() -> None:
+    speck = disc(20.5 / 32, 4.5 / 32, 0.01)  # 0.03% of the image, under a point of the coarse grid
+    fake = FakeSam([disc(0.3, 0.6, 0.2), speck], soft=True)
+    embedding, frame = fake.embedding(), Frame.of((512, 512))
+    # Between thresholds of ±9 lies a rim of two pixels: 4 in 51 of the disc, 1% of the background.
+    plain = MaskSettings(stability_offset=9.0)
+    for least, areas in ((0.90, [0.13, 0.87]), (0.95, [0.87])):
+        found = adaptive_masks(fake, embedding, frame, plain, AdaptiveSettings(min_stability=least))  # type: ignore[arg-type]
+        assert sorted(round(float(area), 2) for area in found.masks.mean(axis=(1, 2))) == areas
+    fake.soft = False
+    seen = AdaptiveSettings(min_area=0.0)
+    assert len(adaptive_masks(fake, embedding, frame, plain, seen)) == 3  # type: ignore[arg-type]
+    assert len(adaptive_masks(fake, embedding, frame, plain)) == 2  # type: ignore[arg-type]
 
 
 def test_adaptive_stops_where_all_looks_alike() -> None:
@@ -302,7 +337,7 @@ def test_settled_points_lie_under_the_mask_in_other_shapes_of_image(size: tuple[
     small = disc(0.25 * width, 0.75 * height, 0.04)
     fake = FakeSam([small])
     unlike = torch.randn(256, 64, 64, generator=torch.Generator().manual_seed(0))
-    adaptive = AdaptiveSettings(max_prompts=256, small=0.03)
+    adaptive = AdaptiveSettings(max_prompts=256, small=0.03, min_new=0)
     found = adaptive_masks(fake, unlike, Frame.of(size), HALF, adaptive)  # type: ignore[arg-type]
     cells = (point_grid(16) * (width, height) * SIDE).astype(int)
     under = int(small[cells[:, 1], cells[:, 0]].sum())

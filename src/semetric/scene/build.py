@@ -36,7 +36,6 @@ __all__ = ["GraphBuilder", "working_picture"]
 MAX_WIDTH = 800  # px; methods of arXiv 2406.03865's published code
 CROP_MARGIN = 0.25  # of the box's longer side, around it
 CROP_RIM = 4  # px more, so that a speck still shows something
-MIN_AREA = 0.0005  # of the image; adaptive masks below are specks that come and go with the faintest noise
 
 
 def working_picture(picture: Picture) -> Picture:
@@ -96,17 +95,12 @@ class GraphBuilder:
         return {
             "max_width": MAX_WIDTH,
             "crop": [CROP_MARGIN, CROP_RIM],
-            "min_area": self._min_area,
             "masks": self._mask_settings,
             "objects": self.encoder.name,
             "objects_settings": dict(self.encoder.settings),
             "relations": self.runtime.profile.relations,
             "importance": self.variant,
         }
-
-    @property
-    def _min_area(self) -> float:
-        return MIN_AREA if self.runtime.profile.masks == "adaptive" else 0.0
 
     @cached_property
     def _mask_settings(self) -> dict[str, Any]:
@@ -171,9 +165,7 @@ class GraphBuilder:
 
         work = working_picture(picture)
         found = self.masks(work)
-        masks, iou = runs.decode((found["runs"], found["ends"]), work.size), found["iou"]
-        large = np.flatnonzero(masks.mean(axis=(1, 2)) >= self._min_area)
-        masks, iou, tokens = masks[large], iou[large], found["tokens"][large]
+        masks, iou, tokens = runs.decode((found["runs"], found["ends"]), work.size), found["iou"], found["tokens"]
         boxes = _boxes(masks)
         features = self._embed(work, boxes)
         triplets = select(self._probabilities(masks, tokens))
@@ -207,7 +199,7 @@ class GraphBuilder:
         recipe = {
             "kind": "object_features",
             "weights": {**self.segmenter.weights, "objects": list(self.encoder.weights)},
-            "settings": {name: settings[name] for name in ("masks", "crop", "min_area", "objects", "objects_settings")},
+            "settings": {name: settings[name] for name in ("masks", "crop", "objects", "objects_settings")},
         }
         pixels = work.to_uint8()
 

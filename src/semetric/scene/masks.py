@@ -3,7 +3,7 @@
 `grid` is segment-anything's automatic mask generation with its published defaults (arXiv
 2304.02643, App. B): 32 × 32 points, three masks a point, predicted IoU > 0.88, stability ≥ 0.95,
 box non-maximum suppression at 0.7, no crops, no small-region clean-up. `adaptive` asks at a coarse
-grid first and then only where no accepted mask of fitting size lies; see `AdaptiveSettings`.
+grid first and then where the image looks least like what has been asked; see `AdaptiveSettings`.
 Both end with SeSS's own step: largest first, a mask that overlaps a kept one by more than 0.8 IoU
 is dropped, at most 512 remain (methods of arXiv 2406.03865's published code).
 """
@@ -73,18 +73,22 @@ def suppress(boxes: NDArray[np.float64], scores: NDArray[np.float32], max_iou: f
         scores: (N,); ties keep their order.
         max_iou: a box that overlaps a better kept one more than this is dropped.
     """
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     order = np.argsort(-scores, kind="stable")
     kept: list[int] = []
     while len(order):
         best, rest = order[0], order[1:]
         kept.append(int(best))
-        low = np.maximum(boxes[best, :2], boxes[rest, :2])
-        high = np.minimum(boxes[best, 2:], boxes[rest, 2:])
-        shared = np.prod(np.clip(high - low, 0, None), axis=1)
-        union = area[best] + area[rest] - shared
-        order = rest[shared <= max_iou * union]
+        order = rest[_box_iou(boxes[best], boxes[rest]) <= max_iou]
     return np.array(kept, dtype=np.intp)
+
+
+def _box_iou(box: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """IoU of one xyxy box with (N, 4) others: (N,); 0 where both are empty."""
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=1)
+    union = np.prod(box[2:] - box[:2]) + np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) - shared
+    iou: NDArray[np.float64] = np.divide(shared, union, out=np.zeros(len(boxes)), where=union > 0)
+    return iou
 
 
 def boxes_of(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -230,7 +234,8 @@ def adaptive_masks(
     The candidates are the points of the full grid. After a coarse start, each next prompt is the
     candidate whose image embedding is least like that of any point asked so far (farthest-point
     sampling), so that an even background costs a few prompts and a crowded corner many. Each prompt
-    gives three masks. Points under an accepted small mask are settled and never asked.
+    gives three masks. Points under an accepted small mask are settled and never asked. The search ends
+    at a batch that shows hardly an object not seen before.
 
     Args:
         sam: the network.
@@ -250,6 +255,7 @@ def adaptive_masks(
     nearest = np.full(len(points), np.inf)  # 1 − cosine to the most alike point asked
     found: list[_Candidates] = []
     shapes: list[NDArray[np.bool_]] = []
+    boxes = np.zeros((0, 4))  # of the objects seen so far
     asked = 0
     chosen = _subgrid(side, adaptive.start_per_side)[: adaptive.max_prompts]
     for i in chosen:
@@ -259,12 +265,19 @@ def adaptive_masks(
         candidates = _ask(sam, embedding, frame, points[chosen], settings)
         asked += len(chosen)
         low = candidates.logits[:, :low_h, :low_w]
-        stable = np.flatnonzero(_stability(low, settings.stability_offset) >= settings.min_stability)
-        found.append(candidates.take(stable))
-        shapes.append((low > 0).cpu().numpy()[stable])
-        small = shapes[-1][shapes[-1].mean(axis=(1, 2)) <= adaptive.small]
-        if len(small):
-            open_ &= ~small[:, rows, columns].any(axis=0)
+        inside = (low > 0).cpu().numpy()
+        share = inside.mean(axis=(1, 2))
+        stable = _stability(low, settings.stability_offset) >= adaptive.min_stability
+        good = np.flatnonzero(stable & (share >= adaptive.min_area))
+        found.append(candidates.take(good))
+        shapes.append(inside[good])
+        open_ &= ~shapes[-1][share[good] <= adaptive.small][:, rows, columns].any(axis=0)
+        seen = len(boxes)
+        for box in boxes_of(shapes[-1]):
+            if not (_box_iou(box, boxes) > settings.max_box_iou).any():
+                boxes = np.concatenate([boxes, box[None]])
+        if asked >= adaptive.min_prompts and len(boxes) - seen < adaptive.min_new:
+            break
         picks: list[int] = []
         while len(picks) < min(adaptive.batch, adaptive.max_prompts - asked):
             best = int(np.where(open_, nearest, -1.0).argmax())

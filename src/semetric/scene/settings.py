@@ -35,23 +35,33 @@ GRID = MaskSettings()
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptiveSettings:
-    """Where `adaptive` asks. Set by benchmarks/masks.py's study; docs/architecture.md tells the reasons.
+    """Where `adaptive` asks. docs/masks.md measures these; docs/architecture.md tells the reasons.
 
     Attributes:
         start_per_side: the first prompts, a coarse grid over the whole image.
         batch: prompts between two looks at what they found.
+        min_prompts: fewer than this only where no point is worth asking.
         max_prompts: never more than this.
+        min_new: past `min_prompts`, a batch that shows fewer objects than this for the first time ends the search.
+        min_area: a mask below this share of the image is dropped: a speck that comes and goes with the
+            faintest noise.
         small: a mask of at most this share of the image settles the points that it covers. A larger
             one, a background above all, settles nothing.
         novelty: a point is worth asking while 1 − cosine between SAM's embedding there and at every
             point asked before exceeds this.
+        min_stability: in place of the grid's, and at 256 × 256. The grid meets an object at some ten
+            points and keeps the best of ten tries; here it has one or two.
     """
 
     start_per_side: int = 4
     batch: int = 16
-    max_prompts: int = 192
-    small: float = 0.02
+    min_prompts: int = 96
+    max_prompts: int = 256
+    min_new: int = 2
+    min_area: float = 0.0005
+    small: float = 0.01
     novelty: float = 0.1
+    min_stability: float = 0.93
 
 
 ADAPTIVE = AdaptiveSettings()
