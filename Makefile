@@ -4,13 +4,20 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test check weights bench ordering clean
+.PHONY: demo test browser check weights bench ordering clean
 
 demo: weights
 	$(BIN)/python scripts/demo.py
 
-test: weights
+test: weights browser
 	OMP_NUM_THREADS=1 THP_MEM_ALLOC_ENABLE=1 $(BIN)/python -m pytest -n auto --dist loadgroup
+
+# The tests that drive a browser are skipped, and say so, where there is none and it cannot be installed.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium; } \
+	|| echo "No Chromium here: the tests that drive one will be skipped."
 
 check: $(VENV)/.ready
 	scripts/check

@@ -144,7 +144,7 @@ def growth(folder: Path, count: int) -> tuple[str, str, str]:
 
     photos = [Image.fromarray(p).resize((256, 192)) for p in (data.astronaut(), data.coffee(), data.chelsea())]
     used = semetric.runtime("lite", store=Store(folder / "growth"), device="cpu")
-    metrics = [semetric.create(name, shared=used) for name in default_metrics()]
+    metrics = [semetric.create(name, shared=used) for name in default_metrics(used.profile)]
     after = {}
     for i in range(count):
         one, two = photos[i % 3], photos[(i // 3) % 3]

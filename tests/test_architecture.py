@@ -33,6 +33,8 @@ LAYERS = (
     "scene",
     "metrics",
     "scoring",
+    "torchmetrics",
+    "runs",
     "report",
     "semetric",
     "cli",
@@ -47,19 +49,25 @@ HEAVY: dict[str, tuple[str, ...]] = {
         "models.img_focus",
         "models.lpips_trunks",
         "models.relate_anything",
+        "models.vit.network",
+        "models.dreamsim.network",
         "scene.masks",
+        "torchmetrics",
     ),
+    "torchmetrics": ("torchmetrics",),
     "numba": ("scene._kernels",),
     "matplotlib": ("report.",),
     "onnx": ("models.sam.", "models.img_focus"),
     "scipy": (),
     "safetensors": (),
+    "pyarrow": (),
     "pycocotools": (),
     "huggingface_hub": (),
+    "transformers": (),
     "rich": (),
     "typer": ("cli.",),
 }
-ABSENT = ("torchvision", "torchmetrics", "transformers", "skimage", "cv2", "onnxruntime", "timm")
+ABSENT = ("torchvision", "skimage", "cv2", "onnxruntime", "timm")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from semetric.errors import ImageError, SemetricError, UsageError, WeightsError
     from semetric.image import Picture, read_image
     from semetric.metrics.base import Metric, Score
+    from semetric.report.explain import explain
+    from semetric.runs import Run, score_folders, score_pairs
     from semetric.scoring import Scores, create, runtime, score
 
 __version__ = "0.1.0"
@@ -20,30 +22,38 @@ __all__ = [
     "ImageError",
     "Metric",
     "Picture",
+    "Run",
     "Score",
     "Scores",
     "SemetricError",
     "UsageError",
     "WeightsError",
     "create",
+    "explain",
     "read_image",
     "runtime",
     "score",
+    "score_folders",
+    "score_pairs",
 ]
 
 _HOMES = {
     "ImageError": "errors",
     "Metric": "metrics.base",
     "Picture": "image",
+    "Run": "runs",
     "Score": "metrics.base",
     "Scores": "scoring",
     "SemetricError": "errors",
     "UsageError": "errors",
     "WeightsError": "errors",
     "create": "scoring",
+    "explain": "report.explain",
     "read_image": "image",
     "runtime": "scoring",
     "score": "scoring",
+    "score_folders": "runs",
+    "score_pairs": "runs",
 }
 
 

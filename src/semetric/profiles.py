@@ -23,6 +23,7 @@ class Profile:
     clip: str | None  # CLIPScore's image encoder
     dreamsim: str | None
     relations_weights: str | None = None  # a path, for "ram"
+    dreamsim_weights: str | None = None  # a folder or zip in the published layout
 
 
 PROFILES: dict[str, Profile] = {

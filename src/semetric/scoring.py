@@ -155,8 +155,7 @@ def score(
         ImageError: one of the two cannot be read.
         UsageError: an unknown metric, profile or option.
     """
-    names = list(metrics) if metrics is not None else registry.default_metrics()
-    specs = [registry.spec(name) for name in names]
+    asked = None if metrics is None else [registry.spec(name) for name in metrics]
     if resize not in (None, "reference"):
         raise UsageError(f"Expected resize to be 'reference' or None; found {resize!r}.")
     known = {option for spec in registry.METRICS.values() for option in spec.options}
@@ -164,6 +163,7 @@ def score(
     if shared is not None and overrides:
         raise UsageError(f"A shared runtime has made its choices; found {', '.join(sorted(overrides))} beside it.")
     used = shared or runtime(profile, device=device, store=store, **overrides)
+    specs = asked if asked is not None else [registry.spec(name) for name in registry.default_metrics(used.profile)]
     one = read_image(reference, background=background, max_pixels=max_pixels)
     two = read_image(image, background=background, max_pixels=max_pixels)
     if resize == "reference":

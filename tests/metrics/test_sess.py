@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -130,3 +131,19 @@ def test_on_a_photo_it_falls_with_damage_and_forgives_a_mirror(tmp_path: Any) ->
     again = Sess(runtime("lite", device="cpu", store=Store(tmp_path / "cache")))
     assert again(photo, poor).value == damaged
     assert not again.runtime._networks  # nothing was loaded the second time
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+def test_sess_with_clip_for_objects_and_predicates(tiny_clip: Path) -> None:
+    from skimage import data
+
+    import semetric
+
+    metric = semetric.create("sess", objects=str(tiny_clip), predicates=str(tiny_clip), device="cpu", store=None)
+    photo = data.coffee()[::2, ::2]
+    score = metric(photo, np.ascontiguousarray(photo[:, ::-1]))
+    assert score.weights["objects"] == score.weights["predicates"]
+    assert score.weights["objects"].startswith("tiny_clip@")
+    assert 0 < score.value <= 1
+    assert metric(photo, photo).value == pytest.approx(1.0, abs=1e-6)  # float32 features

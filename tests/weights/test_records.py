@@ -6,7 +6,8 @@ import re
 import pytest
 
 from semetric.errors import UsageError
-from semetric.weights import BUNDLES, CHECKPOINTS, HubFile, NpmMember, PypiMember, expand, identity
+from semetric.profiles import PROFILES
+from semetric.weights import BUNDLES, CHECKPOINTS, FOLDERS, HubFile, NpmMember, PypiMember, expand, identity
 from semetric.weights.records import record
 
 
@@ -55,11 +56,22 @@ def test_members_of_one_archive_agree_on_its_digest() -> None:
     assert all(len(found) == 1 for found in digests.values())
 
 
-def test_bundles_name_checkpoints_that_packages_carry() -> None:
-    for members in BUNDLES.values():
+def test_bundles_beside_those_of_the_hubs_profiles_name_checkpoints_that_packages_carry() -> None:
+    for bundle, members in BUNDLES.items():
         for name in members:
-            assert any(isinstance(s, NpmMember | PypiMember) for s in CHECKPOINTS[name].sources)
-    assert not set(BUNDLES) & set(CHECKPOINTS)
+            carried = name in CHECKPOINTS and any(
+                isinstance(s, NpmMember | PypiMember) for s in CHECKPOINTS[name].sources
+            )
+            assert carried or (bundle in PROFILES and bundle != "lite")
+    assert not set(BUNDLES) & (set(CHECKPOINTS) | set(FOLDERS))
+    assert not set(FOLDERS) & set(CHECKPOINTS)
+
+
+@pytest.mark.parametrize("name", ["standard", "paper"])
+def test_a_profiles_bundle_holds_what_it_names(name: str) -> None:
+    chosen = PROFILES[name]
+    assert {chosen.sam, chosen.objects, chosen.predicates, chosen.vit, chosen.clip} <= set(BUNDLES[name])
+    assert all(member in CHECKPOINTS or member in FOLDERS for member in BUNDLES[name])
 
 
 def test_identity_names_the_version_and_the_digest() -> None:

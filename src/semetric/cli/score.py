@@ -1,4 +1,4 @@
-"""`semetric score`: two image files in, a table of scores out."""
+"""`semetric score`: two image files in, a table of scores out; two folders or a list of pairs, a folder of results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
-from semetric.errors import SemetricError, UsageError
+from semetric.cli import _folders
+from semetric.errors import SemetricError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,8 +22,8 @@ __all__ = ["score"]
 
 
 def score(
-    reference: Annotated[str, typer.Argument(help="The image to compare with.")],
-    image: Annotated[str, typer.Argument(help="The image to score.")],
+    reference: Annotated[str | None, typer.Argument(help="The image to compare with, or a folder of them.")] = None,
+    image: Annotated[str | None, typer.Argument(help="The image to score, or a folder of them.")] = None,
     metric: Annotated[
         list[str] | None, typer.Option(help="Score this metric; repeat for more. Default: all of the profile.")
     ] = None,
@@ -40,15 +41,22 @@ def score(
     objects: shared.ObjectsOption = None,
     relations: shared.RelationsOption = None,
     relations_weights: shared.RelationsWeightsOption = None,
+    predicates: shared.PredicatesOption = None,
+    clip: shared.ClipOption = None,
+    vit: shared.VitOption = None,
+    dreamsim: shared.DreamsimOption = None,
+    dreamsim_weights: shared.DreamsimWeightsOption = None,
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
     max_pixels: shared.MaxPixelsOption = None,
     background: shared.BackgroundOption = None,
+    pairs: Annotated[Path | None, typer.Option(help="A CSV file with the columns reference and image.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder of results, for folders and --pairs; resumes.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Pairs scored together, for folders and --pairs.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads that decode, for folders and --pairs.")] = None,
 ) -> None:
-    """Score two images with every metric of a profile."""
-    for name in (reference, image):
-        if Path(name).is_dir():
-            raise UsageError(f"semetric score compares two image files; {name} is a folder.")
+    """Score two images with every metric of a profile; or two folders, or the pairs of a list, into --out."""
+    many = _folders.asked(reference, image, pairs, out, save_plot, batch=batch, workers=workers)
     import semetric
 
     if save_plot is not None:
@@ -64,11 +72,23 @@ def score(
         objects=objects,
         relations=relations,
         relations_weights=relations_weights,
+        predicates=predicates,
+        clip=clip,
+        vit=vit,
+        dreamsim=dreamsim,
+        dreamsim_weights=dreamsim_weights,
         max_pixels=max_pixels,
         background=background,
     )
     if no_cache:
         choices["store"] = None
+    if many is not None:
+        code = _folders.run(many, metric or None, profile, device=device, as_json=as_json, fetch=fetch, **choices)
+        if code:
+            raise typer.Exit(code)
+        return
+    if reference is None or image is None:
+        raise typer.BadParameter(f"Missing argument '{'IMAGE' if reference else 'REFERENCE'}'.")
     with shared.downloads_if(fetch):
         scores = semetric.score(reference, image, metric or None, profile, device=device, **choices)
     if as_json:

@@ -11,6 +11,8 @@ from semetric.errors import SizeMismatchError, UsageError
 from semetric.image import ImageLike, Picture, read_image
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from semetric.models.runtime import Runtime
 
 __all__ = ["Metric", "Score"]
@@ -54,6 +56,8 @@ class Metric(ABC):
     range: ClassVar[tuple[float | None, float | None]]
     equal_sizes: ClassVar[bool] = True  # pixels are compared in place, so both images must have one size
     min_side: ClassVar[int] = 1  # the shortest side that can be scored, in pixels
+    differentiable: ClassVar[bool] = False  # whether `values` has gradients
+    no_gradient: ClassVar[str] = "its arithmetic is not tensors'"  # why not, where not
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -87,6 +91,36 @@ class Metric(ABC):
         for reference, image in pairs:
             self.check(reference, image)
         return self._score_batch(pairs)
+
+    def values(self, references: Tensor, images: Tensor) -> Tensor:
+        """The scores of tensor batches, with gradients to both: a loss, or a step of an optimisation.
+
+        Networks that expect one input size get it by the tensor twin of the resize that files pass, so
+        that a value differs from that of `metric(reference, image)` by the rounding of 8-bit pixels.
+
+        Args:
+            references: (B, 3, H, W) floats in [0, 1].
+            images: likewise, of the same shape.
+
+        Returns:
+            (B,); mind the direction, `higher_is_better`.
+
+        Raises:
+            UsageError: the metric has no gradient; the message names one that does.
+            ImageError: other shapes, not floats, not finite or outside [0, 1].
+        """
+        if not self.differentiable:
+            raise UsageError(
+                f"{self.name} has no gradient: {self.no_gradient}. As a loss use dreamsim, lpips or samscore, "
+                f"and report {self.name}."
+            )
+        from semetric.metrics._tensors import check_batch
+
+        check_batch(references, images, metric=self.name, data_range=1.0, min_side=self.min_side, channels=3)
+        return self._values(references, images)
+
+    def _values(self, references: Tensor, images: Tensor) -> Tensor:
+        raise NotImplementedError
 
     def check(self, reference: Picture, image: Picture) -> None:
         """Raises ImageError where this metric cannot compare the two."""

@@ -85,6 +85,7 @@ class LPIPS(Metric):
     higher_is_better = False
     range = (0.0, None)
     min_side = 31
+    differentiable = True
     trunk: ClassVar[Trunk] = "alex"
 
     @property
@@ -99,6 +100,9 @@ class LPIPS(Metric):
             return load_lpips(self.trunk, locate(f"lpips_{self.trunk}"))
 
         return cast("LpipsNet", self.runtime.network(f"lpips.{self.trunk}", load))
+
+    def _values(self, references: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        return lpips(references, images, self._net())
 
     def _score(self, reference: Picture, image: Picture) -> Score:
         return self._score_batch([(reference, image)])[0]

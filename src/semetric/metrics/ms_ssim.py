@@ -101,6 +101,10 @@ class MSSSIM(Metric):
     higher_is_better = True
     range = (0.0, 1.0)
     min_side = _MIN_SIDE
+    differentiable = True
+
+    def _values(self, references: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        return ms_ssim(references, images)
 
     def _score(self, reference: Picture, image: Picture) -> Score:
         return self._score_batch([(reference, image)])[0]

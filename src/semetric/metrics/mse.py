@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from semetric.errors import SizeMismatchError
 from semetric.image import Picture
 from semetric.metrics.base import Metric, Score
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["MSE", "levels", "mse"]
 
@@ -45,13 +48,17 @@ def levels(picture: Picture) -> NDArray[np.uint8] | NDArray[np.float64]:
 class MSE(Metric):
     """Mean squared error over all pixels and RGB channels, on the scale 0..255.
 
-    Input: two images of one size. No gradients (`mse` on tensors is one line of torch).
+    Input: two images of one size.
     Symmetric; blind to structure and to meaning: a shift by one pixel can cost more than a blur.
     """
 
     name = "mse"
     higher_is_better = False
     range = (0.0, 65025.0)
+    differentiable = True
+
+    def _values(self, references: Tensor, images: Tensor) -> Tensor:
+        return ((references - images) * 255).square().mean((1, 2, 3))
 
     def _score(self, reference: Picture, image: Picture) -> Score:
         return self._make(mse(levels(reference), levels(image)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -11,6 +11,9 @@ from semetric.errors import UsageError
 from semetric.image import Picture
 from semetric.metrics.base import Metric, Score
 from semetric.metrics.mse import levels, mse
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["PSNR", "psnr"]
 
@@ -39,13 +42,17 @@ def psnr(a: NDArray[Any], b: NDArray[Any], *, peak: float = 255.0) -> float:
 class PSNR(Metric):
     """Peak signal-to-noise ratio over all RGB channels, peak 255, in dB.
 
-    Input: two images of one size. No gradients. Symmetric; infinite for identical images. It ranks
+    Input: two images of one size. Symmetric; infinite, and without a gradient, for identical images. It ranks
     as MSE does, so shares its blindness; averages of dB over images are not dB of the average error.
     """
 
     name = "psnr"
     higher_is_better = True
     range = (0.0, None)
+    differentiable = True
+
+    def _values(self, references: Tensor, images: Tensor) -> Tensor:
+        return -10 * (references - images).square().mean((1, 2, 3)).log10()
 
     def _score(self, reference: Picture, image: Picture) -> Score:
         return self._make(psnr(levels(reference), levels(image)))

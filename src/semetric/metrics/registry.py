@@ -11,6 +11,7 @@ from semetric.errors import UsageError
 if TYPE_CHECKING:
     from semetric.metrics.base import Metric
     from semetric.models.runtime import Runtime
+    from semetric.profiles import Profile
 
 __all__ = ["METRICS", "MetricSpec", "create", "default_metrics"]
 
@@ -28,6 +29,7 @@ class MetricSpec:
         paper: where it is defined.
         options: names of the arguments that `create` passes on.
         default: whether it is scored when no metric is named.
+        choices: fields of the profile, one of which must be set for that; none means always.
     """
 
     name: str
@@ -38,6 +40,7 @@ class MetricSpec:
     paper: str
     options: tuple[str, ...] = ()
     default: bool = True
+    choices: tuple[str, ...] = ()
 
 
 _SPECS = (
@@ -107,6 +110,33 @@ _SPECS = (
         paper="arXiv 2309.04891",
     ),
     MetricSpec(
+        name="clipscore",
+        target="semetric.metrics.clipscore:CLIPScore",
+        higher_is_better=True,
+        range=(-1.0, 1.0),
+        summary="what CLIP sees in the whole image",
+        paper="arXiv 2406.03865",
+        choices=("clip",),
+    ),
+    MetricSpec(
+        name="dreamsim",
+        target="semetric.metrics.dreamsim:DreamSim",
+        higher_is_better=False,
+        range=(0.0, 2.0),
+        summary="layout, pose and content, as people judge",
+        paper="arXiv 2306.09344",
+        choices=("dreamsim", "dreamsim_weights"),
+    ),
+    MetricSpec(
+        name="dreamsim_untuned",
+        target="semetric.metrics.dreamsim:DreamSimUntuned",
+        higher_is_better=False,
+        range=(0.0, 2.0),
+        summary="DreamSim's trunks before tuning",
+        paper="arXiv 2306.09344",
+        default=False,
+    ),
+    MetricSpec(
         name="samscore",
         target="semetric.metrics.samscore:SAMScore",
         higher_is_better=True,
@@ -126,14 +156,16 @@ _SPECS = (
     ),
 )
 
-_NOT_YET = {"clipscore": "CLIP", "dreamsim": "the published DreamSim checkpoints"}
-
 METRICS: dict[str, MetricSpec] = {spec.name: spec for spec in _SPECS}
 
 
-def default_metrics() -> list[str]:
-    """What is scored when no metric is named."""
-    return [spec.name for spec in _SPECS if spec.default]
+def default_metrics(profile: Profile) -> list[str]:
+    """What a profile scores when no metric is named: all but those for which it has made no choice of weights."""
+    return [
+        spec.name
+        for spec in _SPECS
+        if spec.default and (not spec.choices or any(getattr(profile, choice) is not None for choice in spec.choices))
+    ]
 
 
 def spec(name: str) -> MetricSpec:
@@ -142,10 +174,6 @@ def spec(name: str) -> MetricSpec:
     Raises:
         UsageError: there is none; the message lists the names.
     """
-    if name in _NOT_YET:
-        raise UsageError(
-            f"{name} has no lite form: it needs {_NOT_YET[name]} from a model hub, and this version cannot load it yet."
-        )
     if name not in METRICS:
         raise UsageError(f"Expected a metric among {', '.join(METRICS)}; found {name!r}.")
     return METRICS[name]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from semetric.errors import UsageError
 from semetric.image import Picture
 from semetric.metrics.base import Metric, Score
+from semetric.models.frame import Frame
 from semetric.models.runtime import Runtime
 from semetric.models.segmenter import Segmenter
 
@@ -54,12 +55,6 @@ def cell_similarity(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[n
     return cosine
 
 
-def content_cells(size: tuple[int, int]) -> tuple[int, int]:
-    """(rows, columns) of 16-pixel cells that an image of (H, W) fills once its longest side is 1024."""
-    content = [max(1, int(side * 1024 / max(size) + 0.5)) for side in size]
-    return -(-content[0] // 16), -(-content[1] // 16)
-
-
 class SAMScore(Metric):
     """Structural similarity under SAM. Artefact `map`: (rows, columns) cell cosines over the content.
 
@@ -71,6 +66,7 @@ class SAMScore(Metric):
     name = "samscore"
     higher_is_better = True
     range = (-1.0, 1.0)
+    differentiable = True
 
     def __init__(self, runtime: Runtime, *, padding: Padding = "exclude") -> None:
         super().__init__(runtime)
@@ -84,9 +80,17 @@ class SAMScore(Metric):
         """SAM's image encoder."""
         return self.segmenter.encoder_weights
 
+    def _values(self, references: Tensor, images: Tensor) -> Tensor:
+        from semetric.models.sam import prepare_tensor
+
+        sam = self.segmenter.sam
+        a, b = (sam.encode(prepare_tensor(x)) for x in (references, images))
+        size = references.shape[2], references.shape[3]
+        return samscore(a, b, Frame.of(size).cells if self.padding == "exclude" else None)
+
     def _score(self, reference: Picture, image: Picture) -> Score:
         cosine = cell_similarity(self.segmenter.embedding(reference), self.segmenter.embedding(image))
-        rows, columns = content_cells(reference.size)
+        rows, columns = Frame.of(reference.size).cells
         content = cosine[:rows, :columns]
         value = content.mean() if self.padding == "exclude" else cosine.mean()
         return self._make(float(value), {"sam": self.segmenter.name, "padding": self.padding}, map=content)

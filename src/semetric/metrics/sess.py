@@ -47,6 +47,7 @@ class Sess(Metric):
     higher_is_better = True
     range = (0.0, 1.0)
     equal_sizes = False
+    no_gradient = "segmentation and assignment are discrete"
 
     def __init__(
         self, runtime: Runtime, *, variant: Variant = "paper", matching: MatchingSettings | None = None

@@ -116,6 +116,10 @@ class SSIM(Metric):
     higher_is_better = True
     range = (-1.0, 1.0)
     min_side = WINDOW
+    differentiable = True
+
+    def _values(self, references: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        return ssim(references, images)
 
     def _score(self, reference: Picture, image: Picture) -> Score:
         return self._score_batch([(reference, image)])[0]

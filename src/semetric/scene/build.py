@@ -28,6 +28,7 @@ from semetric.models.encoders import object_encoder
 from semetric.models.runtime import Arrays, Runtime
 from semetric.models.segmenter import Segmenter
 from semetric.scene import runs
+from semetric.scene.boxes import bounds
 from semetric.scene.graph import SceneGraph
 from semetric.weights import file_identity
 
@@ -87,7 +88,7 @@ class GraphBuilder:
         """The text encoder behind the similarity of predicates, which shapes no graph."""
         from semetric.scene.predicates import similarity_identity
 
-        return {"predicates": similarity_identity(self.runtime.profile.predicates)}
+        return {"predicates": similarity_identity(self.runtime.profile.predicates, self.runtime)}
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -121,7 +122,7 @@ class GraphBuilder:
         """(56, 56) cosine of the predicates' text embeddings."""
         from semetric.scene.predicates import predicate_similarity
 
-        return predicate_similarity(self.runtime.profile.predicates)
+        return predicate_similarity(self.runtime.profile.predicates, self.runtime)
 
     def __call__(self, picture: Picture) -> SceneGraph:
         """The scene graph of a picture, from memory or the cache where it was made before."""
@@ -166,7 +167,7 @@ class GraphBuilder:
         work = working_picture(picture)
         found = self.masks(work)
         masks, iou, tokens = runs.decode((found["runs"], found["ends"]), work.size), found["iou"], found["tokens"]
-        boxes = _boxes(masks)
+        boxes = bounds(masks)
         features = self._embed(work, boxes)
         triplets = select(self._probabilities(masks, tokens))
         if self.runtime.profile.relations == "ram" and len(masks) > 1:
@@ -225,16 +226,6 @@ class GraphBuilder:
                 head(torch.from_numpy(np.array(tokens)).to(self.runtime.device)).cpu().numpy()
             )
         return probabilities
-
-
-def _boxes(masks: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(N, H, W) → (N, 4) xyxy, right and lower bound outside."""
-    boxes = np.zeros((len(masks), 4), np.int64)
-    for axis, low in ((1, 0), (2, 1)):
-        hit = np.asarray(masks.any(axis=axis))
-        boxes[:, low] = hit.argmax(axis=1)
-        boxes[:, low + 2] = hit.shape[1] - hit[:, ::-1].argmax(axis=1)
-    return boxes
 
 
 def _crop(pixels: NDArray[np.uint8], box: NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semetric.models.sam import Frame, Sam
+from semetric.scene.boxes import bounds
 from semetric.scene.settings import ADAPTIVE, GRID, AdaptiveSettings, MaskSettings
 
 __all__ = ["Masks", "adaptive_masks", "distinct", "grid_masks"]
@@ -93,12 +94,7 @@ def _box_iou(box: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np
 
 def boxes_of(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(N, H, W) → (N, 4) xyxy of the first and last pixel inside, as segment-anything counts; empty masks give 0."""
-    boxes = np.zeros((len(masks), 4))
-    for axis, columns in ((1, (0, 2)), (2, (1, 3))):
-        hit: NDArray[np.bool_] = np.any(masks, axis=axis)
-        boxes[:, columns[0]] = hit.argmax(axis=1)
-        boxes[:, columns[1]] = hit.shape[1] - 1 - hit[:, ::-1].argmax(axis=1)
-    boxes[~masks.any(axis=(1, 2))] = 0
+    boxes: NDArray[np.float64] = np.maximum(bounds(masks) - np.array((0.0, 0.0, 1.0, 1.0)), 0.0)
     return boxes
 
 

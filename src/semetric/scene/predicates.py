@@ -9,14 +9,21 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semetric.cache import key
 from semetric.errors import UsageError
+from semetric.models.clip import Clip
+
+if TYPE_CHECKING:
+    from semetric.models.runtime import Runtime
 
 __all__ = ["PREDICATES", "predicate_similarity", "similarity_from_embeddings", "similarity_identity"]
+
+_SHIPPED = "minilm"
 
 # fmt: off
 PREDICATES: tuple[str, ...] = (
@@ -58,19 +65,23 @@ def similarity_from_embeddings(embeddings: NDArray[np.floating[Any]]) -> NDArray
     return similarity
 
 
-def predicate_similarity(source: str = "minilm") -> NDArray[np.float64]:
-    """The matrix that ships with the package.
+def predicate_similarity(source: str = "minilm", runtime: Runtime | None = None) -> NDArray[np.float64]:
+    """The matrix that ships with the package, or that of a CLIP.
 
     Args:
-        source: the text encoder; "minilm" is the only one that ships. For others embed PREDICATES yourself and
-            call `similarity_from_embeddings`.
+        source: the text encoder: "minilm", whose matrix ships; a name of semetric.models.clip.CLIPS, or the
+            path of a CLIP's folder. For others embed PREDICATES yourself and call `similarity_from_embeddings`.
+        runtime: where a CLIP's network is kept, and the matrix cached on disk; needed for a CLIP alone.
 
     Returns:
         (56, 56), symmetric, 1 on the diagonal, read-only.
 
     Raises:
         UsageError: no such source.
+        WeightsError: the CLIP is missing, or its folder has no tokenizer.
     """
+    if source != _SHIPPED and runtime is not None:
+        return _clip_similarity(Clip(runtime, source), runtime)
     below = _shipped(source)["similarity_below_diagonal"]
     similarity = np.eye(len(PREDICATES))
     for i, row in enumerate(below):
@@ -80,18 +91,36 @@ def predicate_similarity(source: str = "minilm") -> NDArray[np.float64]:
     return similarity
 
 
-def similarity_identity(source: str = "minilm") -> str:
+def similarity_identity(source: str = "minilm", runtime: Runtime | None = None) -> str:
     """ "minilm.0.1.0@<first 12 hex>" of the encoder behind `predicate_similarity`, as results record it.
+
+    Args:
+        source: as in `predicate_similarity`.
+        runtime: likewise.
 
     Raises:
         UsageError: no such source.
+        WeightsError: a CLIP that is not on this machine.
     """
+    if source != _SHIPPED and runtime is not None:
+        return Clip(runtime, source).identity
     return f"{source}.0.1.0@{_shipped(source)['model_sha256'][:12]}"
+
+
+def _clip_similarity(clip: Clip, runtime: Runtime) -> NDArray[np.float64]:
+    """From the cache where it was computed before; its key holds the CLIP and the phrases."""
+    name = key(kind="predicate_similarity", clip=clip.identity, predicates=list(PREDICATES))
+    found = runtime.store.get(name) if runtime.store else None
+    if found is None:
+        found = {"embeddings": clip.embed_texts(PREDICATES)}
+        if runtime.store:
+            runtime.store.put(name, found)
+    return similarity_from_embeddings(found["embeddings"])
 
 
 @lru_cache(maxsize=1)
 def _shipped(source: str) -> dict[str, Any]:
-    if source != "minilm":
+    if source != _SHIPPED:
         raise UsageError(f"Expected the shipped predicate similarity 'minilm'; found {source!r}.")
     text = (resources.files("semetric") / "data" / f"predicates_{source}.json").read_text(encoding="utf-8")
     document: dict[str, Any] = json.loads(text)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["ArchiveSource", "Checkpoint", "HubFile", "LocalFile", "NpmMember", "PypiMember", "Source"]
+__all__ = ["ArchiveSource", "Checkpoint", "HubFile", "HubFolder", "LocalFile", "NpmMember", "PypiMember", "Source"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,3 +110,28 @@ class Checkpoint:
             if isinstance(source, HubFile):
                 return self.size_bytes
         return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubFolder:
+    """A model on the hub as a folder: configuration, image preparation, tokenizer and weights.
+
+    No digests of these folders are known beforehand. The first fetch resolves the main branch to a commit and
+    writes down each file's SHA-256; every later use is held against that manifest.
+
+    Attributes:
+        name: what the rest of the library calls it, and its folder's name.
+        repo: of the model hub.
+        licence: of the weights.
+        paper: where the network is described.
+        preparation: what the network expects as input.
+    """
+
+    name: str
+    repo: str
+    licence: str
+    paper: str
+    preparation: str
+
+    def __str__(self) -> str:
+        return f"{self.repo} on the model hub"

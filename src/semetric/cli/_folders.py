@@ -1,0 +1,239 @@
+"""What `semetric score` does with two folders or a list of pairs: progress, reports, a table of summaries."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from semetric.cli import _console as shared
+from semetric.cli._names import log_names
+from semetric.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from semetric.runs import Started
+    from semetric.runs.engine import Advance
+
+__all__ = ["Task", "asked", "run"]
+
+_WHOLE = "summary.json"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Many pairs to score: two folders, or a CSV file."""
+
+    references: str | None
+    images: str | None
+    pairs: Path | None
+    out: Path
+    tuning: Mapping[str, Any]
+
+
+def asked(
+    reference: str | None,
+    image: str | None,
+    pairs: Path | None,
+    out: Path | None,
+    save_plot: Path | None,
+    **tuning: int | None,
+) -> Task | None:
+    """What the words of the command line ask for; None where they name two files.
+
+    Raises:
+        UsageError: a combination that means nothing.
+        typer.BadParameter: an argument is missing.
+    """
+    folders = [name for name in (reference, image) if name is not None and Path(name).is_dir()]
+    set_ = shared.given(out=out, **tuning)
+    if pairs is not None:
+        if reference is not None:
+            raise UsageError(f"Expected either --pairs or two images or folders; found {reference} beside --pairs.")
+    elif reference is None or image is None:
+        raise typer.BadParameter(f"Missing argument '{'REFERENCE' if reference is None else 'IMAGE'}'.")
+    elif not folders:
+        if set_:
+            raise UsageError(f"--{next(iter(set_))} is for two folders or --pairs; {reference} is no folder.")
+        return None
+    elif len(folders) == 1:
+        other = image if folders[0] == reference else reference
+        found = "a file" if Path(other).exists() else "not there"
+        raise UsageError(f"Expected two image files or two folders; {folders[0]} is a folder, {other} is {found}.")
+    if out is None:
+        many = f"--pairs {pairs} is a list" if pairs is not None else f"{reference} is a folder"
+        raise UsageError(f"Expected --out DIR, a folder for the results, since {many}.")
+    if save_plot is not None:
+        raise UsageError("--save-plot draws one pair; found folders or --pairs. Score that pair by itself.")
+    del set_["out"]
+    return Task(references=reference, images=image, pairs=pairs, out=out, tuning=set_)
+
+
+def run(
+    task: Task,
+    metrics: Sequence[str] | None,
+    profile: str,
+    *,
+    device: str,
+    as_json: bool,
+    fetch: bool,
+    **choices: Any,
+) -> int:
+    """Scores the pairs, says on stderr what went without a score, and prints the summary.
+
+    Returns:
+        The exit code: 1 where some pairs failed, else 0.
+    """
+    from semetric.runs import fetch_weights, pair_folders, read_pairs, score_pairs
+
+    if task.pairs is not None:
+        pairing = read_pairs(task.pairs)
+    else:
+        pairing = pair_folders(task.references or "", task.images or "")
+    if fetch:
+        with shared.downloads_if(fetch):
+            fetch_weights(metrics, profile, **choices)
+    with _progress(len(pairing.pairs)) as (begin, advance):
+
+        def started(known: Started) -> None:
+            _report(known)
+            begin(known.done)
+
+        try:
+            done = score_pairs(
+                pairing,
+                task.out,
+                metrics,
+                profile,
+                device=device,
+                started=started,
+                advance=advance,
+                **task.tuning,
+                **choices,
+            )
+        except KeyboardInterrupt:
+            if task.out.is_dir():
+                _log.info("finished rows are in %s; the same command goes on from there", task.out)
+            raise
+    failed = done.summary["failed"]
+    if as_json:
+        shared.show_json(done.summary)
+    else:
+        shared.show_table(_table(done.summary["metrics"]))
+    for name, one in done.summary["metrics"].items():
+        if "note" in one:
+            _log.info("%s: %s", name, one["note"])
+        if one["failed"] > len(failed):
+            _log.warning(
+                "%s: %d of %d pairs not scored: %s", name, one["failed"], done.summary["pairs"], one["because"]
+            )
+    log_names(f"{len(failed)} of {done.summary['pairs']} pairs failed:", [_why(one) for one in failed], _WHOLE)
+    _log.info("rows: %s", done.path / "scores.csv")
+    return 1 if failed else 0
+
+
+def _report(known: Started) -> None:
+    """Says which files have no partner, and what was scored before."""
+    pairing = known.pairing
+    log_names(f"references without an image: {len(pairing.unmatched_references)}", pairing.unmatched_references, _WHOLE)
+    log_names(f"images without a reference: {len(pairing.unmatched_images)}", pairing.unmatched_images, _WHOLE)
+    log_names(
+        f"names that several files of one folder share, not scored: {len(pairing.ambiguous)}",
+        [
+            f"{name}: references {', '.join(ours) or 'none'}; images {', '.join(theirs) or 'none'}"
+            for name, (ours, theirs) in pairing.ambiguous.items()
+        ],
+        _WHOLE,
+    )
+    log_names(f"files passed over, no images by their suffix: {len(pairing.not_images)}", pairing.not_images, _WHOLE)
+    for name, why in known.left_out.items():
+        _log.warning("%s is left out: %s", name, why)
+    if known.done:
+        _log.info("%d of %d pairs were scored before", known.done, len(pairing.pairs))
+
+
+def _why(failed: Mapping[str, Any]) -> str:
+    by_reason: dict[str, list[str]] = {}
+    for metric, why in failed["errors"].items():
+        by_reason.setdefault(why, []).append(metric)
+    reasons = "; ".join(f"{', '.join(metrics)}: {why}" for why, metrics in by_reason.items())
+    return f"{failed['reference']} – {failed['image']}: {reasons}"
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[tuple[Any, Advance]]:
+    """A bar on stderr where that is a terminal: pairs, rate, time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            speed = task.finished_speed or task.speed
+            if not speed:
+                return Text("– pairs/s")
+            return Text(f"{speed:.1f} pairs/s" if speed >= 1 else f"{1 / speed:.1f} s/pair")
+
+    class Done(MofNCompleteColumn):
+        def render(self, task: Any) -> Text:
+            return Text(f"{int(task.completed)}/{int(task.total)} pairs")
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield (lambda _: None), (lambda _: None)
+        return
+    bars = Progress(
+        BarColumn(), Done(), Rate(), TimeRemainingColumn(), console=console, transient=True, speed_estimate_period=60
+    )
+    task = bars.add_task("", total=total, visible=False)
+
+    def begin(done: int) -> None:
+        bars.reset(task, total=total, completed=done, visible=True)
+
+    with bars:
+        yield begin, (lambda pairs: bars.advance(task, pairs))
+
+
+def _table(metrics: Mapping[str, Any]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("metric", style="bold")
+    table.add_column("better")
+    for name in ("n", "mean", "95% interval", "std", "min", "5%", "25%", "median", "75%", "95%", "max"):
+        table.add_column(name, justify="right")
+    for name, one in metrics.items():
+        bounds, quantiles = one["mean_interval_95"], one["quantiles"] or {}
+        numbers = [
+            one["std"],
+            one["min"],
+            *(quantiles.get(q) for q in ("0.05", "0.25", "0.5", "0.75", "0.95")),
+            one["max"],
+        ]
+        table.add_row(
+            name,
+            "↑" if one["higher_is_better"] else "↓",
+            str(one["n"]),
+            _number(one["mean"]),
+            "–" if bounds is None else f"{_number(bounds[0])} … {_number(bounds[1])}",
+            *(_number(value) for value in numbers),
+        )
+    return table
+
+
+def _number(value: float | None) -> str:
+    """A score as two files show it, but with two decimals from a hundred on, so that the table stays narrow."""
+    from semetric.cli.score import number
+
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if abs(value) >= 100 else number(value)

@@ -1,0 +1,80 @@
+"""`semetric explain`: two image files in, one page out that shows what the scores rest on."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from semetric.cli import _console as shared
+from semetric.cli.score import exit_code
+from semetric.errors import UsageError
+
+__all__ = ["explain"]
+
+
+def explain(
+    reference: Annotated[str, typer.Argument(help="The image to compare with.")],
+    image: Annotated[str, typer.Argument(help="The image to explain.")],
+    out: Annotated[Path, typer.Option(help="Write the page, .html, here.")],
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Score this metric; repeat for more. Default: all of the profile.")
+    ] = None,
+    profile: shared.ProfileOption = "lite",
+    device: shared.DeviceOption = "auto",
+    as_json: shared.JsonOption = False,
+    resize: Annotated[
+        str | None, typer.Option(help="'reference' resizes the image to the reference's size first.")
+    ] = None,
+    variant: Annotated[str | None, typer.Option(help="SeSS as in the paper, or as its demo: paper or demo.")] = None,
+    padding: Annotated[str | None, typer.Option(help="SAMScore's padded cells: exclude or include.")] = None,
+    sam: shared.SamOption = None,
+    masks: shared.MasksOption = None,
+    objects: shared.ObjectsOption = None,
+    relations: shared.RelationsOption = None,
+    relations_weights: shared.RelationsWeightsOption = None,
+    predicates: shared.PredicatesOption = None,
+    clip: shared.ClipOption = None,
+    vit: shared.VitOption = None,
+    dreamsim: shared.DreamsimOption = None,
+    dreamsim_weights: shared.DreamsimWeightsOption = None,
+    fetch: shared.FetchOption = False,
+    no_cache: shared.NoCacheOption = False,
+    max_pixels: shared.MaxPixelsOption = None,
+    background: shared.BackgroundOption = None,
+) -> None:
+    """Show in one HTML page why two images score as they do."""
+    for name in (reference, image):
+        if Path(name).is_dir():
+            raise UsageError(f"semetric explain compares two image files; {name} is a folder.")
+    import semetric
+
+    choices = shared.given(
+        resize=resize,
+        variant=variant,
+        padding=padding,
+        sam=sam,
+        masks=masks,
+        objects=objects,
+        relations=relations,
+        relations_weights=relations_weights,
+        predicates=predicates,
+        clip=clip,
+        vit=vit,
+        dreamsim=dreamsim,
+        dreamsim_weights=dreamsim_weights,
+        max_pixels=max_pixels,
+        background=background,
+    )
+    if no_cache:
+        choices["store"] = None
+    with shared.downloads_if(fetch):
+        scores = semetric.explain(reference, image, out, metric or None, profile, device=device, **choices)
+    if as_json:
+        shared.show_json(scores.to_dict())
+    logging.getLogger("semetric").info("wrote %s (%.1f MB)", out, out.stat().st_size / 1e6)
+    code = exit_code(scores.scores, scores.errors, asked=metric or ())
+    if code:
+        raise typer.Exit(code)

@@ -1,0 +1,238 @@
+"""Models in the hub's folder layout (config.json, weights, tokenizer), read through transformers.
+
+Nothing in a folder is run and nothing beside the digested files is looked at: configurations are plain
+JSON for classes that are named here, tensors come from safetensors or from pickles under weights_only.
+transformers is an extra (semetric[hub]) and is imported when a network is built.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from semetric.errors import MissingExtraError, UsageError, WeightsCorruptError, WeightsError
+from semetric.models.preparation import Preparation
+from semetric.weights import ModelFolder, identity, locate
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+__all__ = ["HubModel", "build", "quiet"]
+
+
+_NOT_OURS = ("attn_implementation", "auto_map", "experts_implementation", "quantization_config")
+
+
+class HubModel:
+    """A model that a profile names: one that `semetric models fetch` knows, or a folder of the user's own.
+
+    Constructing it looks at no file beyond whether the folder is there.
+
+    Args:
+        choice: a name, or the path of a folder.
+        names: which names there are for this purpose.
+        what: what is expected, for errors: "a CLIP".
+        kinds: the model types that serve, as config.json calls them.
+
+    Raises:
+        UsageError: neither such a name nor a folder.
+    """
+
+    def __init__(self, choice: str, *, names: Sequence[str], what: str, kinds: Sequence[str]) -> None:
+        self.known = choice in names
+        self._place = Path(choice).expanduser()
+        if not self.known and not self._place.is_dir():
+            raise UsageError(f"Expected {what} among {', '.join(names)} or the path of a folder; found {choice!r}.")
+        self.name = choice if self.known else self._place.resolve().name
+        self._choice = choice
+        self._what = what
+        self._kinds = tuple(kinds)
+
+    @cached_property
+    def identity(self) -> str:
+        """ "name.commit@digest" as results record it; "name@digest" of a folder without a fetch's manifest.
+
+        Raises:
+            WeightsMissingError: not on this machine; the message names the command.
+            WeightsCorruptError: not the layout of a model.
+        """
+        return identity(self._choice) if self.known else self._own.identity
+
+    @cached_property
+    def place(self) -> Path:
+        """The folder, every file of it checked.
+
+        Raises:
+            WeightsMissingError: not on this machine; the message names the command.
+            WeightsCorruptError: a file that is not what it was when it was fetched.
+        """
+        if self.known:
+            return locate(self._choice)
+        problem = self._own.check()
+        if problem:
+            raise WeightsCorruptError(
+                f"{self._place} is not what was fetched into it: {problem}. Fetch or copy it again."
+            )
+        return self._place
+
+    @cached_property
+    def _own(self) -> ModelFolder:
+        return ModelFolder.of(self._place, self.name)
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """config.json.
+
+        Raises:
+            WeightsCorruptError: no JSON, or of a model of another type.
+        """
+        config = read_json(self.place / "config.json")
+        kind = config.get("model_type")
+        if kind not in self._kinds:
+            raise WeightsCorruptError(
+                f"Expected {self._what} (model_type {' or '.join(self._kinds)}) in {self.place}; "
+                f"found model_type {kind!r}."
+            )
+        return config
+
+    def preparation(self, default: Preparation) -> Preparation:
+        """How images are prepared for this model: its preprocessor_config.json, else the default.
+
+        Raises:
+            WeightsCorruptError: a preparation that is not known here.
+        """
+        file = self.place / "preprocessor_config.json"
+        if file.is_file():
+            return Preparation.from_config(read_json(file), default, str(file))
+        file = self.place / "processor_config.json"
+        document = read_json(file).get("image_processor") if file.is_file() else None
+        return Preparation.from_config(document, default, str(file)) if isinstance(document, Mapping) else default
+
+
+def read_json(file: Path) -> Mapping[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        WeightsCorruptError: none, or no such file.
+    """
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsCorruptError(f"Expected JSON in {file}; it cannot be read ({error}). Fetch it anew.") from error
+    if not isinstance(document, dict):
+        raise WeightsCorruptError(f"Expected a JSON object in {file}; found {type(document).__name__}.")
+    return document
+
+
+def build(
+    model: HubModel,
+    make: Callable[[Any, dict[str, Any], Mapping[str, Tensor]], tuple[nn.Module, Mapping[str, Any]]],
+    *,
+    spare: Sequence[str] = (),
+) -> nn.Module:
+    """Builds a network from a checked folder, with every parameter from the file.
+
+    Args:
+        model: the folder.
+        make: (transformers, config, tensors) → the network and transformers' account of its loading.
+        spare: beginnings of keys that may be left over, such as a classifier's.
+
+    Raises:
+        MissingExtraError: transformers is not installed.
+        WeightsMissingError: the folder is not on this machine.
+        WeightsCorruptError: a wrong folder: named with what was expected and found.
+    """
+    try:
+        import transformers
+    except ImportError as error:
+        raise MissingExtraError(
+            "Models of the hub are built by transformers, which is not installed. Run: pip install 'semetric[hub]'"
+        ) from error
+    config, tensors = model.config, _tensors(model.place)
+    try:
+        with quiet():
+            network, account = make(transformers, _plain(config), tensors)
+    except WeightsError:
+        raise
+    except Exception as error:  # whatever a wrong configuration leads the library to
+        reason = str(error).strip().partition("\n")[0]
+        raise WeightsCorruptError(
+            f"Expected a {config['model_type']} model in {model.place}; it cannot be built "
+            f"({type(error).__name__}: {reason}). Fetch it anew."
+        ) from error
+    mismatched = sorted(account["mismatched_keys"])
+    if mismatched:
+        name, found, wanted = mismatched[0]
+        raise WeightsCorruptError(
+            f"Expected {name} of shape {tuple(wanted)} in {model.place}; found {tuple(found)}: "
+            "config.json and the weights are not of one model."
+        )
+    missing = sorted(account["missing_keys"])
+    if missing:
+        raise WeightsCorruptError(
+            f"Expected all parameters of a {config['model_type']} model in {model.place}; {len(missing)} are missing, "
+            f"such as {missing[0]}. Fetch it anew."
+        )
+    left = sorted(key for key in account["unexpected_keys"] if not key.startswith(tuple(spare)))
+    if left:
+        raise WeightsCorruptError(
+            f"Expected the parameters of a {config['model_type']} model and no others in {model.place}; "
+            f"found {len(left)} more, such as {left[0]}: config.json and the weights are not of one model."
+        )
+    return network
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration without what asks the library for other code, such as quantisers and kernels."""
+    kept = {k: v for k, v in config.items() if not k.startswith("_") and k not in _NOT_OURS}
+    return {k: _plain(v) if isinstance(v, Mapping) else v for k, v in kept.items()}
+
+
+def _tensors(place: Path) -> dict[str, Tensor]:
+    """All parameters of a folder, by name. Nothing in the files is run."""
+    import torch
+
+    tensors: dict[str, Tensor] = {}
+    for name in ModelFolder.of(place, place.name).files:
+        file = place / name
+        try:
+            if file.suffix == ".safetensors":
+                from safetensors.torch import load_file
+
+                part: Any = load_file(str(file))
+            elif file.suffix == ".bin":
+                part = torch.load(file, map_location="cpu", weights_only=True)
+            else:
+                continue
+        except Exception as error:  # the two libraries raise many kinds here
+            reason = str(error).strip().partition("\n")[0]
+            raise WeightsCorruptError(
+                f"Expected tensors in {file}; it cannot be read ({reason}). Nothing in it was run. Fetch it anew."
+            ) from error
+        if not isinstance(part, dict) or not all(
+            isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in part.items()
+        ):
+            raise WeightsCorruptError(f"Expected names and tensors in {file}; found something else. Fetch it anew.")
+        tensors |= part
+    return tensors
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps transformers from drawing bars and writing reports: what matters of them becomes an error here."""
+    from transformers.utils import logging
+
+    theirs: Any = logging
+    verbosity, bars = theirs.get_verbosity(), theirs.is_progress_bar_enabled()
+    theirs.set_verbosity_error()
+    theirs.disable_progress_bar()
+    try:
+        yield
+    finally:
+        theirs.set_verbosity(verbosity)
+        if bars:
+            theirs.enable_progress_bar()

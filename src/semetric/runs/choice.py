@@ -1,0 +1,89 @@
+"""Which metrics a run has, and whether their weights are here, before the first image is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from semetric.errors import SemetricError, UsageError
+from semetric.metrics import registry
+from semetric.models.runtime import Runtime
+from semetric.scoring import runtime
+
+if TYPE_CHECKING:
+    from semetric.metrics.base import Metric
+
+__all__ = ["fetch_weights", "make_metrics", "own_options", "profile_choices"]
+
+_OF_RUNS = ("resize", "store", "background", "max_pixels")  # options of `score_pairs` that shape no network
+
+
+def profile_choices(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those options that belong to no metric, and so to the profile."""
+    known = {option for spec in registry.METRICS.values() for option in spec.options}
+    return {name: value for name, value in options.items() if name not in known}
+
+
+def own_options(metric: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those options that the metric takes."""
+    return {name: options[name] for name in registry.spec(metric).options if name in options}
+
+
+def fetch_weights(metrics: Sequence[str] | None = None, profile: str = "lite", **options: Any) -> None:
+    """Inside `downloads()`, fetches the checkpoints that a run would miss; elsewhere checks that they are here.
+
+    Args:
+        metrics: names; None for the default ones.
+        profile: lite, standard or paper.
+        options: as `score_pairs` takes them.
+
+    Raises:
+        SemetricError: a metric that was named cannot be scored.
+    """
+    chosen = {name: value for name, value in options.items() if name not in _OF_RUNS}
+    make_metrics(metrics, runtime(profile, store=None, **profile_choices(chosen)), chosen)
+
+
+def make_metrics(
+    names: Sequence[str] | None, used: Runtime, options: Mapping[str, Any]
+) -> tuple[dict[str, Metric], dict[str, str]]:
+    """Makes the metrics, and looks whether their checkpoints are here; inside `downloads()` they are fetched.
+
+    Args:
+        names: metrics; None takes the default ones, without those that cannot be scored.
+        used: the runtime.
+        options: of metrics and of the profile.
+
+    Returns:
+        Name → metric; and of the default ones, name → why it is left out.
+
+    Raises:
+        SemetricError: a metric that was named cannot be scored.
+        UsageError: none of the default ones can.
+    """
+    made: dict[str, Metric] = {}
+    left_out: dict[str, str] = {}
+    for name in dict.fromkeys(names if names is not None else registry.default_metrics(used.profile)):
+        try:
+            metric = registry.create(name, used, **own_options(name, options))
+            _need(metric)
+        except SemetricError as error:
+            if names is not None:
+                raise
+            left_out[name] = str(error)
+        else:
+            made[name] = metric
+    if not made:
+        reasons = " ".join(dict.fromkeys(left_out.values())) or "None is named."
+        raise UsageError(f"Expected at least one metric that can be scored. {reasons}")
+    return made, left_out
+
+
+def _need(metric: Metric) -> None:
+    """Raises WeightsError where a checkpoint is missing, which else the first pair would find."""
+    from semetric.weights import CHECKPOINTS, identity, locate
+
+    known = {identity(name): name for name in CHECKPOINTS}
+    for used in metric.weights.values():
+        if used in known:
+            locate(known[used])

@@ -1,0 +1,283 @@
+"""Two runs on the same references: which system is better, by how much, and how sure that is."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semetric.errors import StoreError, UsageError
+from semetric.runs.pairing import key
+from semetric.runs.record import flatten, read_record
+from semetric.runs.rows import read_table
+from semetric.runs.statistics import bootstrap_mean, sign_test
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Comparison", "Difference", "compare", "difference", "row_keys"]
+
+_COMPARABLE = ("resize", "background", "max_pixels")  # settings that a device or a thread does not have
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """What one metric says of A against B, over the pairs that both runs scored.
+
+    Attributes:
+        n: pairs with a score in both runs.
+        mean_a: mean of A's finite scores among those of the mean difference.
+        mean_b: likewise of B.
+        mean: mean of A − B where both are finite; None without any.
+        interval_95: its percentile bootstrap interval; None for fewer than two.
+        left_out: pairs of the n that have no finite difference: a score is infinite.
+        a_better: pairs where A is better by the metric's direction; an infinite PSNR is better than a finite one.
+        b_better: pairs where B is.
+        ties: pairs where both are equal.
+        p: of the exact two-sided sign test, without the ties; None where all are ties.
+        higher_is_better: the direction.
+    """
+
+    n: int
+    mean_a: float | None
+    mean_b: float | None
+    mean: float | None
+    interval_95: tuple[float, float] | None
+    left_out: int
+    a_better: int
+    b_better: int
+    ties: int
+    p: float | None
+    higher_is_better: bool
+
+    @property
+    def share_a_better(self) -> float | None:
+        """Of all n pairs, ties included; None without pairs."""
+        return self.a_better / self.n if self.n else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "n": self.n,
+            "mean_a": self.mean_a,
+            "mean_b": self.mean_b,
+            "mean_difference": self.mean,
+            "mean_difference_interval_95": None if self.interval_95 is None else list(self.interval_95),
+            "infinite": self.left_out,
+            "a_better": self.a_better,
+            "b_better": self.b_better,
+            "ties": self.ties,
+            "share_a_better": self.share_a_better,
+            "sign_test_p": self.p,
+            "higher_is_better": self.higher_is_better,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two runs, pair by pair.
+
+    Attributes:
+        a: folder of the first run.
+        b: folder of the second.
+        pairs: rows that the two have in common.
+        differences: metric → difference.
+        only_a: rows, as "reference – image", that B has not.
+        only_b: likewise.
+        repeated: rows of either run that have the key of another row of it, and were left out.
+        metrics_only_a: metrics that B has not.
+        metrics_only_b: likewise.
+        notes: in what the runs differ, where that was allowed or shapes no score.
+    """
+
+    a: Path
+    b: Path
+    pairs: int
+    differences: Mapping[str, Difference]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+    repeated: tuple[str, ...]
+    metrics_only_a: tuple[str, ...]
+    metrics_only_b: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "a": str(self.a),
+            "b": str(self.b),
+            "pairs": self.pairs,
+            "metrics": {name: one.to_dict() for name, one in self.differences.items()},
+            "unmatched": {"a": list(self.only_a), "b": list(self.only_b)},
+            "repeated": list(self.repeated),
+            "metrics_of_one_run": {"a": list(self.metrics_only_a), "b": list(self.metrics_only_b)},
+            "notes": list(self.notes),
+        }
+
+
+def compare(run_a: str | os.PathLike[str], run_b: str | os.PathLike[str], *, force: bool = False) -> Comparison:
+    """Compares two finished runs pair by pair.
+
+    Rows belong together if their references have one name and their images have one name, each as a
+    relative path without suffix: within the folders that were scored, or, in a run from a CSV file,
+    within the deepest folder that holds all its references, or images.
+
+    Args:
+        run_a: the folder of a run.
+        run_b: the folder of another.
+        force: compare scores of different weights, profiles or settings, too.
+
+    Raises:
+        UsageError: no finished run; no common row or metric; or weights, profile, options or settings
+            differ and `force` is not set: the message names them.
+        StoreError: a run that cannot be read.
+    """
+    paths = Path(run_a), Path(run_b)
+    (one, a), (two, b) = (_open(path) for path in paths)
+    common = [name for name in one["metrics"] if name in two["metrics"]]
+    if not common:
+        raise UsageError(
+            f"Expected a metric that both runs have; {paths[0]} has {', '.join(one['metrics'])} and {paths[1]} has "
+            f"{', '.join(two['metrics'])}."
+        )
+    notes = _unlike(one, two, common)
+    if notes and not force:
+        raise UsageError(
+            f"Expected two runs made alike; {paths[0]} and {paths[1]} differ in {'; '.join(notes)}. "
+            "Score one of them again, or compare with --force."
+        )
+    if one["version"] != two["version"]:
+        notes.append(f"version: {one['version']} and {two['version']}")
+    keys_a, keys_b = row_keys(a, one), row_keys(b, two)
+    places_a, again_a = _places(keys_a)
+    places_b, again_b = _places(keys_b)
+    both = [name for name in places_a if name in places_b]
+    if not both:
+        raise UsageError(
+            f"Expected rows of one reference and image name in both runs; {paths[0]} begins with {_name(keys_a[0])}, "
+            f"{paths[1]} with {_name(keys_b[0])}."
+        )
+    at_a, at_b = [places_a[name] for name in both], [places_b[name] for name in both]
+    differences = {
+        name: difference(
+            a[name].to_numpy()[at_a],
+            b[name].to_numpy()[at_b],
+            higher_is_better=one["metrics"][name]["higher_is_better"],
+        )
+        for name in common
+    }
+    return Comparison(
+        a=paths[0],
+        b=paths[1],
+        pairs=len(both),
+        differences=differences,
+        only_a=tuple(_name(k) for k in places_a if k not in places_b and k not in again_b),
+        only_b=tuple(_name(k) for k in places_b if k not in places_a and k not in again_a),
+        repeated=tuple(_name(k) for k in dict.fromkeys([*again_a, *again_b])),
+        metrics_only_a=tuple(name for name in one["metrics"] if name not in common),
+        metrics_only_b=tuple(name for name in two["metrics"] if name not in common),
+        notes=tuple(notes),
+    )
+
+
+def difference(a: NDArray[np.float64], b: NDArray[np.float64], *, higher_is_better: bool) -> Difference:
+    """Paired differences of one metric.
+
+    Args:
+        a: (n,) scores, NaN where there is none, possibly infinite.
+        b: likewise, of the same pairs.
+        higher_is_better: the metric's direction.
+    """
+    scored = ~(np.isnan(a) | np.isnan(b))
+    a, b = a[scored], b[scored]
+    finite = np.isfinite(a) & np.isfinite(b)
+    x = a[finite] - b[finite]
+    higher, lower = int((a > b).sum()), int((a < b).sum())
+    wins, losses = (higher, lower) if higher_is_better else (lower, higher)
+    return Difference(
+        n=int(a.size),
+        mean_a=float(a[finite].mean()) if x.size else None,
+        mean_b=float(b[finite].mean()) if x.size else None,
+        mean=float(x.mean()) if x.size else None,
+        interval_95=bootstrap_mean(x),
+        left_out=int(a.size - x.size),
+        a_better=wins,
+        b_better=losses,
+        ties=int(a.size) - wins - losses,
+        p=sign_test(wins, losses),
+        higher_is_better=higher_is_better,
+    )
+
+
+def row_keys(table: pa.Table, record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(reference, image) of each row, as names that another run can share: see `compare`."""
+    references, images = (table[name].to_pylist() for name in ("reference", "image"))
+    if "pairs" in record["source"]:
+        references, images = _within(references), _within(images)
+    return [(key(one), key(two)) for one, two in zip(references, images, strict=True)]
+
+
+def _within(names: Sequence[str]) -> list[str]:
+    """Paths relative to the deepest folder that holds all of them."""
+    plain = [posixpath.normpath(name) for name in names]
+    folders = {posixpath.dirname(name) for name in plain}
+    if any(name.startswith("/") for name in plain) and not all(name.startswith("/") for name in plain):
+        return plain
+    root = posixpath.commonpath(folders)
+    return [name[len(root) :].lstrip("/") for name in plain]
+
+
+def _open(path: Path) -> tuple[dict[str, Any], pa.Table]:
+    record = read_record(path)
+    table = path / "scores.parquet"
+    if record is None or not table.is_file():
+        state = "a run that is not finished" if record else "no run"
+        raise UsageError(f"Expected the folder of a finished run; {path} holds {state}. Score it first.")
+    import pyarrow as pa
+
+    try:
+        return record, read_table(table)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"Expected to read {table}; {error}. Remove it and score again.") from error
+
+
+def _unlike(one: Mapping[str, Any], two: Mapping[str, Any], common: Sequence[str]) -> list[str]:
+    """In what two runs differ that shapes the scores they have in common."""
+    found = []
+    if one["profile"]["name"] != two["profile"]["name"]:
+        found.append(f"profile: {one['profile']['name']} and {two['profile']['name']}")
+    sides = [
+        flatten(
+            {
+                **{name: {k: r["metrics"][name][k] for k in ("weights", "options")} for name in common},
+                **{name: r["settings"].get(name) for name in _COMPARABLE},
+            }
+        )
+        for r in (one, two)
+    ]
+    for name in dict.fromkeys([*sides[0], *sides[1]]):
+        before, after = (side.get(name) for side in sides)
+        if before != after:
+            found.append(f"{name}: {before or 'none'} and {after or 'none'}")
+    return found
+
+
+def _places(keys: Sequence[tuple[str, str]]) -> tuple[dict[tuple[str, str], int], list[tuple[str, str]]]:
+    """Key → row, for the keys that one row has; and the keys that several have."""
+    places: dict[tuple[str, str], int] = {}
+    again: dict[tuple[str, str], None] = {}
+    for place, name in enumerate(keys):
+        if name in places:
+            again[name] = None
+        places[name] = place
+    return {name: place for name, place in places.items() if name not in again}, list(again)
+
+
+def _name(names: tuple[str, str]) -> str:
+    return f"{names[0]} – {names[1]}"

@@ -1,0 +1,263 @@
+"""Which image is scored against which reference: two folders, or a list in a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from semetric.errors import ImageError, UsageError
+from semetric.image.suffixes import SUFFIXES
+
+__all__ = ["Pair", "Pairing", "key", "match_names", "pair_folders", "read_pairs", "shown"]
+
+_COLUMNS = ("reference", "image")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pair:
+    """Two files to score.
+
+    Attributes:
+        reference: the reference as the rows name it: relative to its folder, or as the CSV file has it.
+        image: likewise the image.
+        reference_path: where the reference is.
+        image_path: where the image is.
+        extra: the CSV file's further cells, in the order of its columns.
+    """
+
+    reference: str
+    image: str
+    reference_path: str
+    image_path: str
+    extra: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairing:
+    """The pairs of one run, in the order of its rows, and every file that found no partner.
+
+    Attributes:
+        pairs: at least one.
+        source: where they come from: {"references": folder, "images": folder} or {"pairs": file}.
+        columns: names of the CSV file's further columns.
+        unmatched_references: files of the reference folder without an image of their name.
+        unmatched_images: files of the image folder without a reference of their name.
+        ambiguous: name without suffix → (references, images) that share it, where one folder has several.
+        not_images: files of either folder that were passed over for their suffix.
+    """
+
+    pairs: tuple[Pair, ...]
+    source: Mapping[str, str]
+    columns: tuple[str, ...] = ()
+    unmatched_references: tuple[str, ...] = ()
+    unmatched_images: tuple[str, ...] = ()
+    ambiguous: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+    not_images: tuple[str, ...] = ()
+
+    def digest(self) -> str:
+        """SHA-256, in hex, of the rows' names and further cells; where the folders lie has no part."""
+        h = hashlib.sha256(json.dumps(self.columns).encode())
+        for pair in self.pairs:
+            h.update(json.dumps([pair.reference, pair.image, *pair.extra]).encode() + b"\n")
+        return h.hexdigest()
+
+    def stamps(self) -> str:
+        """SHA-256, in hex, of the size and the time of change of every file, so that an exchanged file is noticed."""
+        h = hashlib.sha256()
+        known: dict[str, bytes] = {}
+        for pair in self.pairs:
+            for path in (pair.reference_path, pair.image_path):
+                if path not in known:
+                    known[path] = _stamp(path)
+                h.update(known[path])
+        return h.hexdigest()
+
+
+def pair_folders(references: str | os.PathLike[str], images: str | os.PathLike[str]) -> Pairing:
+    """Pairs the image files of two folders, subfolders included, by relative path without suffix.
+
+    Hidden files and folders are passed over. A name that two files of one folder share pairs nothing.
+
+    Args:
+        references: a folder.
+        images: a folder.
+
+    Raises:
+        UsageError: one is no folder, or no image has a reference.
+        ImageError: a folder that cannot be listed.
+    """
+    roots = Path(references), Path(images)
+    for root in roots:
+        if not root.is_dir():
+            raise UsageError(f"Expected two folders; {root} is {'a file' if root.exists() else 'not there'}.")
+    (ours, not_ours), (theirs, not_theirs) = (_image_files(root) for root in roots)
+    matched, alone, alone_too, ambiguous = match_names(ours, theirs)
+    if not matched:
+        raise UsageError(
+            f"Expected images in {roots[1]} with the names of references in {roots[0]} (relative path without "
+            f"suffix); found {len(theirs)} and {len(ours)} image files and no common name."
+        )
+    pairs = tuple(
+        Pair(
+            reference=shown(one),
+            image=shown(two),
+            reference_path=str(roots[0] / one),
+            image_path=str(roots[1] / two),
+        )
+        for one, two in matched
+    )
+    return Pairing(
+        pairs=pairs,
+        source={"references": shown(str(roots[0].absolute())), "images": shown(str(roots[1].absolute()))},
+        unmatched_references=tuple(map(shown, alone)),
+        unmatched_images=tuple(map(shown, alone_too)),
+        ambiguous={
+            shown(name): (tuple(map(shown, ours)), tuple(map(shown, theirs)))
+            for name, (ours, theirs) in ambiguous.items()
+        },
+        not_images=tuple(
+            shown(str(root / name)) for root, rest in zip(roots, (not_ours, not_theirs), strict=True) for name in rest
+        ),
+    )
+
+
+def match_names(
+    references: Iterable[str], images: Iterable[str]
+) -> tuple[list[tuple[str, str]], list[str], list[str], dict[str, tuple[list[str], list[str]]]]:
+    """Pairs relative paths by their keys.
+
+    Args:
+        references: relative paths, each once.
+        images: likewise.
+
+    Returns:
+        The pairs in the order of their keys; references alone; images alone; and, for each key that
+        several files of one side share, its references and its images. Every path is in exactly one of
+        the four.
+    """
+    ours, theirs = _by_key(references), _by_key(images)
+    matched: list[tuple[str, str]] = []
+    alone: list[str] = []
+    alone_too: list[str] = []
+    ambiguous: dict[str, tuple[list[str], list[str]]] = {}
+    for name in sorted({*ours, *theirs}):
+        one, two = ours.get(name, []), theirs.get(name, [])
+        if len(one) > 1 or len(two) > 1:
+            ambiguous[name] = one, two
+        elif one and two:
+            matched.append((one[0], two[0]))
+        else:
+            alone += one
+            alone_too += two
+    return matched, alone, alone_too, ambiguous
+
+
+def key(name: str) -> str:
+    """What pairs two files: the path without its suffix."""
+    return str(PurePosixPath(name).with_suffix("")) if PurePosixPath(name).name else name
+
+
+def read_pairs(path: str | os.PathLike[str]) -> Pairing:
+    """Reads pairs from a CSV file with a header that names at least the columns reference and image.
+
+    Paths are relative to the CSV file's folder. Further columns are kept.
+
+    Raises:
+        UsageError: not such a file; the message names the line.
+    """
+    file = Path(path)
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            header, lines = _lines(stream, file)
+    except OSError as error:
+        raise UsageError(f"Expected a CSV file of pairs; {file}: {error.strerror or error}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"Expected a CSV file of pairs in UTF-8; {file}: {error}.") from error
+    places = [header.index(name) for name in _COLUMNS]
+    rest = [place for place in range(len(header)) if place not in places]
+    pairs = []
+    for number, cells in lines:
+        names = [cells[place] for place in places]
+        if not all(names):
+            raise UsageError(f"Expected a reference and an image in each line; line {number} of {file} lacks one.")
+        one, two = (str(file.parent / name) for name in names)
+        extra = tuple(cells[place] for place in rest)
+        pairs.append(Pair(reference=names[0], image=names[1], reference_path=one, image_path=two, extra=extra))
+    if not pairs:
+        raise UsageError(f"Expected at least one pair; {file} has a header and no lines.")
+    return Pairing(
+        pairs=tuple(pairs),
+        source={"pairs": shown(str(file.absolute()))},
+        columns=tuple(header[place] for place in rest),
+    )
+
+
+def _lines(stream: Iterable[str], file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header, and every line that is not empty with its number."""
+    reader = csv.reader(stream)
+    header = [name.strip() for name in next(reader, [])]
+    missing = [name for name in _COLUMNS if name not in header]
+    if missing:
+        found = ", ".join(header) or "nothing"
+        raise UsageError(f"Expected a first line with the columns reference and image; {file} begins with {found}.")
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise UsageError(f"Expected each column once; {file} has {', '.join(map(repr, twice))} several times.")
+    lines = []
+    for cells in reader:
+        if not cells:
+            continue
+        if len(cells) != len(header):
+            raise UsageError(
+                f"Expected {len(header)} cells in each line; line {reader.line_num} of {file} has {len(cells)}."
+            )
+        lines.append((reader.line_num, cells))
+    return header, lines
+
+
+def _by_key(names: Iterable[str]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for name in sorted(names):
+        grouped.setdefault(key(name), []).append(name)
+    return grouped
+
+
+def _image_files(root: Path) -> tuple[list[str], list[str]]:
+    """Relative paths, with slashes, of the image files and of the other files that are not hidden."""
+
+    def fail(error: OSError) -> None:
+        raise ImageError(f"Expected a folder that can be listed; {error.filename}: {error.strerror or error}.")
+
+    images: list[str] = []
+    others: list[str] = []
+    seen: set[tuple[int, int]] = set()
+    for folder, inner, files in os.walk(root, followlinks=True, onerror=fail):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:  # a link to a folder above
+            inner.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith("."):
+                relative = Path(folder, name).relative_to(root).as_posix()
+                (images if Path(name).suffix.lower() in SUFFIXES else others).append(relative)
+    return images, others
+
+
+def _stamp(path: str) -> bytes:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return b"-\n"
+    return f"{status.st_size} {status.st_mtime_ns}\n".encode()
+
+
+def shown(name: str) -> str:
+    """A file name as text that every file format takes: bytes that are no UTF-8 are escaped, as \\xff."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

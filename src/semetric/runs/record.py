@@ -1,0 +1,139 @@
+"""run.json: what shaped the numbers of a run, so that nothing else is ever added to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from semetric.errors import StoreError, UsageError
+from semetric.runs.files import write_json
+from semetric.runs.pairing import Pairing
+
+if TYPE_CHECKING:
+    from semetric.metrics.base import Metric
+    from semetric.profiles import Profile
+
+__all__ = ["FORMAT", "describe_run", "differences", "flatten", "read_record", "write_record"]
+
+FORMAT = 1  # of a run's folder; raise it when its files change their meaning
+_INFORMATION = ("source",)  # kept for the reader; where the files lie shapes no number
+
+
+def describe_run(
+    pairing: Pairing,
+    metrics: Mapping[str, Metric],
+    options: Mapping[str, Mapping[str, Any]],
+    *,
+    profile: Profile,
+    settings: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The record of a run, as plain JSON values.
+
+    Args:
+        pairing: its pairs.
+        metrics: name → metric.
+        options: name → the metric's own options, where any were given.
+        profile: the networks.
+        settings: how images were read, and on which device.
+    """
+    return {
+        "format": FORMAT,
+        "version": version("semetric"),
+        "profile": dataclasses.asdict(profile),
+        "settings": dict(settings),
+        "metrics": {
+            name: {
+                "higher_is_better": metric.higher_is_better,
+                "range": list(metric.range),
+                "weights": dict(metric.weights),
+                "options": {key: _plain(value) for key, value in options.get(name, {}).items()},
+            }
+            for name, metric in metrics.items()
+        },
+        "pairs": {"number": len(pairing.pairs), "digest": pairing.digest(), "files": pairing.stamps()},
+        "source": dict(pairing.source),
+    }
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """The record of the run in that folder, or None where there is none.
+
+    Raises:
+        UsageError: the folder holds other files, or a record that is not ours.
+        StoreError: it cannot be read.
+    """
+    path = folder / "run.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"Expected to read {path}; {error.strerror or error}.") from error
+    try:
+        record = json.loads(text)
+        if not isinstance(record, dict) or record.get("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+    except ValueError as error:
+        raise UsageError(f"Expected a run's record in {path}; it is none: {error}. Choose another --out.") from error
+    return record
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Writes run.json.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    write_json(folder / "run.json", record)
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs between two records, in words, each as "what: old → new"."""
+    found = []
+    metrics = [list(record["metrics"]) for record in (old, new)]
+    if metrics[0] != metrics[1]:
+        found.append(f"metrics: {', '.join(metrics[0])} → {', '.join(metrics[1])}")
+    flat = [flatten({k: v for k, v in record.items() if k not in _INFORMATION}) for record in (old, new)]
+    names = dict.fromkeys([*flat[0], *flat[1]])
+    for name in names:
+        before, after = (one.get(name) for one in flat)
+        if before == after:
+            continue
+        if name.startswith("metrics.") and not all(name.split(".")[1] in one for one in metrics):
+            continue  # said above
+        if name == "pairs.digest":
+            if flat[0]["pairs.number"] == flat[1]["pairs.number"]:
+                found.append("pairs: other files or cells in the list")
+        elif name == "pairs.files":
+            if flat[0]["pairs.digest"] == flat[1]["pairs.digest"]:
+                found.append("files: some have another size or time of change")
+        elif name == "profile.name":
+            found.append(f"profile: {before} → {after}")
+        elif not name.startswith("profile.") or flat[0]["profile.name"] == flat[1]["profile.name"]:
+            found.append(f"{name}: {_word(before)} → {_word(after)}")
+    return found
+
+
+def flatten(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return value if isinstance(value, str | int | float | bool | None) else repr(value)
+
+
+def _word(value: Any) -> str:
+    return "none" if value is None else str(value)

