@@ -55,7 +55,7 @@ def test_every_option_reaches_the_library(explained: dict[str, Any], tmp_path: P
     out = tmp_path / "report.html"
     argv = f"explain a b --out {out} --metric psnr --metric sess --profile paper --device cpu --resize reference"
     argv += " --variant demo --padding include --sam sam_vit_h --masks grid --objects x --relations ram"
-    argv += " --relations-weights w.pth --clip c --vit v --dreamsim d --dreamsim-weights z --no-cache"
+    argv += " --relations-weights w.pth --predicates p --clip c --vit v --dreamsim d --dreamsim-weights z --no-cache"
     argv += " --max-pixels 1000 --background black"
     assert main(argv.split()) == 0
     assert explained["args"] == ("a", "b", out, ["psnr", "sess"], "paper")
@@ -69,6 +69,7 @@ def test_every_option_reaches_the_library(explained: dict[str, Any], tmp_path: P
         "objects": "x",
         "relations": "ram",
         "relations_weights": "w.pth",
+        "predicates": "p",
         "clip": "c",
         "vit": "v",
         "dreamsim": "d",

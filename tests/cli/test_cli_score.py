@@ -75,7 +75,7 @@ def test_only_what_the_user_set_is_passed_on(scored: dict[str, Any]) -> None:
 def test_every_option_reaches_the_library(scored: dict[str, Any]) -> None:
     argv = "score a b --metric psnr --metric sess --profile paper --device cpu --resize reference --variant demo"
     argv += " --padding include --sam sam_vit_h --masks grid --objects x --relations ram --relations-weights w.pth"
-    argv += " --no-cache --max-pixels 1000 --background black"
+    argv += " --predicates p --no-cache --max-pixels 1000 --background black"
     assert main(argv.split()) == 0
     assert scored["args"] == ("a", "b", ["psnr", "sess"], "paper")
     assert scored["options"] == {
@@ -88,6 +88,7 @@ def test_every_option_reaches_the_library(scored: dict[str, Any]) -> None:
         "objects": "x",
         "relations": "ram",
         "relations_weights": "w.pth",
+        "predicates": "p",
         "store": None,
         "max_pixels": 1000,
         "background": "black",

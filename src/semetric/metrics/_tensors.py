@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from semetric.errors import ImageError, SizeMismatchError
@@ -11,7 +11,7 @@ from semetric.image import Picture
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["batches", "check_batch", "stack"]
+__all__ = ["batch_values", "batches", "check_batch", "stack"]
 
 _SLACK = 1e-4  # of the range: what float16 and interpolation overshoot
 
@@ -72,3 +72,29 @@ def stack(pictures: Sequence[Picture], device: str) -> torch.Tensor:
     import torch
 
     return torch.cat([picture.to_tensor() for picture in pictures]).to(device)
+
+
+def batch_values(
+    pairs: Sequence[tuple[Picture, Picture]],
+    function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    *,
+    device: str,
+    max_pixels: int,
+) -> list[float]:
+    """The values of a tensor function on pairs, in their order; pairs of one size go together.
+
+    Args:
+        pairs: equal sizes within a pair.
+        function: (B, 3, H, W) in [0, 1] twice → (B,).
+        device: where it runs.
+        max_pixels: the most of one side of a batch.
+    """
+    import torch
+
+    values = [0.0] * len(pairs)
+    with torch.inference_mode():
+        for indices in batches(pairs, max_pixels=max_pixels):
+            a, b = (stack([pairs[i][side] for i in indices], device) for side in (0, 1))
+            for i, value in zip(indices, function(a, b).tolist(), strict=True):
+                values[i] = value
+    return values

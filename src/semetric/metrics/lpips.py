@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from semetric.image import Picture
-from semetric.metrics._tensors import batches, check_batch, stack
+from semetric.metrics._tensors import batch_values, check_batch
 from semetric.metrics.base import Metric, Score
 from semetric.weights import identity, locate
 
@@ -108,16 +107,10 @@ class LPIPS(Metric):
         return self._score_batch([(reference, image)])[0]
 
     def _score_batch(self, pairs: Sequence[tuple[Picture, Picture]]) -> list[Score]:
-        import torch
-
-        net = self._net()
-        values = [math.nan] * len(pairs)
-        with torch.inference_mode():
-            for indices in batches(pairs, max_pixels=_BATCH_PIXELS):
-                a = stack([pairs[i][0] for i in indices], self.runtime.device)
-                b = stack([pairs[i][1] for i in indices], self.runtime.device)
-                for i, value in zip(indices, lpips(a, b, net).tolist(), strict=True):
-                    values[i] = value
+        net = self._net()  # loaded out of inference mode: parameters made there could never serve a gradient
+        values = batch_values(
+            pairs, lambda a, b: lpips(a, b, net), device=self.runtime.device, max_pixels=_BATCH_PIXELS
+        )
         return [self._make(value) for value in values]
 
 

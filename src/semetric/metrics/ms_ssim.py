@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from semetric.image import Picture
-from semetric.metrics._tensors import batches, check_batch, stack
+from semetric.metrics._tensors import batch_values, check_batch
 from semetric.metrics.base import Metric, Score
 from semetric.metrics.ssim import WINDOW, ssim_terms
 
@@ -110,13 +109,6 @@ class MSSSIM(Metric):
         return self._score_batch([(reference, image)])[0]
 
     def _score_batch(self, pairs: Sequence[tuple[Picture, Picture]]) -> list[Score]:
-        import torch
-
-        values = [math.nan] * len(pairs)
-        with torch.inference_mode():
-            for indices in batches(pairs, max_pixels=_BATCH_PIXELS):
-                a = stack([pairs[i][0] for i in indices], self.runtime.device)
-                b = stack([pairs[i][1] for i in indices], self.runtime.device)
-                for i, value in zip(indices, _means(a, b, 1.0).tolist(), strict=True):
-                    values[i] = value
+        device = self.runtime.device
+        values = batch_values(pairs, lambda a, b: _means(a, b, 1.0), device=device, max_pixels=_BATCH_PIXELS)
         return [self._make(value) for value in values]

@@ -55,7 +55,7 @@ class AdaptiveSettings:
 
     start_per_side: int = 4
     batch: int = 16
-    min_prompts: int = 96
+    min_prompts: int = 192
     max_prompts: int = 256
     min_new: int = 2
     min_area: float = 0.0005
