@@ -129,6 +129,10 @@ def against_official(folder: Path, count: int = 32) -> str:
     )
 
 
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
+
+
 def main() -> None:
     """Measures and writes the page."""
     parser = argparse.ArgumentParser(description="Pairs a second by metric and batch size.")
@@ -149,7 +153,7 @@ def main() -> None:
         count = options.pairs if name != "sess" else max(1, options.pairs // 4)
         command = [sys.executable, "-m", "benchmarks.throughput", "--child", name, "--pairs", str(count)]
         found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
-        cells = [f"{found[str(b)]:.3g}" if str(b) in found else "–" for b in BATCHES]
+        cells = [_number(found[str(b)]) if str(b) in found else "–" for b in BATCHES]
         rows.append(f"| {name} | {' | '.join(cells)} | {found['peak'] / 1e9:.2f} GB |")
         print(rows[-1], flush=True)
     text = [

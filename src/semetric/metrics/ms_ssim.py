@@ -17,7 +17,7 @@ __all__ = ["MSSSIM", "WEIGHTS", "ms_ssim"]
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, finest first
 _MIN_SIDE = (WINDOW - 1) * 2 ** (len(WEIGHTS) - 1) + 1  # 161: the coarsest scale must hold a window
-_BATCH_PIXELS = 2**20
+_BATCH_PIXELS = 2**18
 
 
 def ms_ssim(a: torch.Tensor, b: torch.Tensor, *, data_range: float = 1.0) -> torch.Tensor:
