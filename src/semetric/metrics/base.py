@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -44,11 +43,10 @@ class Score:
         return self.value
 
 
-class Metric(ABC):
+class Metric:
     """Scores image pairs. Made by semetric.create; holds its networks, no other state.
 
-    Subclasses declare the class attributes and implement `_score`; those that gain from batching
-    also override `_score_batch`.
+    Subclasses declare the class attributes and implement `_score`, or `_score_batch` where a batch gains.
     """
 
     name: ClassVar[str]
@@ -135,8 +133,8 @@ class Metric(ABC):
                     f"{self.name} expects sides of at least {self.min_side} px; {picture.name} is {_wxh(picture)}."
                 )
 
-    @abstractmethod
-    def _score(self, reference: Picture, image: Picture) -> Score: ...
+    def _score(self, reference: Picture, image: Picture) -> Score:
+        return self._score_batch([(reference, image)])[0]
 
     def _score_batch(self, pairs: Sequence[tuple[Picture, Picture]]) -> list[Score]:
         return [self._score(reference, image) for reference, image in pairs]

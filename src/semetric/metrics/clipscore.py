@@ -7,7 +7,7 @@ against a caption. The two are different quantities and share nothing but the ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,9 +74,10 @@ class CLIPScore(Metric):
     def _values(self, references: Tensor, images: Tensor) -> Tensor:
         return clipscore(self.clip.embed_tensor(references), self.clip.embed_tensor(images))
 
-    def _score(self, reference: Picture, image: Picture) -> Score:
-        value = _cosine(self.clip.embedding(reference), self.clip.embedding(image))
-        return self._make(value, {"clip": self.clip.name})
+    def _score_batch(self, pairs: Sequence[tuple[Picture, Picture]]) -> list[Score]:
+        rows = self.clip.embeddings([picture for pair in pairs for picture in pair])
+        details = {"clip": self.clip.name}
+        return [self._make(_cosine(a, b), details) for a, b in zip(rows[::2], rows[1::2], strict=True)]
 
 
 def clipscore_text(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from semetric.models.dreamsim.network import DreamSimNet
-    from semetric.models.runtime import Runtime
+    from semetric.models.runtime import Arrays, Runtime
 
 __all__ = ["DreamSim", "DreamSimUntuned", "dreamsim"]
 
@@ -118,30 +118,16 @@ class DreamSim(Metric):
             WeightsMissingError: the variant's files are not on this machine.
             WeightsCorruptError: they are another network's.
         """
-        found: dict[str, NDArray[np.float32]] = {}
-        missing: dict[str, Picture] = {}
-        for picture in pictures:
-            if picture.digest in found or picture.digest in missing:
-                continue
-            try:
-                found[picture.digest] = self.runtime.product(picture, self._recipe, _not_known)["embedding"]
-            except _NotKnownError:
-                missing[picture.digest] = picture
-        waiting = list(missing.values())
-        for start in range(0, len(waiting), _BATCH):
-            batch = waiting[start : start + _BATCH]
-            for picture, row in zip(batch, self._compute(batch), strict=True):
-                kept = self.runtime.product(picture, self._recipe, lambda row=row: {"embedding": row})  # type: ignore[misc]
-                found[picture.digest] = kept["embedding"]
         if not pictures:
             return np.empty((0, self.variant.size), np.float32)
-        return np.stack([found[picture.digest] for picture in pictures])
+        found = self.runtime.products(pictures, self._recipe, self._compute, batch=_BATCH)
+        return np.stack([one["embedding"] for one in found])
 
     @cached_property
     def _recipe(self) -> dict[str, Any]:
         return {"kind": "dreamsim_embedding", "variant": self.variant.name, "weights": dict(self.weights)}
 
-    def _compute(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
+    def _compute(self, pictures: Sequence[Picture]) -> list[Arrays]:
         import torch
 
         from semetric.models.dreamsim.network import prepare
@@ -155,10 +141,7 @@ class DreamSim(Metric):
                 f"Expected finite embeddings of DreamSim {self.variant.name}; its weights "
                 f"({', '.join(self.weights.values())}) give others. Download them again."
             )
-        return rows
-
-    def _score(self, reference: Picture, image: Picture) -> Score:
-        return self._score_batch([(reference, image)])[0]
+        return [{"embedding": row} for row in rows]
 
     def _score_batch(self, pairs: Sequence[tuple[Picture, Picture]]) -> list[Score]:
         rows = self.embed([picture for pair in pairs for picture in pair])
@@ -190,11 +173,3 @@ def _distance(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     x, y = a.astype(np.float64), b.astype(np.float64)
     lengths = max(float(np.linalg.norm(x)), 1e-8) * max(float(np.linalg.norm(y)), 1e-8)  # as torch guards them
     return float(np.clip(1 - x @ y / lengths, 0, 2))
-
-
-class _NotKnownError(Exception):
-    """The cache has no such product."""
-
-
-def _not_known() -> dict[str, NDArray[Any]]:
-    raise _NotKnownError

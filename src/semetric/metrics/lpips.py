@@ -103,9 +103,6 @@ class LPIPS(Metric):
     def _values(self, references: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         return lpips(references, images, self._net())
 
-    def _score(self, reference: Picture, image: Picture) -> Score:
-        return self._score_batch([(reference, image)])[0]
-
     def _score_batch(self, pairs: Sequence[tuple[Picture, Picture]]) -> list[Score]:
         net = self._net()  # loaded out of inference mode: parameters made there could never serve a gradient
         values = batch_values(

@@ -8,7 +8,7 @@ The published package averages the empty cells too, which resemble each other an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -88,8 +88,13 @@ class SAMScore(Metric):
         size = references.shape[2], references.shape[3]
         return samscore(a, b, Frame.of(size).cells if self.padding == "exclude" else None)
 
-    def _score(self, reference: Picture, image: Picture) -> Score:
-        cosine = cell_similarity(self.segmenter.embedding(reference), self.segmenter.embedding(image))
+    def _score_batch(self, pairs: Sequence[tuple[Picture, Picture]]) -> list[Score]:
+        embeddings = self.segmenter.embeddings([picture for pair in pairs for picture in pair])
+        sides = zip(pairs, embeddings[::2], embeddings[1::2], strict=True)
+        return [self._compared(reference, a, b) for (reference, _), a, b in sides]
+
+    def _compared(self, reference: Picture, a: NDArray[np.float32], b: NDArray[np.float32]) -> Score:
+        cosine = cell_similarity(a, b)
         rows, columns = Frame.of(reference.size).cells
         content = cosine[:rows, :columns]
         value = content.mean() if self.padding == "exclude" else cosine.mean()

@@ -121,9 +121,6 @@ class SSIM(Metric):
     def _values(self, references: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         return ssim(references, images)
 
-    def _score(self, reference: Picture, image: Picture) -> Score:
-        return self._score_batch([(reference, image)])[0]
-
     def _score_batch(self, pairs: Sequence[tuple[Picture, Picture]]) -> list[Score]:
         device = self.runtime.device
         values = batch_values(pairs, lambda a, b: _means(a, b, 1.0), device=device, max_pixels=_BATCH_PIXELS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,16 @@ from semetric.metrics.base import Metric, Score
 from semetric.models.vit_trunks import Backbone, ImgFocusTrunk, VitTrunk
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
-    from semetric.models.runtime import Runtime
+    from semetric.models.runtime import Arrays, Runtime
 
 __all__ = ["PatchSimilarity", "ViTScore", "vitscore"]
+
+_BATCH = 16  # images that pass the backbone at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,23 +112,32 @@ class ViTScore(Metric):
         """The checkpoint of the backbone."""
         return {"vit": self._trunk.identity}
 
-    def _tokens(self, picture: Picture) -> Tensor:
-        """(1, N, d) patch tokens, from the cache where they are known."""
-        import numpy as np
-        import torch
-
+    def _tokens(self, pictures: Sequence[Picture]) -> list[NDArray[np.float32]]:
+        """(1, N, d) patch tokens each, from the cache where they are known, the others computed in batches."""
         recipe = {"kind": "patch_tokens", "vit": self._trunk.identity, "layer": "final", **self._trunk.settings}
-        tokens = self.runtime.product(picture, recipe, lambda: {"tokens": self._trunk.tokens(picture)})["tokens"]
-        return torch.from_numpy(np.array(tokens)).to(self.runtime.device)
+
+        def compute(missing: Sequence[Picture]) -> list[Arrays]:
+            parts = self.runtime.passes(missing, _BATCH)
+            return [{"tokens": one[None]} for part in parts for one in self._trunk.tokens(part)]
+
+        return [one["tokens"] for one in self.runtime.products(pictures, recipe, compute, batch=_BATCH)]
 
     def _values(self, references: Tensor, images: Tensor) -> Tensor:
         return vitscore(self._trunk.tokens_of_tensor(references), self._trunk.tokens_of_tensor(images)).f
 
-    def _score(self, reference: Picture, image: Picture) -> Score:
-        found = vitscore(self._tokens(reference), self._tokens(image))
-        details = {
-            "backbone": self.backbone,
-            "precision": float(found.precision[0]),
-            "recall": float(found.recall[0]),
-        }
-        return self._make(float(found.f[0]), details)
+    def _score_batch(self, pairs: Sequence[tuple[Picture, Picture]]) -> list[Score]:
+        import numpy as np
+        import torch
+
+        tokens = self._tokens([picture for pair in pairs for picture in pair])
+        scores = []
+        for a, b in zip(tokens[::2], tokens[1::2], strict=True):
+            x, y = (torch.from_numpy(np.array(one)).to(self.runtime.device) for one in (a, b))
+            found = vitscore(x, y)
+            details = {
+                "backbone": self.backbone,
+                "precision": float(found.precision[0]),
+                "recall": float(found.recall[0]),
+            }
+            scores.append(self._make(float(found.f[0]), details))
+        return scores

@@ -23,12 +23,13 @@ from semetric.models.preparation import CLIP, Preparation
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from semetric.models.runtime import Runtime
+    from semetric.models.runtime import Arrays, Runtime
 
 __all__ = ["CLIPS", "Clip"]
 
 CLIPS = ("clip_vit_b_32", "clip_vit_b_16", "open_clip_vit_h_14")
 
+_BATCH = 16  # pictures that pass the network at once
 _SPARE = ("text_model.embeddings.position_ids", "vision_model.embeddings.position_ids")  # of older files
 
 
@@ -125,10 +126,19 @@ class Clip:
 
     def embedding(self, picture: Picture) -> NDArray[np.float32]:
         """(d,) embedding of a picture, from memory or the cache where it was computed before."""
+        return self.embeddings([picture])[0]
+
+    def embeddings(self, pictures: Sequence[Picture]) -> list[NDArray[np.float32]]:
+        """The same for several pictures; those not computed before pass the network in batches."""
         recipe = {"kind": "clip_embedding", "clip": self.identity}
-        return self.runtime.product(
-            picture, recipe, lambda: {"embedding": self.embed_crops([picture.to_uint8()], batch=1)[0]}
-        )["embedding"]
+        return [one["embedding"] for one in self.runtime.products(pictures, recipe, self._embed, batch=_BATCH)]
+
+    def _embed(self, pictures: Sequence[Picture]) -> list[Arrays]:
+        found: list[Arrays] = []
+        for part in self.runtime.passes(pictures, _BATCH):
+            rows = self.embed_crops([picture.to_uint8() for picture in part], batch=len(part))
+            found += [{"embedding": row} for row in rows]
+        return found
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embeds phrases, one at a time, so that no padding has a part in them.

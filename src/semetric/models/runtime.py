@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from semetric.cache import Store, key
@@ -67,6 +68,16 @@ class Runtime:
             self._networks[name] = load().eval().requires_grad_(False).to(self.device)
         return self._networks[name]
 
+    def passes(self, pictures: Sequence[Picture], gpu_batch: int) -> Iterator[Sequence[Picture]]:
+        """What passes a network at once: `gpu_batch` pictures, but one by one on a CPU.
+
+        One picture fills a CPU; and alone its numbers cannot depend on its company in their last digits, which a run
+        that was interrupted and goes on may not bring together again.
+        """
+        size = 1 if self.device == "cpu" else gpu_batch
+        for start in range(0, len(pictures), size):
+            yield pictures[start : start + size]
+
     def product(self, picture: Picture, recipe: Mapping[str, Any], compute: Callable[[], Arrays]) -> Arrays:
         """What `compute` returns for this picture, from memory or disk where it was computed before.
 
@@ -75,15 +86,53 @@ class Runtime:
             recipe: kind, weight identities and settings: all that shapes the arrays; JSON values.
             compute: makes the arrays; must not use pickled objects.
         """
-        name = key(image=picture.digest, **recipe)
+        return self.products([picture], recipe, lambda _: [compute()])[0]
+
+    def products(
+        self,
+        pictures: Sequence[Picture],
+        recipe: Mapping[str, Any],
+        compute: Callable[[Sequence[Picture]], Sequence[Arrays]],
+        *,
+        batch: int = 1,
+    ) -> list[Arrays]:
+        """The same for several pictures, in their order; those not computed before pass `compute` in batches.
+
+        Args:
+            pictures: any number; a picture that occurs twice is computed once.
+            recipe: as in `product`.
+            compute: makes the arrays of each picture, in order.
+            batch: pictures that pass at once.
+        """
+        names = [key(image=picture.digest, **recipe) for picture in pictures]
+        found: dict[str, Arrays] = {}
+        missing: dict[str, Picture] = {}
+        for name, picture in zip(names, pictures, strict=True):
+            if name not in found and name not in missing:
+                arrays = self._known(name)
+                if arrays is None:
+                    missing[name] = picture
+                else:
+                    found[name] = arrays
+        waiting = list(missing.items())
+        for start in range(0, len(waiting), batch):
+            part = waiting[start : start + batch]
+            for (name, _), made in zip(part, compute([picture for _, picture in part]), strict=True):
+                # In the order in which the disk gives them back: sums over another order differ in their last digits.
+                arrays = {role: np.asarray(array, order="C") for role, array in made.items()}
+                if self.store:
+                    self.store.put(name, arrays)
+                found[name] = self._remembered(name, arrays)
+        return [found[name] for name in names]
+
+    def _known(self, name: str) -> Arrays | None:
         if name in self._products:
             self._products.move_to_end(name)
             return self._products[name]
         arrays = self.store.get(name) if self.store else None
-        if arrays is None:
-            arrays = compute()
-            if self.store:
-                self.store.put(name, arrays)
+        return None if arrays is None else self._remembered(name, arrays)
+
+    def _remembered(self, name: str, arrays: Arrays) -> Arrays:
         for array in arrays.values():
             array.setflags(write=False)
         self._products[name] = arrays

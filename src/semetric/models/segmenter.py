@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from semetric.errors import UsageError
 from semetric.image import Picture
-from semetric.models.runtime import Runtime
+from semetric.models.runtime import Arrays, Runtime
 from semetric.weights import file_identity, identity, locate
 
 if TYPE_CHECKING:
     from semetric.models.sam import Sam
 
 __all__ = ["SAMS", "Segmenter"]
+
+_BATCH = 4  # images that a GPU encodes at once: ViT-H's global attention takes 1 GB for each
 
 # name → role → checkpoint
 SAMS: dict[str, dict[str, str]] = {
@@ -81,16 +83,22 @@ class Segmenter:
 
     def embedding(self, picture: Picture) -> NDArray[np.float32]:
         """SAM's embedding of the picture: (256, 64, 64), from memory or the cache where it was computed before."""
-        recipe = {"kind": "sam_embedding", "weights": dict(self.encoder_weights)}
-        return self.runtime.product(picture, recipe, lambda: {"embedding": self._embed(picture)})["embedding"]
+        return self.embeddings([picture])[0]
 
-    def _embed(self, picture: Picture) -> NDArray[np.float32]:
+    def embeddings(self, pictures: Sequence[Picture]) -> list[NDArray[np.float32]]:
+        """The same for several pictures; on a GPU those not computed before pass the network in batches."""
+        recipe = {"kind": "sam_embedding", "weights": dict(self.encoder_weights)}
+        return [one["embedding"] for one in self.runtime.products(pictures, recipe, self._embed, batch=_BATCH)]
+
+    def _embed(self, pictures: Sequence[Picture]) -> list[Arrays]:
         import torch
 
         from semetric.models.sam import prepare
 
         sam = self.sam  # loaded out here: parameters made in inference mode could never serve a gradient
+        found: list[Arrays] = []
         with torch.inference_mode():
-            x = prepare(picture.to_uint8())[None].to(self.runtime.device)
-            embedding: NDArray[np.float32] = sam.encode(x)[0].cpu().numpy()
-        return embedding
+            for part in self.runtime.passes(pictures, _BATCH):
+                x = torch.stack([prepare(picture.to_uint8()) for picture in part]).to(self.runtime.device)
+                found += [{"embedding": one} for one in sam.encode(x).cpu().numpy()]
+        return found

