@@ -36,10 +36,11 @@ class Lent(LPIPS):
 
     def __init__(self, net: LpipsNet) -> None:
         super().__init__(Runtime(device="cpu"))
-        self.net = net
+        self._lent = net
 
-    def _net(self) -> LpipsNet:
-        return self.net
+    @property
+    def net(self) -> LpipsNet:
+        return self._lent
 
 
 @pytest.mark.weights

@@ -86,25 +86,36 @@ class LPIPS(Metric):
     min_side = 31
     differentiable = True
     trunk: ClassVar[Trunk] = "alex"
+    checkpoints: ClassVar[Mapping[str, str]] = {"trunk": "lpips_alex"}  # role → record
 
     @property
     def weights(self) -> Mapping[str, str]:
         """The checkpoint of trunk and heads."""
-        return {"trunk": identity(f"lpips_{self.trunk}")}
+        return {role: identity(name) for role, name in self.checkpoints.items()}
 
-    def _net(self) -> LpipsNet:
+    @property
+    def net(self) -> LpipsNet:
+        """Trunk and heads, loaded the first time."""
         from semetric.models.lpips_trunks import load_lpips
 
         def load() -> LpipsNet:
-            return load_lpips(self.trunk, locate(f"lpips_{self.trunk}"))
+            return load_lpips(self.trunk, *(locate(name) for name in self.checkpoints.values()))
 
         return cast("LpipsNet", self.runtime.network(f"lpips.{self.trunk}", load))
 
+    def map(self, reference: Picture, image: Picture) -> torch.Tensor:
+        """`lpips_map` of two pictures of one size: (1, 1, H, W), without gradients."""
+        import torch
+
+        net, device = self.net, self.runtime.device  # loaded out here, as in `_score_batch`
+        with torch.inference_mode():
+            return lpips_map(reference.to_tensor(device), image.to_tensor(device), net)
+
     def _values(self, references: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-        return lpips(references, images, self._net())
+        return lpips(references, images, self.net)
 
     def _score_batch(self, pairs: Sequence[tuple[Picture, Picture]]) -> list[Score]:
-        net = self._net()  # loaded out of inference mode: parameters made there could never serve a gradient
+        net = self.net  # loaded out of inference mode: parameters made there could never serve a gradient
         values = batch_values(
             pairs, lambda a, b: lpips(a, b, net), device=self.runtime.device, max_pixels=_BATCH_PIXELS
         )
@@ -117,6 +128,7 @@ class LPIPSVgg(LPIPS):
     name = "lpips_vgg"
     min_side = 16
     trunk = "vgg"
+    checkpoints: ClassVar[Mapping[str, str]] = {"trunk": "lpips_vgg"}
 
 
 class LPIPSSqueeze(LPIPS):
@@ -125,16 +137,4 @@ class LPIPSSqueeze(LPIPS):
     name = "lpips_squeeze"
     min_side = 17
     trunk = "squeeze"
-
-    @property
-    def weights(self) -> Mapping[str, str]:
-        """The checkpoints of trunk and heads."""
-        return {"trunk": identity("lpips_squeeze"), "heads": identity("lpips_squeeze_heads")}
-
-    def _net(self) -> LpipsNet:
-        from semetric.models.lpips_trunks import load_lpips
-
-        def load() -> LpipsNet:
-            return load_lpips("squeeze", locate("lpips_squeeze"), locate("lpips_squeeze_heads"))
-
-        return cast("LpipsNet", self.runtime.network("lpips.squeeze", load))
+    checkpoints: ClassVar[Mapping[str, str]] = {"trunk": "lpips_squeeze", "heads": "lpips_squeeze_heads"}

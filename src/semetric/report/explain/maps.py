@@ -7,24 +7,24 @@ import io
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semetric.image import Picture
+from semetric.metrics.lpips import LPIPS, LPIPSSqueeze, LPIPSVgg
 from semetric.models.frame import Frame
 from semetric.models.runtime import Runtime
-from semetric.weights import locate
 
 if TYPE_CHECKING:
-    from semetric.models.lpips_trunks import LpipsNet, Trunk
+    from torch import Tensor
+
     from semetric.scoring import Scores
 
 __all__ = ["Overlay", "gradient", "lpips_overlay", "overlays", "samscore_overlay"]
 
 MOST_CELLS = 128  # a side of an LPIPS map; finer detail than the photo on the page shows is of no use
-LPIPS_TRUNKS: dict[str, Trunk] = {"lpips": "alex", "lpips_vgg": "vgg", "lpips_squeeze": "squeeze"}
 _SAMSCORE_SIDE = 1024  # px of SAM's input
 _SAMSCORE_CELL = 16
 
@@ -72,9 +72,9 @@ def overlays(scores: Scores, reference: Picture, image: Picture, shared: Runtime
     samscore = scores.scores.get("samscore")
     if samscore is not None and "map" in samscore.artefacts:
         found.append(samscore_overlay(samscore.artefacts["map"], reference.size))
-    for name, trunk in LPIPS_TRUNKS.items():
-        if name in scores.scores:
-            found.append(lpips_overlay(name, _lpips_cells(trunk, reference, image, shared)))
+    for kind in (LPIPS, LPIPSVgg, LPIPSSqueeze):
+        if kind.name in scores.scores:
+            found.append(lpips_overlay(kind.name, _cells(kind(shared).map(reference, image))))
             break
     return found
 
@@ -131,23 +131,12 @@ def gradient(bright_is_high: bool) -> bytes:
     return _png(line if bright_is_high else line[:, ::-1])
 
 
-def _lpips_cells(trunk: Trunk, reference: Picture, image: Picture, shared: Runtime) -> NDArray[np.float32]:
-    """(rows, columns) means of `lpips_map` over blocks, at most MOST_CELLS a side."""
-    import torch
+def _cells(whole: Tensor) -> NDArray[np.float32]:
+    """(1, 1, H, W) → (rows, columns) means over blocks, at most MOST_CELLS a side."""
     import torch.nn.functional as F
 
-    from semetric.metrics.lpips import lpips_map
-    from semetric.models.lpips_trunks import load_lpips
-
-    def load() -> LpipsNet:
-        heads = locate("lpips_squeeze_heads") if trunk == "squeeze" else None
-        return load_lpips(trunk, locate(f"lpips_{trunk}"), heads)
-
-    net = cast("LpipsNet", shared.network(f"lpips.{trunk}", load))
-    with torch.inference_mode():
-        whole = lpips_map(reference.to_tensor(shared.device), image.to_tensor(shared.device), net)  # (1, 1, H, W)
-        size = (min(MOST_CELLS, whole.shape[2]), min(MOST_CELLS, whole.shape[3]))
-        cells: NDArray[np.float32] = F.adaptive_avg_pool2d(whole, size)[0, 0].cpu().numpy()
+    size = (min(MOST_CELLS, whole.shape[2]), min(MOST_CELLS, whole.shape[3]))
+    cells: NDArray[np.float32] = F.adaptive_avg_pool2d(whole, size)[0, 0].cpu().numpy()
     return cells
 
 
