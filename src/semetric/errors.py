@@ -2,12 +2,14 @@
 
     SemetricError                exit code
     ├── UsageError                    2     an option, name or combination that does not exist
+    │   └── NotScoredError            2     a metric that the scores in hand do not hold
     ├── ImageError                    3     an image that cannot be read or scored
     │   └── SizeMismatchError         3     two images of unequal size
     ├── WeightsError                  4     a checkpoint that cannot be used
     │   ├── WeightsMissingError       4     not on this machine; the message names the command
     │   └── WeightsCorruptError       4     on this machine, but not what it should be
     ├── MissingExtraError             2     an optional dependency; the message carries the pip line
+    ├── CodecError                    1     a codec that fails on an image, or a stream that it rejects
     └── StoreError                    1     results that cannot be written (full disk, no permission)
 
 Each message says what was expected, what was found and what to do.
@@ -15,9 +17,13 @@ Each message says what was expected, what was found and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 __all__ = [
+    "CodecError",
     "ImageError",
     "MissingExtraError",
+    "NotScoredError",
     "SemetricError",
     "SizeMismatchError",
     "StoreError",
@@ -25,6 +31,7 @@ __all__ = [
     "WeightsCorruptError",
     "WeightsError",
     "WeightsMissingError",
+    "did_you_mean",
 ]
 
 
@@ -38,6 +45,13 @@ class UsageError(SemetricError, ValueError):
     """An option, a name or a combination of them that does not exist."""
 
     exit_code = 2
+
+
+class NotScoredError(UsageError, KeyError):
+    """A metric that was looked up in scores that do not hold it."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""  # a KeyError's own text would be in quotation marks
 
 
 class ImageError(SemetricError, ValueError):
@@ -70,5 +84,17 @@ class MissingExtraError(SemetricError, ImportError):
     exit_code = 2
 
 
+class CodecError(SemetricError):
+    """A codec that cannot encode an image, or a stream that its decoder rejects."""
+
+
 class StoreError(SemetricError):
     """Results or cached products that cannot be written."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """" Did you mean lpips?" where a known name is close to a mistyped one, else ""; the end of a message."""
+    import difflib
+
+    close = difflib.get_close_matches(str(name).lower().replace("-", "_"), list(known), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]}?" if close else ""

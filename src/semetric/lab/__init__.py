@@ -1,0 +1,1 @@
+"""Experiments: images through codecs, channels, transformations and edits, scored at every operating point."""

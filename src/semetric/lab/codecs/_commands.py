@@ -1,0 +1,153 @@
+"""Other people's programs: templates with placeholders, run without a shell, with a time limit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import string
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from semetric.errors import CodecError, ImageError, UsageError
+from semetric.image.read import MAX_PIXELS, read_image
+from semetric.lab.codecs.base import Size, check_size
+from semetric.lab.systems import Pixels
+
+__all__ = ["TIMEOUT_S", "check_template", "received_pixels", "run_command", "stream_bytes", "write_png"]
+
+TIMEOUT_S = 600.0
+"""Seconds that a program may take for one image."""
+
+_KEPT = 2000  # characters of a program's output that an error message carries
+_MAX_STREAM = 1 << 30  # bytes
+
+
+def check_template(template: str, *, needs: Sequence[str], may: Sequence[str] = ()) -> list[str]:
+    """A command line, split as a POSIX shell would; nothing else of a shell is there: no pipes, no variables.
+
+    Args:
+        template: e.g. "enc -q {quality} {input} {stream}"; "{{" and "}}" stand for braces.
+        needs: placeholders that must occur.
+        may: placeholders that may.
+
+    Raises:
+        UsageError: empty, an unclosed quote, a missing or unknown placeholder.
+    """
+    known = [*needs, *may]
+    try:
+        words = shlex.split(template)
+        fields = [name for word in words for _, name, _, _ in string.Formatter().parse(word) if name is not None]
+    except ValueError as error:
+        raise UsageError(f"Expected a command line with placeholders; {template!r} is none: {error}.") from error
+    unknown = [name for name in fields if name not in known]
+    missing = [name for name in needs if name not in fields]
+    if not words or unknown or missing:
+        wrong = f"it is unknown: {{{unknown[0]}}}" if unknown else f"missing: {{{missing[0]}}}" if missing else "empty"
+        raise UsageError(
+            f"Expected a command line with {', '.join(f'{{{name}}}' for name in needs)}"
+            f"{' and perhaps ' + ', '.join(f'{{{name}}}' for name in may) if may else ''}; "
+            f"found {template!r} ({wrong})."
+        )
+    return words
+
+
+def run_command(words: Sequence[str], values: Mapping[str, Any], *, folder: Path, timeout_s: float) -> None:
+    """Runs a program in a folder and waits for it; what it says is kept for the error message only.
+
+    Args:
+        words: of the template; placeholders are filled in each word apart, so that a path may hold spaces.
+        values: of the placeholders.
+        folder: its working folder.
+        timeout_s: seconds until it is killed, with all that it started.
+
+    Raises:
+        CodecError: it ends with another status than 0, or takes too long.
+        UsageError: there is no such program, or a placeholder's format does not fit its value.
+    """
+    try:
+        command = [word.format(**values) for word in words]
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        raise UsageError(f"Expected plain placeholders in {shlex.join(words)!r}: {error}.") from error
+    program = shutil.which(command[0])
+    if program is None:
+        raise UsageError(
+            f"Expected the program {command[0]!r} on the PATH; it is not there or may not be run. "
+            "Install it, or give its whole path."
+        )
+    said = folder / "said.txt"
+    # Into a file: a pipe would stay open, and be waited for, as long as any grandchild holds it.
+    with said.open("wb") as log:
+        process = subprocess.Popen(
+            [program, *command[1:]],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            status = process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            status = None
+        finally:
+            _end(process)
+    if status != 0:
+        how = f"ran past {timeout_s:g} s and was stopped" if status is None else f"ended with status {status}"
+        raise CodecError(f"{shlex.join(command)} {how}{_tail(said)}")
+
+
+def write_png(pixels: Pixels, path: Path) -> None:
+    """(H, W, 3) uint8 as a PNG file, compressed lightly."""
+    from PIL import Image
+
+    Image.fromarray(pixels).save(path, compress_level=1)
+
+
+def received_pixels(path: Path, size: Size | None) -> Pixels:
+    """The image that a program wrote, in any format that can be read.
+
+    Args:
+        path: of the file.
+        size: (H, W) that was sent; None where it is not known.
+
+    Raises:
+        CodecError: none was written, it cannot be read, or it has another size.
+    """
+    try:
+        picture = read_image(path, max_pixels=MAX_PIXELS if size is None else size[0] * size[1])
+    except ImageError as error:
+        raise CodecError(f"the program ended well, yet its image cannot be used. {error}") from error
+    check_size(picture.size, size)
+    return picture.to_uint8()
+
+
+def stream_bytes(path: Path) -> bytes:
+    """The stream that a program wrote.
+
+    Raises:
+        CodecError: none was written, it is empty, or over a gigabyte.
+    """
+    size = path.stat().st_size if path.is_file() else 0
+    if not 0 < size <= _MAX_STREAM:
+        raise CodecError(f"the program ended well and wrote {size:,} bytes to {path.name}.")
+    return path.read_bytes()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kills whatever is left of a program and what it started, by the group that it was given."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+
+
+def _tail(said: Path) -> str:
+    text = said.read_bytes()[-4 * _KEPT :].decode(errors="replace").strip()[-_KEPT:]
+    return f". It said: {text}" if text else " and said nothing"

@@ -1,0 +1,70 @@
+"""A transformation as a system: what is sent is transformed, at a strength."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from semetric.errors import UsageError
+from semetric.lab.systems import Pixels, Received, System
+from semetric.lab.transformations.registry import TRANSFORMATIONS
+
+__all__ = ["TransformationSystem"]
+
+
+class TransformationSystem(System):
+    """Transforms images; the level is the strength.
+
+    Args:
+        transformation: a name of `TRANSFORMATIONS`.
+        name: of its curve; the transformation's by default.
+        label: as a legend shows it; the transformation's by default.
+        **options: of the transformation: `fill` of translation and rotation, `rows` and `columns` of deformation.
+
+    Raises:
+        UsageError: a name or an option that does not exist.
+    """
+
+    def __init__(
+        self, transformation: str, *, name: str | None = None, label: str | None = None, **options: Any
+    ) -> None:
+        if transformation not in TRANSFORMATIONS:
+            names = ", ".join(TRANSFORMATIONS)
+            raise UsageError(f"Expected a transformation among {names}; found {transformation!r}.")
+        self.transformation = TRANSFORMATIONS[transformation]
+        unknown = sorted(set(options) - set(self.transformation.options))
+        if unknown:
+            allowed = ", ".join(self.transformation.options) or "none"
+            raise UsageError(f"Expected options of {transformation} among {allowed}; found {', '.join(unknown)}.")
+        self.name = name or self.transformation.name
+        self.label = label or self.transformation.label
+        self.options = options
+
+    @property
+    def strengths(self) -> tuple[float, ...]:
+        """The levels of its curve where none are named, mildest first."""
+        return self.transformation.strengths
+
+    def send(self, image: Pixels, level: float, rng: np.random.Generator) -> Received:
+        """Transforms one image.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            level: the strength, in the transformation's unit.
+            rng: the only source of chance.
+
+        Raises:
+            UsageError: a strength that it does not have.
+            ImageError: a strength that this image is too small for.
+        """
+        return Received(pixels=self.transformation(image, level, rng, **self.options))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name, label, transformation, unit and options."""
+        return {
+            **super().to_dict(),
+            "transformation": self.transformation.name,
+            "unit": self.transformation.unit,
+            "options": dict(self.options),
+        }

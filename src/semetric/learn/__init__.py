@@ -1,0 +1,1 @@
+"""Human judgements: collecting them, measuring who agrees with them, and training on them."""
