@@ -1,0 +1,197 @@
+"""Which tables an experiment has."""
+
+from __future__ import annotations
+
+from semetric.report.lab.measures import Estimate, correlations, crossings, curves, over_levels, sensitivity
+from semetric.report.lab.problems import failure_counts
+from semetric.report.lab.published import SOURCE, published
+from semetric.report.lab.results import LabRun
+from semetric.report.lab.tables import Cell, Table
+from semetric.report.lab.words import axis_words, metric_head, slugs, strengths_words, system_words
+
+__all__ = ["tables"]
+
+_INTERVAL = (
+    "Mean over images with its 95% bootstrap interval; n, infinities left out and all digits are in the CSV file."
+)
+
+
+def tables(run: LabRun) -> list[Table]:
+    """The tables of the experiment, the telling ones first."""
+    found: list[Table] = []
+    if run.experiment == "transform":
+        found.append(_transformations(run))
+    if run.experiment == "deformation":
+        found.append(_correlations(run))
+    if run.experiment == "edits":
+        found += _sensitivities(run)
+    if run.experiment in ("compression", "channel") and len(run.systems) > 1:
+        found.append(_crossings(run))
+    if run.experiment == "channel" or run.rows.failed.any():
+        found.append(_failures(run))
+    for system, slug in enumerate(slugs(one.name for one in run.systems)):
+        found.append(_means(run, system, slug))
+    found.append(_long(run))
+    return found
+
+
+def _heads(run: LabRun) -> tuple[str, ...]:
+    return tuple(metric_head(run, m) for m in range(len(run.metrics)))
+
+
+def _means(run: LabRun, system: int, slug: str) -> Table:
+    own = [one[system] for one in curves(run)]
+    levels = run.levels(system)
+    rated = any(point.rate_bpp is not None for one in own for point in one.points)
+    unit = run.unit(system)
+    rows: list[tuple[Cell, ...]] = []
+    for level in levels:
+        here = [next((p for p in one.points if p.level == level), None) for one in own]
+        some = next(p for p in here if p is not None)
+        cells: list[Cell] = [f"{level:.6g}".replace("-", "−")]
+        if rated:
+            cells.append(next((p.rate_bpp for p in here if p is not None and p.rate_bpp is not None), None))
+        cells.append(some.units)
+        cells += [Estimate(n=0) if p is None else p.estimate for p in here]
+        rows.append(tuple(cells))
+    asked = f"{run.axis.label}{' asked for' if run.axis.name == 'rate_bpp' else ''}{f' ({unit})' if unit else ''}"
+    return Table(
+        name=f"means-{slug}",
+        title=f"{run.systems[system].label}: every metric",
+        header=(asked, *(["rate (bpp)"] if rated else []), "images", *_heads(run)),
+        rows=tuple(rows),
+        note=_INTERVAL,
+    )
+
+
+def _long(run: LabRun) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for m, of_metric in enumerate(curves(run)):
+        for one in of_metric:
+            for p in one.points:
+                system, e = run.systems[one.system], p.estimate
+                cells = (p.level, p.rate_bpp, e.mean, e.low, e.high, e.n, e.infinite, e.missing, p.units, p.failed)
+                rows.append((run.metrics[m].name, system.name, *cells))
+    names = ("level", "rate_bpp", "mean", "low_95", "high_95", "n", "infinite", "missing", "images", "failed_decodes")
+    return Table(
+        name="means",
+        title="Every mean",
+        header=("metric", "system", *names),
+        rows=tuple(rows),
+        latex=False,
+    )
+
+
+def _transformations(run: LabRun) -> Table:
+    from semetric.lab.transformations import TRANSFORMATIONS
+
+    rows: list[tuple[Cell, ...]] = []
+    for s, system in enumerate(run.systems):
+        name = str(system.record.get("transformation") or system.name)
+        mild = TRANSFORMATIONS[name].figure_13 if name in TRANSFORMATIONS else None
+        levels = [float(level) for level in run.levels(s)]
+        used = [mild] if mild is not None and mild in levels else levels
+        means = (over_levels(run, s, m, used) for m in range(len(run.metrics)))
+        rows.append((system.label, strengths_words(run, s, used), *means))
+        theirs = [published(name, metric.name) for metric in run.metrics]
+        if any(value is not None for value in theirs):
+            rows.append((SOURCE, "not stated", *theirs))
+    return Table(
+        name="transformations",
+        title="Transformations that change little of the meaning",
+        header=("transformation", "strength", *_heads(run)),
+        rows=tuple(rows),
+        note="Mean over images with its 95% bootstrap interval, at the strength that stands for the paper's, or "
+        "averaged over the strengths named. The lines of the SeSS paper (arXiv 2406.03865, Fig. 13; photos of COCO "
+        "2017, strengths not stated, other weights) are context, not a target; its LPIPS score is turned back into a "
+        "distance.",
+    )
+
+
+def _correlations(run: LabRun) -> Table:
+    header = ["metric"]
+    for system in run.systems:
+        header += [f"{system.label}: |r|", f"{system.label}: |r| pooled"]
+    rows: list[tuple[Cell, ...]] = []
+    for m in range(len(run.metrics)):
+        cells: list[Cell] = [metric_head(run, m)]
+        for found in correlations(run, m):
+            cells += [found.per_image, found.pooled]
+        rows.append(tuple(cells))
+    return Table(
+        name="correlations",
+        title="How closely each metric follows deformation and noise",
+        header=tuple(header),
+        rows=tuple(rows),
+        note="|r|: absolute Pearson correlation between score and strength over one image's levels, averaged over "
+        "images, with its 95% bootstrap interval. Pooled: over all images and levels at once. A structure metric is to "
+        "follow deformation (|r| near 1) and not noise (SAMScore, arXiv 2305.15367).",
+    )
+
+
+def _sensitivities(run: LabRun) -> list[Table]:
+    groups: dict[str, list[int]] = {}
+    for s, system in enumerate(run.systems):
+        groups.setdefault(system.dimension, []).append(s)
+    named = [name for name in groups if name]
+    note = (
+        "Score at the weakest minus score at the strongest level, turned so that worse is positive, in standard "
+        "deviations of the metric over all its scores in this run: mean over images with its 95% bootstrap interval. "
+        "Compare down a column: which edit a metric notices most."
+    )
+    metrics = range(len(run.metrics))
+    heads = _heads(run)
+    found = []
+    if named:
+        rows: list[tuple[Cell, ...]] = [
+            (
+                name,
+                ", ".join(run.systems[s].label for s in groups[name]),
+                *(sensitivity(run, tuple(groups[name]), m) for m in metrics),
+            )
+            for name in named
+        ]
+        title = "What each metric notices, by dimension"
+        found.append(
+            Table(name="sensitivity", title=title, header=("dimension", "edits", *heads), rows=tuple(rows), note=note)
+        )
+    if len(named) < len(run.systems):
+        own: list[tuple[Cell, ...]] = [
+            (system_words(run, s), *(sensitivity(run, (s,), m) for m in metrics)) for s in range(len(run.systems))
+        ]
+        title = "What each metric notices, by edit"
+        found.append(Table(name="sensitivity-edits", title=title, header=("edit", *heads), rows=tuple(own), note=note))
+    return found
+
+
+def _crossings(run: LabRun) -> Table:
+    unit = f" ({run.axis.unit})" if run.axis.unit else ""
+    rows: list[tuple[Cell, ...]] = [
+        (metric_head(run, m), run.systems[one.below].label, run.systems[one.above].label, one.x)
+        for m in range(len(run.metrics))
+        for one in crossings(run, m)
+    ]
+    return Table(
+        name="crossings",
+        title="Where two systems change places",
+        header=("metric", "better below", "better above", f"{run.axis.label}{unit}"),
+        rows=tuple(rows),
+        note="By straight lines between the means; compare the bands before reading much into one."
+        if rows
+        else "No two mean curves cross where both have points.",
+    )
+
+
+def _failures(run: LabRun) -> Table:
+    counts = [{level: count for level, *count in failure_counts(run, s)} for s in range(len(run.systems))]
+    rows: list[tuple[Cell, ...]] = []
+    for level in sorted({level for own in counts for level in own}):
+        cells = [f"{own[level][1]} of {own[level][0]}" if level in own else "–" for own in counts]
+        rows.append((f"{level:.6g}".replace("-", "−"), *cells))
+    return Table(
+        name="failed",
+        title="Failed decodes",
+        header=(axis_words(run), *(system.label for system in run.systems)),
+        rows=tuple(rows),
+        note="A stream that the decoder rejects gives the system's fallback image, which is scored like any other.",
+    )

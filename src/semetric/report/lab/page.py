@@ -1,0 +1,214 @@
+"""The page of a run: figures, tables, examples, what went wrong, how it was made; in one file that asks for nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib import resources
+
+from semetric.report.explain.markup import Markup, fill, plain, tag
+from semetric.report.lab.examples import Example, Shown
+from semetric.report.lab.figures import Drawn
+from semetric.report.lab.problems import problems
+from semetric.report.lab.results import LabRun
+from semetric.report.lab.style import metric_label
+from semetric.report.lab.tables import Table, to_html
+from semetric.report.lab.words import axis_words, lead
+
+__all__ = ["TITLES", "render"]
+
+TITLES = {
+    "compression": "Metrics against rate",
+    "channel": "Metrics over a channel",
+    "transform": "Metrics under transformations",
+    "deformation": "Metrics under deformation and noise",
+    "edits": "Metrics under edits that change meaning",
+    "levels": "Metrics against level",
+}
+_SVG_MOST = 250_000  # bytes of a figure above which the page holds the PNG, of which there are few colours
+_RECORD_MOST = 1500  # characters of a system's record that the page shows
+_OPEN_TABLES = ("transformations", "correlations", "sensitivity", "sensitivity-edits", "crossings", "failed")
+
+
+def render(run: LabRun, figures: Sequence[Drawn], tables: Sequence[Table], shown: Sequence[Example]) -> str:
+    """The page as text; the same run gives the same text."""
+    folder = resources.files("semetric.report.lab")
+    template, style = ((folder / f"lab.{suffix}").read_text(encoding="utf-8") for suffix in ("html", "css"))
+    title = TITLES[run.experiment]
+    sections = {
+        "figures": _figures(figures),
+        "tables": _tables(tables),
+        "examples": _examples(shown),
+        "problems": _problems(run),
+        "how": _how(run),
+    }
+    names = {"figures": "Figures", "tables": "Tables", "examples": "Examples", "problems": "What went wrong"}
+    links = [tag("a", names.get(key, "How this was made"), href=f"#{key}") for key, part in sections.items() if part]
+    record = run.record
+    made = f"semetric {record.get('version', '?')} · lab {run.experiment} · profile {_profile(run)} · {axis_words(run)}"
+    parts: dict[str, str | None] = {
+        "policy": _policy(style),
+        "title": tag("title", f"{title}: {run.path.resolve().name}"),
+        "style": Markup(style),
+        "heading": tag("h1", title),
+        "made": tag("p", made, class_="quiet"),
+        "lead": _lead(run),
+        "contents": tag("nav", *links, aria_label="Sections"),
+        **sections,
+    }
+    return fill(template, {name: plain(part) for name, part in parts.items()})
+
+
+def _lead(run: LabRun) -> Markup:
+    said = [tag("p", " ".join(lead(run)))]
+    if not run.finished:
+        words = "This run is not at its end: here is what is finished. Start the experiment's command again to go on."
+        said.append(tag("p", words, class_="warn"))
+    return Markup("".join(said))
+
+
+def _policy(style: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+    return f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+def _figures(figures: Sequence[Drawn]) -> Markup:
+    if not figures:
+        return _section("figures", "Figures", tag("p", "No metric has any value, so there is nothing to draw."))
+    wide = [_figure(one) for one in figures if one.wide]
+    narrow = [_figure(one) for one in figures if not one.wide]
+    files = tag("p", "Each is in figures/ as PDF and as PNG at 300 dots an inch.", class_="quiet")
+    return _section("figures", "Figures", *wide, tag("div", *narrow, class_="plots"), files)
+
+
+def _figure(one: Drawn) -> Markup:
+    kind, name = ("svg+xml", "svg") if len(one.files["svg"]) <= _SVG_MOST else ("png", "png")
+    address = f"data:image/{kind};base64,{base64.b64encode(one.files[name]).decode('ascii')}"
+    image = tag("img", src=address, alt=one.caption, class_="plot")
+    box = (
+        tag("div", image, class_="scrolled", tabindex="0", role="region", aria_label=one.caption) if one.wide else image
+    )
+    return tag("figure", box, tag("figcaption", one.caption), class_="wide" if one.wide else None)
+
+
+def _tables(tables: Sequence[Table]) -> Markup:
+    parts = []
+    for one in tables:
+        if not one.latex:
+            continue
+        if one.name in _OPEN_TABLES:
+            parts += [tag("h3", one.title), to_html(one)]
+        else:
+            parts.append(tag("details", tag("summary", one.title), to_html(one)))
+    files = "Each is in tables/ as CSV and LaTeX; means.csv has every mean, interval and count in one file."
+    return _section("tables", "Tables", *parts, tag("p", files, class_="quiet"))
+
+
+def _examples(shown: Sequence[Example]) -> Markup:
+    if not shown:
+        return Markup()
+    parts = []
+    for k, one in enumerate(shown):
+        original = tag("figure", _picture(one.original, f"{one.image}, original"), tag("figcaption", "original"))
+        rows = [tag("div", original, class_="shown")]
+        for label, received in one.systems:
+            rows.append(tag("p", tag("bdi", label), class_="system"))
+            rows.append(tag("div", *(_received(one.image, label, it) for it in received), class_="shown"))
+        parts.append(tag("details", tag("summary", tag("strong", tag("bdi", one.image))), *rows, open=k == 0))
+    note = "Scaled down for this page; scores are those of the images at full size."
+    return _section("examples", "Examples", *parts, tag("p", note, class_="quiet"))
+
+
+def _received(image: str, label: str, one: Shown) -> Markup:
+    rate = one.rate if one.rate != one.level else ""
+    cells = [tag("span", text) for pair in one.scores for text in pair]
+    caption = tag(
+        "figcaption",
+        tag("strong", one.level),
+        Markup(" · ") + tag("span", "fallback", class_="warn") if one.failed else f" · {rate}" if rate else None,
+        tag("span", *cells, class_="scores"),
+    )
+    return tag("figure", _picture(one.picture, f"{image}, {label} at {one.level}"), caption)
+
+
+def _picture(address: str, words: str) -> Markup:
+    return tag("img", src=address, alt=words)
+
+
+def _problems(run: LabRun) -> Markup:
+    found = problems(run)
+    if not (found.errors or found.failed or found.notes):
+        return Markup()
+    parts: list[Markup] = []
+    if found.errors:
+        items = [tag("li", tag("strong", tag("bdi", where)), ": ", why) for where, why in found.errors]
+        parts += [tag("h3", "Missing values"), _listed(items, found.more_errors)]
+    if found.failed:
+        items = [tag("li", tag("strong", tag("bdi", where)), ": ", which) for where, which in found.failed]
+        parts += [tag("h3", "Failed decodes"), _listed(items, found.more_failed)]
+    if found.notes:
+        items = [
+            tag("li", words, tag("span", f" and {count - 1} alike" if count > 1 else "", class_="quiet"))
+            for words, count in found.notes
+        ]
+        parts += [tag("h3", "What the systems say"), _listed(items, 0)]
+    return _section("problems", "What went wrong" if found.errors or found.failed else "Notes", *parts)
+
+
+def _listed(items: Sequence[Markup], more: int) -> Markup:
+    rest = tag("p", f"And {more} more: see rows.csv.", class_="quiet") if more else ""
+    return Markup(tag("ul", *items, class_="plain") + rest)
+
+
+def _how(run: LabRun) -> Markup:
+    record = run.record
+    facts: list[tuple[str, str]] = [
+        ("Semetric", str(record.get("version", "not recorded"))),
+        ("Experiment", run.experiment),
+        ("Profile", _profile(run)),
+        ("Seed", str(record.get("seed", "not recorded"))),
+        ("Axis", axis_words(run)),
+        ("Intervals", "95%, percentile bootstrap over images, 2000 resamples, seed 0; none of a single image"),
+        ("Infinite scores", "left out of means, intervals and correlations, and counted"),
+    ]
+    parts = [tag("dl", *(tag(kind, text) for pair in facts for kind, text in zip(("dt", "dd"), pair, strict=True)))]
+    weights = []
+    for one in run.metrics:
+        used = ", ".join(f"{role} {identity}" for role, identity in sorted(one.weights.items()))
+        weights += [tag("dt", f"{metric_label(one.name)} {one.arrow}"), tag("dd", tag("code", used or "no network"))]
+    parts += [tag("h3", "Metrics and their weights"), tag("dl", *weights)]
+    systems = []
+    for system in run.systems:
+        own = {k: v for k, v in system.record.items() if k not in ("name", "label")}
+        words = json.dumps(own, ensure_ascii=False, sort_keys=True) if own else "no options"
+        words = words if len(words) <= _RECORD_MOST else f"{words[:_RECORD_MOST]} … (all of it is in lab.json)"
+        systems += [tag("dt", tag("bdi", system.label)), tag("dd", tag("code", words))]
+    parts += [tag("h3", "Systems"), tag("dl", *systems)]
+    images = [
+        tag(
+            "li",
+            tag("bdi", str(one["name"])),
+            f" {one.get('width', '?')} × {one.get('height', '?')} ",
+            _digest(one.get("digest")),
+        )
+        for one in record["images"]
+    ]
+    parts.append(tag("details", tag("summary", f"Images ({len(images)})"), tag("ul", *images, class_="plain")))
+    config = json.dumps(record.get("config", {}), indent=2, ensure_ascii=False, sort_keys=True)
+    parts.append(tag("details", tag("summary", "Configuration"), tag("pre", config)))
+    return _section("how", "How this was made", *parts)
+
+
+def _digest(digest: object) -> Markup:
+    return tag("code", str(digest)[:12], class_="quiet") if digest else Markup()
+
+
+def _profile(run: LabRun) -> str:
+    profile = run.record.get("profile", "not recorded")
+    return str(profile.get("name", "?")) if isinstance(profile, dict) else str(profile)
+
+
+def _section(key: str, title: str, *parts: str) -> Markup:
+    return tag("section", tag("h2", title), *parts, id=key, aria_label=title)

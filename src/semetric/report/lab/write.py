@@ -1,0 +1,58 @@
+"""A run's folder in; its page, figures and tables out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from semetric.errors import StoreError
+from semetric.report.lab.contents import tables
+from semetric.report.lab.examples import examples
+from semetric.report.lab.figures import drawn_figures
+from semetric.report.lab.page import render
+from semetric.report.lab.results import read_lab_run
+from semetric.report.lab.tables import to_csv, to_latex
+from semetric.report.output import write_whole
+
+__all__ = ["write_report"]
+
+
+def write_report(run: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Path:
+    """Writes the report of a run of the lab.
+
+    index.html is one page that needs nothing beside itself; figures/ has each figure as PDF (TrueType fonts)
+    and PNG (300 dots an inch), 3.4 inches wide or 7 for overviews; tables/ has each table as CSV and as
+    LaTeX with booktabs' rules. The same run gives the same bytes. Of a run that is not at its end the
+    report holds what is finished, and says so. The page is written last.
+
+    Args:
+        run: the folder that the experiment wrote.
+        out: where the report goes; None for "report" inside the run. Made if need be.
+
+    Returns:
+        The page.
+
+    Raises:
+        UsageError: no run of the lab is there, nothing of it is finished, or its files do not fit together.
+        StoreError: the report cannot be written there.
+    """
+    found = read_lab_run(Path(run))
+    folder = Path(out) if out is not None else Path(run) / "report"
+    for one in (folder, folder / "figures", folder / "tables"):
+        try:
+            one.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"Expected to write a report into {folder}; {error.strerror or error}.") from error
+    figures = []
+    for drawn in drawn_figures(found):
+        for kind in ("pdf", "png"):
+            write_whole(drawn.files[kind], folder / "figures" / f"{drawn.name}.{kind}", "a figure")
+        figures.append(drawn)
+    made = tables(found)
+    for table in made:
+        write_whole(to_csv(table).encode(), folder / "tables" / f"{table.name}.csv", "a table")
+        if table.latex:
+            write_whole(to_latex(table).encode(), folder / "tables" / f"{table.name}.tex", "a table")
+    page = folder / "index.html"
+    write_whole(render(found, figures, made, examples(found)).encode(), page, "a page")
+    return page
