@@ -96,7 +96,8 @@ def test_the_page_is_written_and_said(
     assert text.startswith("<!doctype html>")
     assert "one.png" in text
     said = capsys.readouterr()
-    assert said.out == ""
+    assert "psnr" in said.out  # the table that `semetric score` prints
+    assert "↑ higher" in said.out
     assert f"wrote {out}" in said.err
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from skimage import data
 
@@ -48,6 +50,31 @@ def discs(n: int, size: tuple[int, int], seed: int = 0) -> SceneGraph:
         triplets=np.array(edges, np.int64).reshape(-1, 3),
         probabilities=rng.uniform(0.3, 1.0, len(edges)),
     )
+
+
+def quarrel() -> tuple[SceneGraph, SceneGraph]:
+    """Graphs about whose objects the two matchings disagree.
+
+    By the importance in the reference its saucer (0, like nothing else) pairs with the image's cup (0), its own cup (1)
+    with a lump (1); by the importance in the image the cups pair, and the saucer is left to the lump.
+    """
+    size = (120, 160)
+    saucer, cup = (0.7, 0.0, 0.51**0.5, 0.0), (0.9, -0.05, 0.0, (1 - 0.9**2 - 0.05**2) ** 0.5)
+    other, lump = (1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0)
+    nothing = {"triplets": np.zeros((0, 3), np.int64), "probabilities": np.zeros(0)}
+    one = replace(
+        discs(2, size),
+        features=np.array([saucer, cup], np.float32),
+        importance=np.array([0.6, 0.4]),
+        **nothing,  # type: ignore[arg-type]
+    )
+    two = replace(
+        discs(2, size, seed=1),
+        features=np.array([other, lump], np.float32),
+        importance=np.array([0.9, 0.1]),
+        **nothing,  # type: ignore[arg-type]
+    )
+    return one, two
 
 
 def sess_score(one: SceneGraph, two: SceneGraph) -> Score:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from explain_pages import LPIPS, explanation, samscore, scores_of
-from fake_graphs import photo
+from fake_graphs import discs, photo, sess_score
 
 from semetric.report.explain.data import Explanation, gather
 from semetric.report.explain.page import render
@@ -120,7 +120,9 @@ def test_pointing_at_an_object_lights_its_match_and_says_why(opened: Open, pair:
         assert thing.match is not None
         assert f"Object {thing.name} of the reference" in words
         assert f"{thing.before:.3f} before → {thing.after:.3f} after".replace("-", "−") in words
+        assert thing.adds is not None
         assert f"{thing.adds:+.3f} to SeSS".replace("-", "−") in words
+        assert f"gives {thing.kept:.3f} of {thing.stake:.3f}".replace("-", "−") in words
         assert pair.sum is not None
         assert f"{100 * thing.adds / pair.sum.score:.1f}% of it".replace("-", "−") in words
         assert (
@@ -143,7 +145,7 @@ def test_objects_without_a_match_light_alone(opened: Open, pair: Explanation) ->
     alone = next(thing for thing in pair.sides[1].things if thing.match is None)
     page.locator(f"#o1-{alone.index}").dispatch_event("click")
     assert lit(page) == [f"o1-{alone.index}"]
-    assert "Match none" in panel(page)
+    assert "Match no real counterpart" in panel(page)
     assert alone.nearest is not None
     assert f"similarity {alone.nearest[1]:.2f}".replace("-", "−") in panel(page)
 
@@ -177,8 +179,7 @@ def test_every_object_is_reached_by_keys(opened: Open, pair: Explanation) -> Non
             assert lit(page) == sorted(expected)
             page.keyboard.press("ArrowRight")
         assert sorted(seen) == sorted(f"o{side}-{thing.index}" for thing in things)
-        names = [things[int(name.partition("-")[2])].name for name in seen]
-        assert names[0] == "1"  # the one that adds most comes first
+        assert things[int(seen[0].partition("-")[2])].rank == 0  # the one that adds most comes first
     page.keyboard.press("Enter")
     page.evaluate("document.activeElement.blur()")
     assert len(lit(page)) > 0
@@ -213,13 +214,37 @@ def test_a_tap_on_a_phone_shows_the_object(opened: Open, pair: Explanation) -> N
     assert f"Object {thing.name}" in panel(page)
 
 
+@pytest.mark.parametrize("height", [844, 667])
+def test_on_a_phone_the_lit_match_stays_in_sight(opened: Open, pair: Explanation, height: int) -> None:
+    wide = gather(scores_of(sess_score(discs(6, (400, 600)), discs(9, (400, 600), seed=1))), *[photo((400, 600))] * 2)
+    for found in (pair, wide):
+        page = opened(found, (390, height))
+        page.locator("path.o >> nth=0").dispatch_event("click")
+        sheet = page.locator("#panel").bounding_box()
+        assert sheet["height"] <= 0.4 * height
+        for view in page.locator("svg.view").all():
+            box = view.bounding_box()
+            assert box["y"] >= 0
+            assert box["y"] + box["height"] <= sheet["y"] + 0.5  # px; fractions of a pixel
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_on_a_phone_a_relation_takes_one_line(opened: Open, pair: Explanation) -> None:
+    page = opened(pair, PHONE)
+    cell = page.locator(".relations tbody td:first-child").first
+    chips = [chip.bounding_box()["y"] for chip in cell.locator(".chip").all()]
+    assert max(chips) - min(chips) < 2  # px
+    words = "[...document.querySelectorAll('.predicate')].map(e => e.getClientRects().length)"
+    assert set(page.evaluate(words)) <= {0, 1}  # 0: folded away
+
+
 def test_rows_light_what_they_speak_of(opened: Open, pair: Explanation) -> None:
     page = opened(pair)
     relation = pair.sides[0].relations[0]
     page.locator(".relations tr[data-s='0']").first.hover()
     assert {f"o0-{relation.subject}", f"o0-{relation.target}"} <= set(lit(page))
-    page.locator(".parts .chip").first.click()
-    first = next(thing for thing in pair.sides[0].things if thing.name == "1")
+    page.locator(".parts:not(.lost) .chip").first.click()
+    first = next(thing for thing in pair.sides[0].things if thing.rank == 0)
     assert lit(page) == [f"o0-{first.index}", f"o1-{first.match}"]
     box = page.locator("svg.view").first.bounding_box()
     assert box["y"] + box["height"] > 60  # the images are in sight again

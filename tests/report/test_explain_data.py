@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 from explain_pages import explanation, scores_of
-from fake_graphs import discs, photo, sess_score
+from fake_graphs import discs, photo, quarrel, sess_score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -29,31 +29,52 @@ def test_what_is_shown_adds_up(n: int, m: int, seed: int) -> None:
     assert found.sum is not None
     # sums of at most 25 numbers below 1 in another order
     assert sum(pair.adds for pair in found.sum.pairs) + found.sum.image_adds == pytest.approx(score.value, abs=1e-12)
-    for side in found.sides:
-        parts = sum(thing.adds for thing in side.things)
-        assert parts + found.sum.image_adds == pytest.approx(score.value, abs=1e-12)
+    things = [thing for side in found.sides for thing in side.things]
+    assert sum(thing.kept for thing in things) + found.sum.image_adds == pytest.approx(score.value, abs=1e-12)
+    lost = sum(thing.stake - thing.kept for thing in things) + found.sum.gamma * (1 - found.sum.image_similarity)
+    assert lost == pytest.approx(1 - score.value, abs=1e-12)
+    objects = (1 - found.sum.gamma) * found.sum.graph_score
+    assert objects + found.sum.gamma * found.sum.image_similarity == pytest.approx(score.value, abs=1e-12)
 
 
-def test_both_ends_of_a_match_have_one_name_and_colour() -> None:
+def test_an_object_has_the_number_of_its_graph() -> None:
+    for side in explanation(9, 14).sides:
+        assert [thing.name for thing in side.things] == [str(i + 1) for i in range(len(side.things))]
+
+
+def test_an_object_that_is_left_over_is_not_given_the_rest() -> None:
+    found = gather(scores_of(sess_score(*quarrel())), photo((120, 160)), photo((120, 160)))
+    (saucer, cup), (other, lump) = (side.things for side in found.sides)
+    assert (saucer.match, saucer.colour, lump.match, lump.colour) == (None, None, None, None)
+    assert (cup.match, other.match) == (0, 1)
+    assert cup.colour == other.colour is not None
+    assert saucer.numbered  # it matters, so that the page's first sentence can name it
+    assert saucer.counted is not None
+    assert saucer.counted.index == 0
+    assert saucer.adds is None
+    assert found.sum is not None
+    assert [(pair.first, pair.second) for pair in found.sum.pairs if pair.shown] == [(1, 0)]
+
+
+def test_both_ends_of_a_match_have_one_colour() -> None:
     one, two = explanation(9, 14).sides
     assert [thing.name for thing in one.things if thing.match is None] == []
     for thing in one.things:
         assert thing.match is not None
         twin = two.things[thing.match]
-        assert (twin.name, twin.colour, twin.match) == (thing.name, thing.colour, thing.index)
-        assert (twin.before, twin.after) == (thing.before, thing.after)
+        assert (twin.rank, twin.colour, twin.match) == (thing.rank, thing.colour, thing.index)
+        assert (twin.before, twin.after, twin.adds) == (thing.before, thing.after, thing.adds)
     alone = [thing for thing in two.things if thing.match is None]
-    assert {thing.name for thing in alone} == {"i1", "i2", "i3", "i4", "i5"}
-    by_name = sorted(alone, key=lambda thing: thing.name)
-    assert [t.importance for t in by_name] == sorted((t.importance for t in alone), reverse=True)
-    assert len({thing.name for thing in two.things}) == 14
+    assert sorted(thing.rank for thing in alone) == [9, 10, 11, 12, 13]
+    by_rank = sorted(alone, key=lambda thing: thing.rank)
+    assert [t.importance for t in by_rank] == sorted((t.importance for t in alone), reverse=True)
 
 
-def test_numbers_follow_what_a_match_adds() -> None:
+def test_colours_follow_what_a_match_adds() -> None:
     found = explanation(20, 20)
     assert found.sum is not None
     shown = {(pair.first, pair.second): pair.adds for pair in found.sum.pairs if pair.shown}
-    things = sorted(found.sides[0].things, key=lambda thing: int(thing.name))
+    things = sorted(found.sides[0].things, key=lambda thing: thing.rank)
     adds = [shown[thing.index, thing.match] for thing in things if thing.match is not None]
     assert adds == sorted(adds, reverse=True)
     coloured = [thing.colour for thing in things if thing.colour]

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from explain_pages import LPIPS, Reader, explanation, page, samscore, scores_of
-from fake_graphs import discs, photo, sess_score
+from fake_graphs import discs, photo, quarrel, sess_score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semetric.errors import ImageError, StoreError, UsageError, WeightsMissingError
 from semetric.metrics.base import Score
 from semetric.report import save_explanation
+from semetric.report.explain import losses
 from semetric.report.explain.data import gather
 from semetric.report.explain.markup import Markup, fill, script_json, tag
 from semetric.report.explain.page import render
@@ -33,13 +34,13 @@ def texts(read: Reader) -> str:
 def test_any_number_of_objects_gives_a_whole_page(n: int, m: int) -> None:
     text = page(n, m)
     read = Reader(text)
-    assert len(read.all("path")) == n + m
+    assert len([path for path in read.all("path") if "data-i" in path]) == n + m
     assert [len(side["things"]) for side in read.data["sides"]] == [n, m]
     if n + m == 0:
         assert "No objects were found" in texts(read)
     identifiers = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
     assert len(identifiers) == len(set(identifiers))
-    stops = [path for path in read.all("path") if path["tabindex"] == "0"]
+    stops = [path for path in read.all("path") if path.get("tabindex") == "0"]
     assert len(stops) == (n > 0) + (m > 0)  # one tab stop an image, arrow keys from there
 
 
@@ -123,12 +124,63 @@ def test_the_sum_on_the_page_is_the_score() -> None:
     found = explanation(9, 14)
     read = Reader(render(found))
     words = texts(read)
-    (total,) = [text for text in read.texts["strong"] if re.fullmatch(r"0\.\d{4}", text)]
+    lost, total = [text for text in read.texts["strong"] if re.fullmatch(r"0\.\d{4}", text)]
     assert found.sum is not None
-    assert float(total) == pytest.approx(found.sum.score, abs=5e-5)  # four decimals
+    assert float(total) == pytest.approx(found.sum.score, abs=5.1e-5)  # four decimals
+    assert float(lost) == pytest.approx(1 - found.sum.score, abs=5.1e-5)
     assert f"SeSS is {found.sum.score:.4f}" in words
-    rows = [row for row in read.all("tr") if row.get("data-s") == "0" and "data-j" not in row]
-    assert len(rows) == len(found.sum.pairs)
+    assert f"1 − SeSS is {1 - found.sum.score:.4f}" in words
+    rows = [row for row in read.all("tr") if "data-s" in row and "data-j" not in row]
+    assert len(rows) == len(found.sum.pairs) + 9 + 14  # what adds up; what every object loses
+
+
+def test_the_losses_come_largest_first() -> None:
+    found = explanation(5, 8)
+    text = losses.lost(found)
+    assert text is not None
+    lost = [float(value.replace("−", "-")) for value in re.findall(r"<span>([−.\d]+)</span></div>", text)]
+    assert len(lost) == 5 + 8
+    assert lost == sorted(lost, reverse=True)
+    things = [thing for side in found.sides for thing in side.things]
+    # three decimals each
+    assert sum(lost) == pytest.approx(sum(thing.stake - thing.kept for thing in things), abs=13 * 5.1e-4)
+    chips = re.findall(r'<tr data-s="(\d)" data-i="(\d+)">', text)
+    worst = max(things, key=lambda thing: thing.stake - thing.kept)
+    assert found.sides[int(chips[0][0])].things[int(chips[0][1])] is worst
+
+
+def test_the_composition_is_written_out() -> None:
+    found = explanation(5, 8)
+    total = found.sum
+    assert total is not None
+    words = texts(Reader(render(found)))
+    assert (
+        f"SeSS = 0.90 × {total.graph_score:.4f} (objects) + 0.10 × {total.image_similarity:.4f} (whole images) = "
+        f"{0.9 * total.graph_score:.4f} + {total.image_adds:.4f} = {total.score:.4f}"
+    ) in words
+    assert "Relations are no term of their own" in words
+    start = f"{0.9 * total.graph_score - total.moved:.4f}"
+    assert f"what the objects give from {start} to {0.9 * total.graph_score:.4f}" in words
+
+
+def test_the_first_lines_name_what_has_no_counterpart() -> None:
+    found = gather(scores_of(sess_score(*quarrel())), photo((120, 160)), photo((120, 160)))
+    words = texts(Reader(render(found)))
+    assert "60% of the reference's importance has no real counterpart: object 1" in words
+    assert "10% of the image's importance has no real counterpart: object 2" in words
+    same = discs(3, (120, 160))
+    full = gather(scores_of(sess_score(same, same)), photo((120, 160)), photo((120, 160)))
+    assert "no real counterpart:" not in texts(Reader(render(full)))
+
+
+def test_bars_mark_what_unrelated_photos_get() -> None:
+    psnr = Score(metric="psnr", value=20.0, higher_is_better=True, range=(0.0, None))
+    mine = Score(metric="mine", value=0.5, higher_is_better=True, range=(0.0, 1.0))
+    marked = render(gather(scores_of(psnr, mine), photo((9, 9)), photo((9, 9))))
+    assert len([path for path in Reader(marked).all("path") if path.get("class") == "mark"]) == 2  # a bar, the legend
+    assert "unrelated photos 8.835 dB" in marked
+    assert "Unrelated photos, on average: 192 pairs of 24 photos" in marked
+    assert "nrelated photos" not in render(gather(scores_of(mine), photo((9, 9)), photo((9, 9))))
 
 
 def test_scores_show_direction_range_weights_and_meaning() -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from fake_graphs import discs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semetric.report.places import box_around, clear_place, label_points, strongest_relations
+from semetric.report.places import box_around, clear_place, label_points, paired_relations, strongest_relations
 
 
 def disc(y: float, x: float, radius: float, size: tuple[int, int] = (100, 140)) -> np.ndarray:
@@ -75,3 +78,28 @@ def test_the_strongest_relations_join_shown_objects_that_matter() -> None:
     assert chosen.tolist() == [1, 4, 2]  # 0 is 1 the other way round; 3 ends at an object that is not shown
     assert strongest_relations(triplets, probabilities, importance, [0, 1, 2], 1).tolist() == [1]
     assert strongest_relations(np.zeros((0, 3), int), np.zeros(0), importance, [0], 5).tolist() == []
+
+
+def test_relations_of_both_images_come_first_and_correspond() -> None:
+    one = replace(
+        discs(3, (40, 60)),
+        triplets=np.array([[0, 1, 3], [1, 2, 4], [2, 0, 5]]),
+        probabilities=np.array([0.5, 0.9, 0.9]),
+        importance=np.array([0.4, 0.3, 0.3]),
+    )
+    two = replace(  # the same objects in another order: 0 ↔ 2, 1 ↔ 0, 2 ↔ 1
+        discs(3, (40, 60)),
+        triplets=np.array([[2, 0, 3], [0, 1, 6], [1, 0, 4]]),
+        probabilities=np.array([0.6, 0.9, 0.2]),
+        importance=np.array([0.3, 0.3, 0.4]),
+    )
+    pairs = [(0, 2), (1, 0), (2, 1)]
+    (first, shared1), (second, shared2) = paired_relations((one, two), pairs, 5, 5)
+    assert (first.tolist(), shared1) == ([0, 2, 1], [True, False, False])  # 1 → 2 is "4" here and "6" there
+    assert (second.tolist(), shared2) == ([0, 1], [True, False])  # of 0 → 1 and 1 → 0 the stronger
+    both, _ = paired_relations((one, one), [(0, 0), (1, 1), (2, 2)], 5, 5)
+    assert (both[0].tolist(), both[1]) == ([2, 1, 0], [True] * 3)
+    (few, _), _ = paired_relations((one, one), [(0, 0), (1, 1), (2, 2)], 1, 0)
+    assert few.tolist() == [2]
+    (none, _), _ = paired_relations((one, two), [(0, 2)], 5, 5)
+    assert none.tolist() == []

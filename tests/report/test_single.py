@@ -29,7 +29,7 @@ def test_the_most_important_are_drawn_under_their_numbers() -> None:
     figure = graph_figure(graph, photo((300, 400)))
     labels = [t for t in figure.axes[0].texts if str(t.get_gid()).startswith("number")]
     most = np.argsort(-graph.importance, kind="stable")[:MOST_OBJECTS]
-    assert {int(t.get_text()) for t in labels} == set(most.tolist())
+    assert {int(t.get_text()) for t in labels} == {i + 1 for i in most.tolist()}
     words = [t.get_text() for axes in figure.axes for t in axes.texts]
     assert f"astronaut.png: the 18 most important of 60 objects; {60 - MOST_OBJECTS} are not drawn" in words
     assert f"{graph.importance[most[0]]:.3f}" in words
@@ -48,6 +48,16 @@ def test_the_legend_has_the_colours_of_the_photo() -> None:
     }
     assert listed == on_photo
     assert len(on_photo) == 5
+
+
+def test_relations_are_listed_by_probability() -> None:
+    graph = discs(9, (300, 400))
+    legend = graph_figure(graph, photo((300, 400))).axes[-1]
+    head = next(t.get_position()[1] for t in legend.texts if t.get_text() == "Strongest relations")
+    listed = [t for t in legend.texts if t.get_position()[1] > head and t.get_text().startswith("0.")]
+    values = [t.get_text() for t in sorted(listed, key=lambda t: float(t.get_position()[1]))]
+    assert values == sorted(values, reverse=True)
+    assert len(set(values)) > 3
 
 
 def test_an_empty_graph_says_so() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from semetric.errors import UsageError
 from semetric.runs import statistics
-from semetric.runs.statistics import bootstrap_mean, describe, sign_test
+from semetric.runs.statistics import bootstrap_mean, describe, pearson, sign_test
 
 SCORES = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30)
 
@@ -117,3 +117,28 @@ def test_the_sign_test_is_a_sum_of_binomials(wins: int, losses: int, p: float) -
 
 def test_ties_alone_decide_nothing() -> None:
     assert sign_test(0, 0) is None
+
+
+FINITE = st.floats(-1e6, 1e6)
+
+
+@given(st.lists(st.tuples(FINITE, FINITE), min_size=3, max_size=40))
+def test_pearson_is_numpys(pairs: list[tuple[float, float]]) -> None:
+    x, y = (np.array(side) for side in zip(*pairs, strict=True))
+    r = pearson(x, y)
+    if r is None:
+        return  # one side does not vary; the next test names the cases
+    assert -1 <= r <= 1
+    if min(np.ptp(x), np.ptp(y)) > 1e-3:  # numpy divides by variances that underflow or round for less
+        # both lose digits of the means, of which the values are up to 1e6 / 1e-3 times the spread
+        assert r == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-5)
+
+
+def test_pearson_needs_three_pairs_that_vary() -> None:
+    line = np.arange(5.0)
+    assert pearson(line, 3 - 2 * line) == pytest.approx(-1)
+    assert pearson(line[:2], line[:2]) is None
+    assert pearson(line, np.full(5, 0.1) + 1e-17) is None
+    assert pearson(np.ones(5), line) is None
+    holed = np.array([0, 1, math.inf, math.nan, 4])
+    assert pearson(line, holed) == pytest.approx(1)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli.score import exit_code
+from semetric.cli.score import _tables, exit_code
 from semetric.errors import UsageError
 
 __all__ = ["explain"]
@@ -70,10 +70,12 @@ def explain(
     )
     if no_cache:
         choices["store"] = None
-    with shared.downloads_if(fetch):
+    with shared.downloads_if(fetch), shared.working("scoring, and writing the page", shown=not fetch):
         scores = semetric.explain(reference, image, out, metric or None, profile, device=device, **choices)
     if as_json:
         shared.show_json(scores.to_dict())
+    else:
+        shared.show_table(*_tables(scores.scores, scores.errors))
     logging.getLogger("semetric").info("wrote %s (%.1f MB)", out, out.stat().st_size / 1e6)
     code = exit_code(scores.scores, scores.errors, asked=metric or ())
     if code:

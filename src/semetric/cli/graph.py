@@ -50,7 +50,7 @@ def graph(
     if no_cache:
         choices["store"] = None
     picture = semetric.read_image(image, **shared.given(max_pixels=max_pixels, background=background))
-    with shared.downloads_if(fetch):
+    with shared.downloads_if(fetch), shared.working("finding objects and relations", shown=not fetch):
         found = GraphBuilder(semetric.runtime(profile, device=device, **choices))(picture)
     if out is not None:
         try:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from semetric.errors import SemetricError, SizeMismatchError, WeightsError
 from semetric.report.drawing import inches, write_text
 from semetric.report.palette import BETTER_HIGHER, BETTER_LOWER, INK
+from semetric.report.strangers import LEGEND, strangers_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.patches import Polygon
 
     from semetric.metrics.base import Score
 
@@ -44,6 +46,8 @@ class Bar:
         note: what a reader must know about the scale; empty where it is simply the metric's range.
         higher_is_better: the direction.
         weights: short names of the networks behind it.
+        strangers: how full the bar of two unrelated photos is, on average; None where that was not measured.
+        strangers_value: what they score, in words.
     """
 
     name: str
@@ -56,6 +60,8 @@ class Bar:
     note: str
     higher_is_better: bool
     weights: str
+    strangers: float | None = None
+    strangers_value: str = ""
 
 
 def bar_of(score: Score) -> Bar:
@@ -65,39 +71,69 @@ def bar_of(score: Score) -> Bar:
     metrics are turned round. PSNR is drawn against 50 dB and LPIPS against 1. MSE is drawn on PSNR's
     logarithmic scale: on a linear one any two photos would look the same.
     """
-    value = score.value
-    fraction: float | None
-    worst, best, zero, note = "", "", None, ""
-    if score.metric == "psnr":
-        fraction, worst, best, note = value / PSNR_FULL_DB, "0", "50 dB", "no upper bound: drawn against 50 dB"
-    elif score.metric == "mse":
-        db = math.inf if value <= 0 else 10 * math.log10(MSE_EMPTY / value)
-        fraction, worst, best, note = db / PSNR_FULL_DB, "65025", "≤ 0.65", "logarithmic scale"
-    elif score.metric.startswith("lpips"):
-        fraction, worst, best, note = 1 - value / LPIPS_EMPTY, "1", "0", "no upper bound: drawn against 1"
-    else:
-        low, high = score.range
-        if low is None or high is None or not (math.isfinite(low) and math.isfinite(high) and low < high):
-            fraction, note = None, "no bounds, so no bar"
-        else:
-            fraction, worst, best = (value - low) / (high - low), f"{low:g}", f"{high:g}"
-            zero = -low / (high - low) if low < 0 < high else None
-            if not score.higher_is_better:
-                fraction, worst, best, zero = 1 - fraction, best, worst, None if zero is None else 1 - zero
-    if math.isnan(value):
-        fraction = None
+    value, known = score.value, strangers_of(score)
+    worst, best, note = _scale(score)
+    bounds = _bounds(score)
     return Bar(
         name=score.metric,
-        value=number(value) + (" dB" if score.metric == "psnr" else ""),
+        value=_with_unit(score, value),
         arrow="↑" if score.higher_is_better else "↓",
-        fraction=None if fraction is None else min(max(fraction, 0.0), 1.0),
+        fraction=_fraction(score, value),
         worst=_minus(worst),
         best=_minus(best),
-        zero=zero,
+        zero=_fraction(score, 0.0) if bounds and bounds[0] < 0 < bounds[1] else None,
         note=note,
         higher_is_better=score.higher_is_better,
         weights=short_weights(score.weights),
+        strangers=None if known is None else _fraction(score, known.mean),
+        strangers_value="" if known is None else _with_unit(score, known.mean),
     )
+
+
+def _bounds(score: Score) -> tuple[float, float] | None:
+    """The metric's range, where it is one to draw on."""
+    low, high = score.range
+    if score.metric in ("psnr", "mse") or score.metric.startswith("lpips") or low is None or high is None:
+        return None
+    return (low, high) if math.isfinite(low) and math.isfinite(high) and low < high else None
+
+
+def _scale(score: Score) -> tuple[str, str, str]:
+    """What an empty and a full bar mean, and what a reader must know of it."""
+    if score.metric == "psnr":
+        return "0", "50 dB", "no upper bound: drawn against 50 dB"
+    if score.metric == "mse":
+        return "65025", "≤ 0.65", "logarithmic scale"
+    if score.metric.startswith("lpips"):
+        return "1", "0", "no upper bound: drawn against 1"
+    bounds = _bounds(score)
+    if bounds is None:
+        return "", "", "no bounds, so no bar"
+    low, high = (f"{bound:g}" for bound in bounds)
+    return (low, high, "") if score.higher_is_better else (high, low, "")
+
+
+def _fraction(score: Score, value: float) -> float | None:
+    """How full the bar of that metric is for a value, in [0, 1]; None where there is no scale or no value."""
+    bounds = _bounds(score)
+    if math.isnan(value):
+        return None
+    if score.metric == "psnr":
+        full = value / PSNR_FULL_DB
+    elif score.metric == "mse":
+        full = math.inf if value <= 0 else 10 * math.log10(MSE_EMPTY / value) / PSNR_FULL_DB
+    elif score.metric.startswith("lpips"):
+        full = 1 - value / LPIPS_EMPTY
+    elif bounds is None:
+        return None
+    else:
+        full = (value - bounds[0]) / (bounds[1] - bounds[0])
+        full = full if score.higher_is_better else 1 - full
+    return min(max(full, 0.0), 1.0)
+
+
+def _with_unit(score: Score, value: float) -> str:
+    return number(value) + (" dB" if score.metric == "psnr" else "")
 
 
 def why(error: SemetricError) -> str:
@@ -160,6 +196,9 @@ def draw_bars(axes: Axes, bars: list[Bar], missing: list[str]) -> None:
     write_text(axes, 0.0, 0.28, "↓ lower is better", size=7.5, colour=BETTER_LOWER, ha="left")
     write_text(axes, left, 0.2, "unlike the reference", size=8, colour="#555555", ha="left")
     write_text(axes, right, 0.2, "same as the reference", size=8, colour="#555555", ha="right")
+    if any(bar.strangers is not None for bar in bars):
+        _mark(axes, right + 0.5, 0.2)
+        write_text(axes, right + 0.62, 0.2, LEGEND, size=8, colour="#555555", ha="left")
     for i, bar in enumerate(bars):
         y = HEAD_INCHES + ROW_INCHES * (i + 0.5)
         write_text(axes, 1.05, y, bar.name, size=10, weight="bold", ha="right")
@@ -176,6 +215,8 @@ def draw_bars(axes: Axes, bars: list[Bar], missing: list[str]) -> None:
                 x = left + (right - left) * bar.zero
                 axes.plot([x, x], [y - 0.1, y + 0.1], color="white", lw=1.0)
                 write_text(axes, x, y - 0.145, "0", size=6, colour="#555555", ha="center")
+            if bar.strangers is not None:
+                _mark(axes, left + (right - left) * bar.strangers, y).set_gid(f"strangers {bar.name}")
             write_text(axes, left - 0.05, y, bar.worst, size=7, colour="#555555", ha="right")
             write_text(axes, right + 0.05, y, bar.best, size=7, colour="#555555", ha="left")
         small = [*wrap(bar.weights, _SMALL_CHARACTERS)[:2], *([bar.note] if bar.note else [])]
@@ -185,3 +226,21 @@ def draw_bars(axes: Axes, bars: list[Bar], missing: list[str]) -> None:
     if missing:
         words = shorten(f"Not scored: {', '.join(missing)}.", round(width * 13), placeholder=" …")
         write_text(axes, 0.0, height - 0.12, words, size=8, colour=INK, ha="left")
+
+
+def _mark(axes: Axes, x: float, y: float) -> Polygon:
+    """A dark tick through a bar, with a head: what unrelated photos get."""
+    from matplotlib.patches import Polygon
+
+    head, neck, foot = y - 0.17, y - 0.1, y + 0.12
+    corners = (
+        (x - 0.05, head),
+        (x + 0.05, head),
+        (x + 0.011, neck),
+        (x + 0.011, foot),
+        (x - 0.011, foot),
+        (x - 0.011, neck),
+    )
+    mark = Polygon(corners, closed=True, facecolor=INK, edgecolor="white", linewidth=0.5, zorder=3)
+    axes.add_patch(mark)
+    return mark

@@ -32,6 +32,7 @@ __all__ = [
     "Panel",
     "add_area",
     "along_arrow",
+    "arrow_style",
     "file_name",
     "fit_text",
     "inches",
@@ -210,15 +211,23 @@ class Panel:
             self.taken.append(box_around(x, y, 2 * radius, 2 * radius))
         return points
 
-    def relate(self, places: Mapping[int, NDArray[np.float64]], triplets: NDArray[np.int64]) -> None:
+    def relate(
+        self,
+        places: Mapping[int, NDArray[np.float64]],
+        triplets: NDArray[np.int64],
+        shared: Sequence[bool] | None = None,
+    ) -> None:
         """Draws relations as arrows with their predicates, whose boxes keep clear of numbers and of each other.
 
         Args:
             places: object → (2,) x, y of its number.
             triplets: (E, 3) subject, object, predicate; every subject and object has a place.
+            shared: of each whether both images have it (solid, dark) or this one alone (dashed, light); None where
+                there is one image.
         """
-        for subject, target, predicate in triplets.tolist():
+        for k, (subject, target, predicate) in enumerate(triplets.tolist()):
             start, end = places[subject], places[target]
+            solid = None if shared is None else shared[k]
             arrow = FancyArrowPatch(
                 (start[0], start[1]),
                 (end[0], end[1]),
@@ -227,18 +236,22 @@ class Panel:
                 mutation_scale=10,
                 shrinkA=9,
                 shrinkB=9,
-                linewidth=1.3,
-                color="white",
-                zorder=4,
-                path_effects=[withStroke(linewidth=3.0, foreground="#000000C0")],
+                zorder=3.9 if solid is False else 4,
+                **arrow_style(solid),
             )
             arrow.set_gid(f"relation {subject} {target}")
             self.axes.add_patch(arrow)
-            self._name_relation(start, end, PREDICATES[predicate])
+            self._name_relation(start, end, PREDICATES[predicate], solid)
 
-    def _name_relation(self, start: NDArray[np.float64], end: NDArray[np.float64], words: str) -> None:
-        box = {"boxstyle": "round,pad=0.2", "facecolor": "#FFFFFFE6", "edgecolor": "#444444", "linewidth": 0.5}
-        text = write_text(self.axes, 0, 0, words, size=7.5, ha="center", bbox=box)
+    def _name_relation(
+        self, start: NDArray[np.float64], end: NDArray[np.float64], words: str, solid: bool | None
+    ) -> None:
+        box: dict[str, Any] = {"boxstyle": "round,pad=0.2", "linewidth": 0.5}
+        if solid:
+            colour, box["facecolor"], box["edgecolor"] = "#FFFFFF", "#222222E6", "#FFFFFF"
+        else:
+            colour, box["facecolor"], box["edgecolor"] = INK, "#FFFFFFE6", "#444444"
+        text = write_text(self.axes, 0, 0, words, size=7.5, ha="center", colour=colour, bbox=box)
         text.set_zorder(5)
         extent = text.get_window_extent(self._figure.canvas.get_renderer())  # type: ignore[attr-defined]
         per_dot = self.scale / self._figure.dpi
@@ -247,6 +260,20 @@ class Panel:
         x, y = clear_place(along_arrow(start, end, height), width, height, self.taken, self.bounds)
         text.set_position((x, y))
         self.taken.append(box_around(x, y, width, height))
+
+
+def arrow_style(solid: bool | None) -> dict[str, Any]:
+    """How an arrow is drawn: of a relation that both images have, that one alone has, or (None) of a single image."""
+    if solid is None:
+        return {"linewidth": 1.3, "color": "white", "path_effects": [withStroke(linewidth=3.0, foreground="#000000C0")]}
+    if solid:
+        return {
+            "linewidth": 2.4,
+            "color": "#222222",
+            "path_effects": [withStroke(linewidth=4.4, foreground="#FFFFFFE0")],
+        }
+    under = [withStroke(linewidth=2.6, foreground="#00000090")]
+    return {"linewidth": 1.1, "linestyle": (0, (4, 2.5)), "color": "#F4F4F4", "path_effects": under}
 
 
 def along_arrow(start: NDArray[np.float64], end: NDArray[np.float64], step: float) -> list[tuple[float, float]]:

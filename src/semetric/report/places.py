@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Box", "box_around", "clear_place", "label_points", "strongest_relations"]
+if TYPE_CHECKING:
+    from semetric.scene.graph import SceneGraph
+
+__all__ = ["Box", "box_around", "clear_place", "label_points", "paired_relations", "strongest_relations"]
 
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1."""
@@ -98,6 +102,60 @@ def strongest_relations(
         pairs.add(pair)
         chosen.append(int(row))
     return np.array(chosen, np.int64)
+
+
+def paired_relations(
+    graphs: tuple[SceneGraph, SceneGraph], pairs: Sequence[tuple[int, int]], shared: int, own: int
+) -> list[tuple[NDArray[np.int64], list[bool]]]:
+    """The relations worth an arrow in two images whose objects are matched.
+
+    First those that the matched objects have in both images, with one predicate and direction, strongest first by the
+    weaker of the two; then of each image the strongest that only it has.
+
+    Args:
+        graphs: of both images.
+        pairs: the matches that are drawn.
+        shared: how many at most of the relations in both.
+        own: how many at most of those in one image alone.
+
+    Returns:
+        For each image the (k,) rows of its triplets, and of each whether it is in both; these come first and
+        correspond. Of the two directions between two objects only one is kept.
+    """
+    match = [{pair[k]: pair[1 - k] for pair in pairs} for k in (0, 1)]
+    rows = [{tuple(t): row for row, t in enumerate(graph.triplets.tolist())} for graph in graphs]
+    strength = []
+    for graph in graphs:
+        ends = np.sqrt(np.maximum(graph.importance[graph.triplets[:, :2]].prod(axis=1), 0.0))  # (E,)
+        strength.append(graph.probabilities * ends)
+    twins = []
+    for (subject, target, predicate), row in rows[0].items():
+        if subject in match[0] and target in match[0] and subject != target:
+            twin = rows[1].get((match[0][subject], match[0][target], predicate))
+            if twin is not None:
+                twins.append((-min(strength[0][row], strength[1][twin]), row, twin))
+    chosen: tuple[list[int], list[int]] = ([], [])
+    taken: set[frozenset[int]] = set()
+    for _, row, twin in sorted(twins):
+        ends_of = frozenset(graphs[0].triplets[row, :2].tolist())
+        if ends_of not in taken and len(chosen[0]) < shared:
+            taken.add(ends_of)
+            chosen[0].append(row)
+            chosen[1].append(twin)
+    both = [{row for _, row, _ in twins}, {twin for _, _, twin in twins}]
+    found = []
+    for k, graph in enumerate(graphs):
+        drawn = {frozenset(graph.triplets[row, :2].tolist()) for row in chosen[k]}
+        alone: list[int] = []
+        for row in np.argsort(-strength[k], kind="stable").tolist():
+            subject, target = graph.triplets[row, :2].tolist()
+            known = row in both[k] or subject == target or subject not in match[k] or target not in match[k]
+            if not known and frozenset((subject, target)) not in drawn and len(alone) < own:
+                drawn.add(frozenset((subject, target)))
+                alone.append(row)
+        rows_k = np.array([*chosen[k], *alone], np.int64)
+        found.append((rows_k, [True] * len(chosen[k]) + [False] * len(alone)))
+    return found
 
 
 def clear_place(

@@ -38,7 +38,10 @@ LINE = 0.25  # inches between two lines of the legend
 
 
 def save_graph(graph: SceneGraph, picture: Picture, path: str | os.PathLike[str]) -> None:
-    """Writes an image with its most important objects, numbered as in the graph's JSON, and its strongest relations.
+    """Writes an image with its most important objects and its strongest relations.
+
+    An object's number is its place in the graph, counted from 1: 1 is the largest, whose `id` in the JSON is 0. Plots
+    and the page of `semetric explain` call it the same.
 
     Args:
         graph: of the picture.
@@ -69,8 +72,8 @@ def graph_figure(graph: SceneGraph, picture: Picture) -> Figure:
     panel = Panel(figure, picture, graph.size, MARGIN, CAPTION, width, height)
     panel.fill(masks, colours)
     for rank in reversed(range(len(shown))):
-        panel.outline(masks[rank], colours[rank], f"object {shown[rank]}")
-    points = panel.label(masks, shown, colours)
+        panel.outline(masks[rank], colours[rank], f"object {shown[rank] + 1}")
+    points = panel.label(masks, [i + 1 for i in shown], colours)
     panel.relate(dict(zip(shown, points, strict=True)), graph.triplets[chosen])
 
     total = figure.get_size_inches()[0]
@@ -107,7 +110,7 @@ def _legend(
     for rank, i in enumerate(shown):
         y += LINE
         colour, value = object_colour(rank), float(graph.importance[i])
-        write_disc(axes, 0.14, y, i, colour, size=8)
+        write_disc(axes, 0.14, y, i + 1, colour, size=8)
         axes.add_patch(
             Rectangle(
                 (0.38, y - 0.06), 1.9 * value / most if most > 0 else 0.0, 0.12, facecolor=colour, edgecolor=INK, lw=0.4
@@ -117,11 +120,12 @@ def _legend(
     if relations:
         y += 1.6 * LINE
         write_text(axes, 0.0, y, "Strongest relations", size=9, weight="bold", ha="left")
+        write_text(axes, 2.38, y, "probability", size=7, colour="#555555", ha="left")
     ranks = {i: rank for rank, i in enumerate(shown)}
-    for row in relations:
+    for row in sorted(relations, key=lambda row: -float(graph.probabilities[row])):
         y += LINE
         subject, target, predicate = (int(v) for v in graph.triplets[row])
-        write_disc(axes, 0.14, y, subject, object_colour(ranks[subject]), size=8)
+        write_disc(axes, 0.14, y, subject + 1, object_colour(ranks[subject]), size=8)
         write_text(axes, 0.36, y, PREDICATES[predicate], size=8, ha="left")
-        write_disc(axes, 1.95, y, target, object_colour(ranks[target]), size=8)
+        write_disc(axes, 1.95, y, target + 1, object_colour(ranks[target]), size=8)
         write_text(axes, 2.38, y, f"{float(graph.probabilities[row]):.2f}", size=8, ha="left")

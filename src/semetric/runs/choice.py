@@ -13,7 +13,7 @@ from semetric.scoring import runtime
 if TYPE_CHECKING:
     from semetric.metrics.base import Metric
 
-__all__ = ["fetch_weights", "make_metrics", "own_options", "profile_choices"]
+__all__ = ["check_weights", "fetch_weights", "make_metrics", "own_options", "profile_choices"]
 
 _OF_RUNS = ("resize", "store", "background", "max_pixels")  # options of `score_pairs` that shape no network
 
@@ -29,11 +29,11 @@ def own_options(metric: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in registry.spec(metric).options if name in options}
 
 
-def fetch_weights(metrics: Sequence[str] | None = None, profile: str = "lite", **options: Any) -> None:
+def fetch_weights(metrics: str | Sequence[str] | None = None, profile: str = "lite", **options: Any) -> None:
     """Inside `downloads()`, fetches the checkpoints that a run would miss; elsewhere checks that they are here.
 
     Args:
-        metrics: names; None for the default ones.
+        metrics: a name or several; None for the default ones.
         profile: lite, standard or paper.
         options: as `score_pairs` takes them.
 
@@ -45,12 +45,12 @@ def fetch_weights(metrics: Sequence[str] | None = None, profile: str = "lite", *
 
 
 def make_metrics(
-    names: Sequence[str] | None, used: Runtime, options: Mapping[str, Any]
+    names: str | Sequence[str] | None, used: Runtime, options: Mapping[str, Any]
 ) -> tuple[dict[str, Metric], dict[str, str]]:
     """Makes the metrics, and looks whether their checkpoints are here; inside `downloads()` they are fetched.
 
     Args:
-        names: metrics; None takes the default ones, without those that cannot be scored.
+        names: a metric or several; None takes the default ones, without those that cannot be scored.
         used: the runtime.
         options: of metrics and of the profile.
 
@@ -63,12 +63,13 @@ def make_metrics(
     """
     made: dict[str, Metric] = {}
     left_out: dict[str, str] = {}
-    for name in dict.fromkeys(names if names is not None else registry.default_metrics(used.profile)):
+    asked = registry.names_of(names)
+    for name in asked if asked is not None else registry.default_metrics(used.profile):
         try:
             metric = registry.create(name, used, **own_options(name, options))
-            _need(metric)
+            check_weights(metric.weights)
         except SemetricError as error:
-            if names is not None:
+            if asked is not None:
                 raise
             left_out[name] = str(error)
         else:
@@ -79,11 +80,16 @@ def make_metrics(
     return made, left_out
 
 
-def _need(metric: Metric) -> None:
-    """Raises WeightsError where a checkpoint is missing, which else the first pair would find."""
-    from semetric.weights import CHECKPOINTS, identity, locate
+def check_weights(weights: Mapping[str, str]) -> None:
+    """Looks whether checkpoints are here, which else the first image would find; in `downloads()` they are fetched.
+
+    Args:
+        weights: role → "name.tag@digest", as metrics have them; files of one's own are passed over.
+
+    Raises:
+        WeightsError: one is missing or corrupt.
+    """
+    from semetric.weights import CHECKPOINTS, identity, locate_all
 
     known = {identity(name): name for name in CHECKPOINTS}
-    for used in metric.weights.values():
-        if used in known:
-            locate(known[used])
+    locate_all([known[used] for used in weights.values() if used in known])

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from semetric.errors import StoreError
 
-__all__ = ["TEMPORARY", "named_errors", "remove_temporary", "write_json", "write_whole"]
+__all__ = ["TEMPORARY", "held", "named_errors", "remove_temporary", "write_json", "write_whole"]
 
 TEMPORARY = ".tmp"  # the suffix of what is being written
 
@@ -57,6 +57,32 @@ def named_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             what = "the disk is full. What was finished is kept: free some space and start the same command again"
         raise StoreError(f"Expected to write {path}; {what}.") from error
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Makes the folder of a run and keeps other processes out of it; the lock ends with the process, however it ends.
+
+    Raises:
+        StoreError: the folder cannot be made, or another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    with named_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    with named_errors(folder):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:  # an OSError, too
+            raise StoreError(
+                f"Expected {folder} to be free; another process is scoring into it. Wait for it, or choose another "
+                "--out."
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def remove_temporary(folder: Path) -> None:

@@ -6,23 +6,39 @@ import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from semetric.runs.files import named_errors, remove_temporary
-from semetric.runs.rows import Layout, Row, read_table, write_parquet
+from semetric.runs.rows import read_table, write_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["PART_ROWS", "PART_SECONDS", "Journal"]
+__all__ = ["PART_ROWS", "PART_SECONDS", "Columns", "Journal", "finished_rows"]
 
 PART_ROWS = 1000  # rows after which a part is written,
 PART_SECONDS = 5.0  # or seconds: what a kill can cost
 
 _log = logging.getLogger(__name__)
 
+RowT = TypeVar("RowT")
+RowT_contra = TypeVar("RowT_contra", contravariant=True)
 
-class Journal:
+
+class Columns(Protocol[RowT_contra]):
+    """What finished rows look like in a part: a table with a column "index", the place of each row in the run."""
+
+    def schema(self) -> pa.Schema:
+        """The columns of a part."""
+
+    def table(self, rows: Sequence[RowT_contra]) -> pa.Table:
+        """The rows as a part; a row may fill several lines, all of its index."""
+
+    def merge(self, parts: Sequence[pa.Table]) -> pa.Table:
+        """All rows in their order, without the index."""
+
+
+class Journal(Generic[RowT]):
     """The parts of one run. One process at a time writes them: the run holds a lock.
 
     Attributes:
@@ -36,10 +52,10 @@ class Journal:
         StoreError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, layout: Layout) -> None:
+    def __init__(self, folder: Path, layout: Columns[RowT]) -> None:
         self.folder = folder
         self.layout = layout
-        self._rows: list[Row] = []
+        self._rows: list[RowT] = []
         with named_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             remove_temporary(folder)
@@ -47,7 +63,7 @@ class Journal:
         self._next = 1 + max((int(path.stem.rpartition("-")[2]) for path in self._paths()), default=0)
         self._since = time.monotonic()
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def add(self, rows: Sequence[RowT]) -> None:
         """Takes finished rows, and writes a part when it is time.
 
         Raises:
@@ -107,3 +123,16 @@ class Journal:
                 continue
             tables.append(table)
         return tables
+
+
+def finished_rows(folder: Path) -> int:
+    """How many rows the parts in that folder hold; a part that cannot be read counts for none."""
+    import pyarrow as pa
+
+    done: set[int] = set()
+    for path in folder.glob("part-*.parquet"):
+        try:
+            done.update(read_table(path)["index"].to_pylist())
+        except (OSError, pa.ArrowException, KeyError):
+            continue
+    return len(done)

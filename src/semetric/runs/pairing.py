@@ -6,14 +6,24 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from semetric.errors import ImageError, UsageError
 from semetric.image.suffixes import SUFFIXES
 
-__all__ = ["Pair", "Pairing", "key", "match_names", "pair_folders", "read_pairs", "shown"]
+__all__ = [
+    "Pair",
+    "Pairing",
+    "image_files",
+    "key",
+    "match_names",
+    "pair_folders",
+    "read_pairs",
+    "shown",
+    "stamps_digest",
+]
 
 _COLUMNS = ("reference", "image")
 
@@ -68,14 +78,32 @@ class Pairing:
 
     def stamps(self) -> str:
         """SHA-256, in hex, of the size and the time of change of every file, so that an exchanged file is noticed."""
-        h = hashlib.sha256()
+        return stamps_digest(self.row_stamps())
+
+    def row_stamps(self) -> tuple[bytes, ...]:
+        """Size and time of change of both files of each pair, as they are now."""
         known: dict[str, bytes] = {}
+        rows = []
         for pair in self.pairs:
             for path in (pair.reference_path, pair.image_path):
                 if path not in known:
                     known[path] = _stamp(path)
-                h.update(known[path])
-        return h.hexdigest()
+            rows.append(known[pair.reference_path] + known[pair.image_path])
+        return tuple(rows)
+
+
+def stamps_digest(rows: Sequence[bytes], but: Collection[int] = ()) -> str:
+    """SHA-256, in hex, of `Pairing.row_stamps`.
+
+    Args:
+        rows: of a pairing.
+        but: indices of pairs that are left out.
+    """
+    h = hashlib.sha256()
+    for index, row in enumerate(rows):
+        if index not in but:
+            h.update(row)
+    return h.hexdigest()
 
 
 def pair_folders(references: str | os.PathLike[str], images: str | os.PathLike[str]) -> Pairing:
@@ -95,7 +123,7 @@ def pair_folders(references: str | os.PathLike[str], images: str | os.PathLike[s
     for root in roots:
         if not root.is_dir():
             raise UsageError(f"Expected two folders; {root} is {'a file' if root.exists() else 'not there'}.")
-    (ours, not_ours), (theirs, not_theirs) = (_image_files(root) for root in roots)
+    (ours, not_ours), (theirs, not_theirs) = (image_files(root) for root in roots)
     matched, alone, alone_too, ambiguous = match_names(ours, theirs)
     if not matched:
         raise UsageError(
@@ -197,6 +225,33 @@ def read_pairs(path: str | os.PathLike[str]) -> Pairing:
     )
 
 
+def image_files(root: Path) -> tuple[list[str], list[str]]:
+    """Relative paths, with slashes, of the image files and of the other files, subfolders included, nothing hidden.
+
+    Raises:
+        ImageError: a folder that cannot be listed.
+    """
+
+    def fail(error: OSError) -> None:
+        raise ImageError(f"Expected a folder that can be listed; {error.filename}: {error.strerror or error}.")
+
+    images: list[str] = []
+    others: list[str] = []
+    seen: set[tuple[int, int]] = set()
+    for folder, inner, files in os.walk(root, followlinks=True, onerror=fail):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:  # a link to a folder above
+            inner.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith("."):
+                relative = Path(folder, name).relative_to(root).as_posix()
+                (images if Path(name).suffix.lower() in SUFFIXES else others).append(relative)
+    return images, others
+
+
 def _lines(stream: Iterable[str], file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header, and every line that is not empty with its number."""
     reader = csv.reader(stream)
@@ -225,29 +280,6 @@ def _by_key(names: Iterable[str]) -> dict[str, list[str]]:
     for name in sorted(names):
         grouped.setdefault(key(name), []).append(name)
     return grouped
-
-
-def _image_files(root: Path) -> tuple[list[str], list[str]]:
-    """Relative paths, with slashes, of the image files and of the other files that are not hidden."""
-
-    def fail(error: OSError) -> None:
-        raise ImageError(f"Expected a folder that can be listed; {error.filename}: {error.strerror or error}.")
-
-    images: list[str] = []
-    others: list[str] = []
-    seen: set[tuple[int, int]] = set()
-    for folder, inner, files in os.walk(root, followlinks=True, onerror=fail):
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:  # a link to a folder above
-            inner.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith("."):
-                relative = Path(folder, name).relative_to(root).as_posix()
-                (images if Path(name).suffix.lower() in SUFFIXES else others).append(relative)
-    return images, others
 
 
 def _stamp(path: str) -> bytes:

@@ -5,27 +5,28 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from semetric.errors import StoreError, UsageError
+from semetric.errors import UsageError
 from semetric.image import MAX_PIXELS, Picture, read_image, resize_to
+from semetric.metrics import registry
 from semetric.models.runtime import Runtime
 from semetric.runs.choice import make_metrics, own_options, profile_choices
 from semetric.runs.engine import Advance, chunks, gains_from_batches, score_chunk
-from semetric.runs.files import named_errors, remove_temporary, write_json
+from semetric.runs.files import held, named_errors, remove_temporary, write_json
 from semetric.runs.journal import Journal
 from semetric.runs.loading import load_pairs
 from semetric.runs.order import visiting_order
-from semetric.runs.pairing import Pairing, pair_folders, read_pairs
+from semetric.runs.pairing import Pair, Pairing, pair_folders, read_pairs, stamps_digest
 from semetric.runs.record import describe_run, differences, read_record, write_record
-from semetric.runs.rows import Layout, read_table, write_csv, write_parquet
-from semetric.runs.summary import summarise
+from semetric.runs.retry import reopen, with_scored_files
+from semetric.runs.rows import Layout, Row, read_table, write_csv, write_parquet
+from semetric.runs.summary import failed_rows, summarise
 from semetric.scoring import StoreChoice, runtime
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def score_folders(
     references: str | os.PathLike[str],
     images: str | os.PathLike[str],
     out: str | os.PathLike[str],
-    metrics: Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     profile: str = "lite",
     **options: Any,
 ) -> Run:
@@ -91,7 +92,7 @@ def score_folders(
         references: a folder, searched with its subfolders.
         images: likewise.
         out: the run's folder; see `score_pairs` for it and for everything else.
-        metrics: names; None takes every metric that the profile can score by default.
+        metrics: a name or several; None takes every metric that the profile can score by default.
         profile: lite, standard or paper.
         options: those of `score_pairs`.
 
@@ -104,7 +105,7 @@ def score_folders(
 def score_pairs(
     pairs: Pairing | str | os.PathLike[str],
     out: str | os.PathLike[str],
-    metrics: Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     profile: str = "lite",
     *,
     device: str = "auto",
@@ -115,6 +116,7 @@ def score_pairs(
     max_pixels: int = MAX_PIXELS,
     batch: int | None = None,
     workers: int | None = None,
+    retry_failed: bool = False,
     started: Callable[[Started], None] | None = None,
     advance: Advance | None = None,
     **options: Any,
@@ -127,7 +129,7 @@ def score_pairs(
     Args:
         pairs: what `pair_folders` or `read_pairs` returned, or a CSV file with the columns reference and image.
         out: the run's folder, made if need be.
-        metrics: names; None takes every metric that the profile can score by default.
+        metrics: a name or several; None takes every metric that the profile can score by default.
         profile: lite, standard or paper.
         device: auto, cpu or cuda.
         resize: "reference" brings each image to its reference's size first.
@@ -135,8 +137,10 @@ def score_pairs(
         shared: a runtime to use rather than making one.
         background: what transparent pixels are composited on.
         max_pixels: refuse larger images before decoding them.
-        batch: pairs that are scored together; None takes 8, or 1 where no metric gains from more.
+        batch: pairs that are scored together; None takes 8, or 1 where no metric gains from more or, on a CPU,
+            networks of the profile take seconds a pair.
         workers: threads that decode; None takes one a core, at most 8.
+        retry_failed: score the failed pairs of a finished run again, whose files may have changed.
         started: told what is known when scoring begins.
         advance: told of progress, in pairs and fractions of pairs.
         options: metrics' options (padding, variant) and the profile's single choices (sam, masks, objects, …).
@@ -155,12 +159,14 @@ def score_pairs(
         raise UsageError(f"A shared runtime has made its choices; found {', '.join(sorted(overrides))} beside it.")
     used = shared or runtime(profile, device=device, store=store, **overrides)
     made, left_out = make_metrics(metrics, used, options)
+    stamps = pairing.row_stamps()
     record = describe_run(
         pairing,
         made,
         {name: own_options(name, options) for name in made},
         profile=used.profile,
         settings={"device": device, "resize": resize, "background": background, "max_pixels": max_pixels},
+        files=stamps_digest(stamps),
     )
     layout = Layout(pairing=pairing, metrics=tuple(made))
     digests = any(metric.weights for metric in made.values())
@@ -175,7 +181,9 @@ def score_pairs(
     def prepare(reference: Picture, image: Picture) -> Picture:
         return resize_to(image, reference.size) if resize == "reference" else image
 
-    with _held(folder):
+    with held(folder):
+        if retry_failed:
+            reopen(folder, layout, record, stamps, asked=metrics is not None)
         _enter(folder, record)
         summary = _finished(folder)
         if summary is not None:
@@ -185,9 +193,10 @@ def score_pairs(
             return Run(path=folder, summary=summary)
         journal = Journal(folder / "parts", layout)
         tell(Started(pairing=pairing, done=len(journal.done), left_out=left_out))
-        size = batch or (BATCH if any(gains_from_batches(metric) for metric in made.values()) else 1)
+        size = batch or _batch(made, used)
         _score_missing(
             journal,
+            pairing.pairs,
             made,
             read,
             prepare,
@@ -198,6 +207,9 @@ def score_pairs(
         table = journal.merged()
         write_parquet(folder / "scores.parquet", table)
         write_csv(folder / "scores.csv", table)
+        write_record(
+            folder, with_scored_files(record, stamps, failed_rows(table, len(made), asked=metrics is not None))
+        )
         summary = summarise(table, record, pairing, asked=metrics is not None, left_out=left_out)
         write_json(folder / "summary.json", summary)
         journal.remove()  # only now
@@ -205,7 +217,8 @@ def score_pairs(
 
 
 def _score_missing(
-    journal: Journal,
+    journal: Journal[Row],
+    pairs: Sequence[Pair],
     metrics: Mapping[str, Metric],
     read: Callable[[str], Picture],
     prepare: Callable[[Picture, Picture], Picture],
@@ -215,7 +228,6 @@ def _score_missing(
     advance: Advance,
 ) -> None:
     """Scores the pairs that the journal has not; what is finished is in parts, however this ends."""
-    pairs = journal.layout.pairing.pairs
     order = visiting_order(pairs)
     place = {index: number for number, index in enumerate(order)}
     missing = [index for index in order if index not in journal.done]
@@ -226,6 +238,18 @@ def _score_missing(
     finally:
         loaded.close()
         journal.flush()
+
+
+def _batch(metrics: Mapping[str, Metric], used: Runtime) -> int:
+    """Pairs a batch. What is in hand is lost with Ctrl-C, so a batch must not take long.
+
+    On a CPU the profile's networks take images one by one (`Runtime.passes`) and seconds each, and SSIM and LPIPS gain
+    nothing from company: 10 and 46 ms a pair of 256 × 256 px one by one, 21 and 52 ms four at a time (one thread).
+    """
+    if not any(gains_from_batches(metric) for metric in metrics.values()):
+        return 1
+    slow = any(registry.METRICS[name].by_profile for name in metrics if name in registry.METRICS)
+    return 1 if slow and used.device == "cpu" else BATCH
 
 
 def _check(batch: int | None, workers: int | None, resize: str | None, background: str) -> None:
@@ -242,28 +266,6 @@ def _cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:
         return os.cpu_count() or 1
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Makes the folder and keeps other processes out of it; the lock ends with the process, however it ends."""
-    from filelock import FileLock, Timeout
-
-    with named_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    with named_errors(folder):
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:  # an OSError, too
-            raise StoreError(
-                f"Expected {folder} to be free; another process is scoring into it. Wait for it, or choose another "
-                "--out."
-            ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _enter(folder: Path, record: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from semetric.errors import UsageError
 
-__all__ = ["QUANTILES", "Description", "bootstrap_mean", "describe", "sign_test"]
+__all__ = ["QUANTILES", "Description", "bootstrap_mean", "describe", "pearson", "sign_test"]
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 RESAMPLES = 2000
@@ -120,6 +120,24 @@ def bootstrap_mean(
         means[start : start + count] = x[draws].mean(axis=1)
     bounds = np.clip(np.quantile(means, (0.025, 0.975)), low, high)  # a mean may round past its values
     return float(bounds[0]), float(bounds[1])
+
+
+def pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
+    """Pearson's r of finite pairs; None of fewer than three, or where one side does not vary.
+
+    Args:
+        x, y: (n,) pairs; those with NaN or infinity are left out.
+    """
+    both = np.isfinite(x) & np.isfinite(y)
+    x, y = x[both], y[both]
+    if x.size < 3:
+        return None
+    x, y = x - x.mean(), y - y.mean()
+    scale = float(np.sqrt((x * x).sum() * (y * y).sum()))
+    # what rounding leaves of a constant is no variation
+    if scale == 0 or np.ptp(x) == 0 or np.ptp(y) < 1e-12 * max(1.0, float(np.abs(y).max())):
+        return None
+    return float(np.clip((x * y).sum() / scale, -1.0, 1.0))
 
 
 def sign_test(wins: int, losses: int) -> float | None:

@@ -16,7 +16,6 @@ from semetric.report.lab.measures import (
     curves,
     estimate,
     over_levels,
-    pearson,
     sensitivity,
 )
 from semetric.report.lab.results import LabRun, read_lab_run
@@ -93,28 +92,6 @@ def test_curves_that_touch_or_do_not_overlap_do_not_cross(tmp_path: Path) -> Non
     through = {"a": {0: [0.1], 5: [0.5], 10: [0.9]}, "b": {0: [0.9], 5: [0.5], 10: [0.1]}}
     (one,) = crossings(exact(tmp_path / "c", through), 0)
     assert one.x == 5
-
-
-@given(st.lists(st.tuples(FINITE, FINITE), min_size=3, max_size=40))
-def test_pearson_is_numpys(pairs: list[tuple[float, float]]) -> None:
-    x, y = (np.array(side) for side in zip(*pairs, strict=True))
-    r = pearson(x, y)
-    if r is None:
-        return  # one side does not vary; the next test names the cases
-    assert -1 <= r <= 1
-    if min(np.ptp(x), np.ptp(y)) > 1e-3:  # numpy divides by variances that underflow or round for less
-        # both lose digits of the means, of which the values are up to 1e6 / 1e-3 times the spread
-        assert r == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-5)
-
-
-def test_pearson_needs_three_pairs_that_vary() -> None:
-    line = np.arange(5.0)
-    assert pearson(line, 3 - 2 * line) == pytest.approx(-1)
-    assert pearson(line[:2], line[:2]) is None
-    assert pearson(line, np.full(5, 0.1) + 1e-17) is None
-    assert pearson(np.ones(5), line) is None
-    holed = np.array([0, 1, math.inf, math.nan, 4])
-    assert pearson(line, holed) == pytest.approx(1)
 
 
 def test_correlations_per_image_and_pooled(tmp_path: Path) -> None:

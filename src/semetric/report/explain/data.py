@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from semetric.image import Picture
 from semetric.image.resample import resize
 from semetric.metrics.registry import METRICS
+from semetric.report.account import Account, account_of
 from semetric.report.bars import Bar, bar_of
 from semetric.report.drawing import file_name, object_mask
 from semetric.report.explain.contours import outlines
@@ -28,14 +29,24 @@ if TYPE_CHECKING:
     from semetric.scene.matching import Matching
     from semetric.scoring import Scores
 
-__all__ = ["Explanation", "Pair", "Relation", "ScoreRow", "Side", "Sum", "Thing", "gather"]
+__all__ = ["Counted", "Explanation", "Pair", "Relation", "ScoreRow", "Side", "Sum", "Thing", "gather"]
 
 LONGEST_SIDE = 1024  # px of an image on the page; the working size is at most 800 px wide
 MOST_NUMBERED = 12  # matches whose numbers stand on the images: as many as there are colours
 LEAST_NUMBERED = 0.001  # that a match must add to SeSS for that
+MOST_ALONE = 6  # objects without a match whose numbers stand on an image
+LEAST_ALONE = 0.02  # importance of such
 _JPEG_QUALITY = 92
 _PLACING_SIDE = 400  # px; places of numbers are sought on masks of at most this side
 _LABEL_SHARE = 0.027  # radius of a number's disc in the image's longer side
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """The object of the other image with which an object is counted in the matching by its own importance."""
+
+    index: int
+    similarity: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +54,20 @@ class Thing:
     """One object.
 
     Attributes:
-        index: its number in the graph, as in `semetric graph`.
-        name: the same for both ends of a match: "1" adds most; objects without a match are "r1", "r2" … and "i1" …
+        index: its place in the graph, from 0.
+        name: its number on pictures: index + 1, as in `semetric graph`.
+        rank: from 0: matches by what they add, then the others by importance.
         match: index of its counterpart in the other graph; None where it has none.
-        colour: "#RRGGBB", of the matches that add most; None for others.
+        colour: "#RRGGBB", of the matches that add most, the same for both ends; None for others.
+        numbered: whether its number always stands on the image.
         outline: SVG path in pixels of the working image.
         place: x, y of its number.
         importance: of the graph's objects together 1.
         area: share of the image.
-        adds: to SeSS, by all pairs that it is in.
+        adds: what the pair with its match adds to SeSS; None without one.
+        stake: what it can give to SeSS (see `Account`).
+        kept: what it gives.
+        counted: with whom; None where the other image has fewer objects.
         before: similarity to its match before the iterations.
         after: similarity after them, which is what counts.
         nearest: the object of the other image that is most similar after the iterations, and how much.
@@ -59,13 +75,18 @@ class Thing:
 
     index: int
     name: str
+    rank: int
     match: int | None
     colour: str | None
+    numbered: bool
     outline: str
     place: tuple[float, float]
     importance: float
     area: float
-    adds: float
+    adds: float | None
+    stake: float
+    kept: float
+    counted: Counted | None
     before: float | None
     after: float | None
     nearest: tuple[int, float] | None
@@ -134,12 +155,19 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Sum:
-    """How SeSS adds up: the pairs, by what they add, and the whole images' part."""
+    """How SeSS adds up: the pairs, by what they add, and the whole images' part.
+
+    score is (1 − gamma)·graph_score + gamma·image_similarity; moved says by how much the iterations, through which
+    relations enter, changed what the objects give.
+    """
 
     score: float
     pairs: Sequence[Pair]
     image_similarity: float
     image_adds: float
+    graph_score: float
+    gamma: float
+    moved: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,12 +207,13 @@ def gather(scores: Scores, reference: Picture, image: Picture, overlays: Sequenc
     sess = scores.scores.get("sess")
     graphs: tuple[SceneGraph, SceneGraph] | None = sess.artefacts.get("graphs") if sess else None
     matching: Matching | None = sess.artefacts.get("matching") if sess else None
+    account = account_of(matching, graphs) if graphs and matching is not None else None
     sides = []
     for k, (role, picture) in enumerate((("reference", reference), ("image", image))):
         view = graphs[k].size if graphs else _bounded(picture.size)
         kind, encoded = _encoded(picture, _bounded(view))
-        things = _things(graphs[k], matching, k) if graphs and matching else []
-        relations = _relations(graphs[k], graphs[1 - k], [t.match for t in things]) if graphs and matching else []
+        things = _things(graphs[k], matching, account, k) if graphs and matching is not None and account else []
+        relations = _relations(graphs[k], graphs[1 - k], [t.match for t in things]) if graphs and account else []
         sides.append(
             Side(
                 role=role,
@@ -204,47 +233,49 @@ def gather(scores: Scores, reference: Picture, image: Picture, overlays: Sequenc
         sides=(sides[0], sides[1]),
         scores=[_row(score) for score in scores.scores.values()],
         errors={_clean(name): _clean(str(error)) for name, error in scores.errors.items()},
-        sum=_sum(matching, sess.value) if sess and matching is not None else None,
+        sum=_sum(matching, account) if matching is not None and account else None,
         overlays=overlays,
     )
 
 
-def _things(graph: SceneGraph, matching: Matching, side: int) -> list[Thing]:
+def _things(graph: SceneGraph, matching: Matching, account: Account, side: int) -> list[Thing]:
     n = len(graph)
-    match: list[int | None] = [None] * n
-    names = [""] * n
+    match = account.match(side)
+    ranked = account.counterparts[:, side].tolist()
+    adds = dict(zip(ranked, account.adds.tolist(), strict=True))
     colours: list[str | None] = [None] * n
-    adds = np.zeros(n)
-    np.add.at(adds, matching.pairs[:, side], matching.contributions)
-    parts = {(int(i), int(j)): float(c) for (i, j), c in zip(matching.pairs, matching.contributions, strict=True)}
-    for rank, (i, j) in enumerate(matching.assignment.tolist()):
-        own, other = (i, j) if side == 0 else (j, i)
-        match[own], names[own] = other, str(rank + 1)
-        if rank < MOST_NUMBERED and parts[i, j] >= LEAST_NUMBERED:
-            colours[own] = object_colour(rank)
-    alone = [i for i in np.argsort(-graph.importance, kind="stable").tolist() if match[i] is None]
-    for rank, i in enumerate(alone):
-        names[i] = f"{'ri'[side]}{rank + 1}"
+    for rank, i in enumerate(ranked[:MOST_NUMBERED]):
+        colours[i] = object_colour(rank) if adds[i] >= LEAST_NUMBERED else None
+    alone = account.alone(side, graph.importance)
+    ranks = {i: rank for rank, i in enumerate([*ranked, *alone])}
+    numbered = {i for i in range(n) if colours[i]}
+    numbered |= {i for i in alone[:MOST_ALONE] if graph.importance[i] >= LEAST_ALONE}
     initial = matching.initial if side == 0 else matching.initial.T
     final = matching.final if side == 0 else matching.final.T
     masks = [object_mask(graph, i) for i in range(n)]
     paths = outlines(masks)
-    places = _places(masks, [i for i in range(n) if colours[i]], graph)
+    places = _places(masks, sorted(numbered, key=lambda i: ranks[i]), graph)
     things = []
     for i in range(n):
         j = match[i]
         best = int(final[i].argmax()) if final.shape[1] else None
+        partner = int(account.partners[side][i])
         things.append(
             Thing(
                 index=i,
-                name=names[i],
+                name=str(i + 1),
+                rank=ranks[i],
                 match=j,
                 colour=colours[i],
+                numbered=i in numbered,
                 outline=paths[i],
                 place=places[i],
                 importance=float(graph.importance[i]),
                 area=float(graph.areas[i]),
-                adds=float(adds[i]),
+                adds=adds.get(i),
+                stake=float(account.stakes[side][i]),
+                kept=float(account.kept[side][i]),
+                counted=None if partner < 0 else Counted(index=partner, similarity=float(final[i, partner])),
                 before=None if j is None else float(initial[i, j]),
                 after=None if j is None else float(final[i, j]),
                 nearest=None if best is None else (best, float(final[i, best])),
@@ -298,10 +329,10 @@ def _relations(graph: SceneGraph, other: SceneGraph, match: Sequence[int | None]
     return sorted(found, key=lambda relation: -relation.probability)
 
 
-def _sum(matching: Matching, score: float) -> Sum:
-    shown = {tuple(pair) for pair in matching.assignment.tolist()}
+def _sum(matching: Matching, account: Account) -> Sum:
+    shown = {tuple(pair) for pair in account.counterparts.tolist()}
     return Sum(
-        score=score,
+        score=matching.score,
         pairs=[
             Pair(
                 first=i,
@@ -315,6 +346,9 @@ def _sum(matching: Matching, score: float) -> Sum:
         ],
         image_similarity=matching.image_similarity,
         image_adds=matching.image_contribution,
+        graph_score=matching.graph_score,
+        gamma=account.gamma,
+        moved=account.moved,
     )
 
 

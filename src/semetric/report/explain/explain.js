@@ -144,13 +144,23 @@
     const facts = element("dl");
     const fact = (name, ...words) => facts.append(element("dt", {}, name), element("dd", {}, ...words));
     if (own.match === null) {
-      fact("Match", "none");
+      fact("Match", "no real counterpart");
       if (own.nearest) fact("Nearest", chip(1 - s, own.nearest[0]), ` similarity ${fixed(own.nearest[1], 2)}`);
     } else {
-      fact("Match", chip(1 - s, own.match), ` in the ${roles[1 - s]}`);
+      const pair = s === 0 ? [chip(0, i), " ↔ ", chip(1, own.match)] : [chip(0, own.match), " ↔ ", chip(1, i)];
+      fact("Match", ...pair, s === 0 ? " of the image" : " with the image's");
       fact("Similarity", `${fixed(own.before, 3)} before → ${fixed(own.after, 3)} after the iterations`);
     }
-    fact("Adds", `${signed(own.adds)} to SeSS` + (data.sess > 0 ? `, ${percent(own.adds / data.sess)} of it` : ""));
+    if (own.adds !== null) {
+      fact("The pair adds", `${signed(own.adds)} to SeSS` + (data.sess > 0 ? `, ${percent(own.adds / data.sess)} of it` : ""));
+    }
+    const share = `gives ${fixed(own.kept, 3)} of ${fixed(own.stake, 3)}, loses ${fixed(own.stake - own.kept, 3)}`;
+    fact("Its share", share);
+    if (own.counted === null) {
+      fact("Counted with", "nothing");
+    } else if (own.counted[0] !== own.match) {
+      fact("Counted with", chip(1 - s, own.counted[0]), ` similarity ${fixed(own.counted[1], 2)}`);
+    }
     const other = own.match === null ? null : thing(1 - s, own.match);
     fact("Importance", percent(own.importance) + (other ? `, its match ${percent(other.importance)}` : ""));
     fact("Area", `${percent(own.area)} of the image`);
@@ -166,9 +176,9 @@
     const count = found.length ? `${many}: probability, and what the matches in the ${roles[1 - s]} have` : many;
     box.append(title, facts, element("div", { class: "quiet" }, count), list);
     panel.scrollTop = 0;
-    const first = s === 0 ? i : own.match; // the pairs' rows name the reference's object
     document.querySelectorAll("tr[data-i]:not([data-j])").forEach((row) => {
-      row.classList.toggle("lit-row", Number(row.dataset.i) === first && first !== null);
+      const [rs, ri] = [Number(row.dataset.s), Number(row.dataset.i)];
+      row.classList.toggle("lit-row", (rs === s && ri === i) || (rs !== s && ri === own.match));
     });
   }
 
@@ -191,7 +201,17 @@
     pinned = next;
     over = null;
     light();
+    if (next) clear();
   };
+
+  // On a phone the panel is a sheet at the bottom: the page moves so that both images stand above it
+  function clear() {
+    if (!panel || getComputedStyle(panel).position !== "fixed") return;
+    const boxes = views.map((view) => view.parentElement.getBoundingClientRect());
+    const [top, bottom] = [Math.min(...boxes.map((b) => b.top)), Math.max(...boxes.map((b) => b.bottom))];
+    const room = innerHeight - panel.offsetHeight;
+    if (top < 0 || bottom > room) scrollBy(0, top - 4);
+  }
 
   // A dark line under every outline, for bright photos
   views.forEach((view, s) => {
@@ -221,7 +241,7 @@
       if (event.target.matches(":focus-visible")) hover(target(event));
     });
     view.parentElement.addEventListener("focusout", (event) => {
-      if (over && panel.contains(event.relatedTarget)) {
+      if (over && panel && panel.contains(event.relatedTarget)) {
         pinned = over; // who tabs on into the panel wants to read it
         panel.querySelector(".release").hidden = false;
       } else {

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from semetric.errors import UsageError
-from semetric.report.explain import pieces, tables, viewer
+from semetric.report.explain import losses, pieces, tables, viewer
 from semetric.report.explain.data import Explanation
 from semetric.report.explain.markup import Markup, fill, plain, script_json, tag
 from semetric.report.output import check_place, write_whole
@@ -64,6 +64,7 @@ def render(found: Explanation) -> str:
         "controls": viewer.controls(found),
         "stage": viewer.stage(found),
         "legends": viewer.legends(found),
+        "lost": losses.lost(found),
         "scores": tables.scores(found),
         "sum": tables.total(found),
         "relations": tables.relations(found),
@@ -98,10 +99,12 @@ def _lead(found: Explanation) -> Markup | None:
     kept = sum(relation.kept == "same" for relation in relations)
     words = (
         f"{pieces.many(len(one), 'object')} in the reference, {len(two)} in the image, "
-        f"{pieces.many(matched, 'match', 'matches')}. {kept} of the reference's "
-        f"{pieces.many(len(relations), 'relation')} return between the matches."
+        f"{pieces.many(matched, 'match', 'matches') if matched else 'no matches'}."
     )
-    return tag("p", tag("strong", f"SeSS {pieces.thousandths(found.sum.score)}"), " · " + words, class_="lead")
+    if matched:
+        words += f" {kept} of the reference's {pieces.many(len(relations), 'relation')} return between the matches."
+    first = tag("p", tag("strong", f"SeSS {pieces.thousandths(found.sum.score)}"), " · " + words, class_="lead")
+    return Markup(first + (losses.alone(found) or ""))
 
 
 def _data(found: Explanation) -> dict[str, object]:
@@ -120,6 +123,9 @@ def _data(found: Explanation) -> dict[str, object]:
                         "importance": _rounded(thing.importance),
                         "area": _rounded(thing.area),
                         "adds": _rounded(thing.adds),
+                        "stake": _rounded(thing.stake),
+                        "kept": _rounded(thing.kept),
+                        "counted": thing.counted and [thing.counted.index, _rounded(thing.counted.similarity)],
                         "before": _rounded(thing.before),
                         "after": _rounded(thing.after),
                         "nearest": None if thing.nearest is None else [thing.nearest[0], _rounded(thing.nearest[1])],

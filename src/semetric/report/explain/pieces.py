@@ -24,6 +24,7 @@ __all__ = [
     "minus",
     "name_of",
     "order",
+    "pair",
     "percent",
     "signed",
     "thousandths",
@@ -36,8 +37,8 @@ def name_of(side: Side) -> Markup:
 
 
 def order(things: Sequence[Thing]) -> list[int]:
-    """Matches by rank, then the others by theirs: the way of the arrow keys."""
-    return [thing.index for thing in sorted(things, key=lambda t: (t.match is None, int(t.name.lstrip("ri"))))]
+    """Matches by what they add, then the others by importance: the way of the arrow keys."""
+    return [thing.index for thing in sorted(things, key=lambda thing: thing.rank)]
 
 
 def colour_class(thing: Thing) -> str:
@@ -55,10 +56,19 @@ def chip(k: int, thing: Thing) -> Markup:
     return tag("button", thing.name, type="button", class_=f"chip {kind_of(thing)}", data_s=k, data_i=thing.index)
 
 
-def bar(fraction: float, kind: str) -> Markup:
-    """A horizontal bar, as full as the fraction says; its numbers stand beside it."""
+def bar(fraction: float, kind: str, mark: float | None = None) -> Markup:
+    """A horizontal bar, as full as the fraction says, and a mark across it; its numbers stand beside it."""
     filled = tag("rect", width=round(100 * fraction, 2), height=8)
-    return tag("svg", filled, viewBox="0 0 100 8", preserveAspectRatio="none", class_=f"bar {kind}", aria_hidden="true")
+    parts = [filled]
+    if mark is not None:
+        x = f"{100 * mark:.2f}"
+        parts += [tag("path", d=f"M{x} 0V8", class_="under"), tag("path", d=f"M{x} 0V8", class_="mark")]
+    return tag("svg", *parts, viewBox="0 0 100 8", preserveAspectRatio="none", class_=f"bar {kind}", aria_hidden="true")
+
+
+def pair(one: Thing, two: Thing, sign: str = "↔") -> Markup:
+    """The buttons of an object of the reference and one of the image, which stay on one line."""
+    return tag("span", chip(0, one), f" {sign} ", chip(1, two), class_="pair")
 
 
 def folded(head: Markup, rows: Sequence[Markup], most: int, kind: str, words: str) -> Markup:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from semetric.report.account import LEAST_SIMILARITY
 from semetric.report.explain import pieces
 from semetric.report.explain.data import MOST_NUMBERED, Explanation, Pair, Relation, ScoreRow, Sum, Thing
 from semetric.report.explain.markup import Markup, tag
+from semetric.report.strangers import LEGEND, measured
 
 __all__ = ["reading", "relations", "scores", "total"]
 
@@ -29,6 +31,16 @@ def scores(found: Explanation) -> Markup:
     if rows:
         head = pieces.head("Metric", "Value", "Unlike … same", "Range", "Weights")
         parts.append(tag("table", head, tag("tbody", *rows), class_="scores"))
+    if any(row.bar.strangers is not None for row in found.scores):
+        known = measured()
+        words = (
+            f"{LEGEND}: {known['pairs']} pairs of {known['photos']} photos. A bar's length compares with its own mark, "
+            "not with the bars of other metrics. No mark: not measured with these weights."
+        )
+        mark = tag(
+            "svg", tag("path", d="M5 0V8", class_="mark"), viewBox="0 0 10 8", class_="sample", aria_hidden="true"
+        )
+        parts.append(tag("p", mark, " " + words[0].upper() + words[1:], class_="quiet strangers"))
     if missing:
         parts.append(tag("h3", "Not scored"))
         parts.append(tag("table", pieces.head("Metric", "Because"), tag("tbody", *missing), class_="missing"))
@@ -41,9 +53,12 @@ def _score_row(row: ScoreRow) -> Markup:
     if bar.fraction is not None:
         drawn = Markup(
             tag("span", bar.worst, class_="end")
-            + pieces.bar(bar.fraction, "up" if bar.higher_is_better else "down")
+            + pieces.bar(bar.fraction, "up" if bar.higher_is_better else "down", bar.strangers)
             + tag("span", bar.best, class_="end")
         )
+    notes = [bar.note] if bar.note else []
+    if bar.strangers is not None:
+        notes.append(f"unrelated photos {bar.strangers_value}")
     better = "higher is better" if bar.higher_is_better else "lower is better"
     sees = row.summary + (f" ({row.paper})" if row.paper else "")
     details = "; ".join(f"{key}: {pieces.detail(value)}" for key, value in row.details.items())
@@ -52,7 +67,7 @@ def _score_row(row: ScoreRow) -> Markup:
         "tr",
         tag("th", bar.name, tag("span", sees, class_="sees"), scope="row"),
         tag("td", tag("span", bar.value, class_="value"), tag("span", f"{bar.arrow} {better}", class_="better")),
-        tag("td", tag("div", drawn, class_="scale") if drawn else None, tag("span", bar.note, class_="quiet")),
+        tag("td", tag("div", drawn, class_="scale") if drawn else None, tag("span", "; ".join(notes), class_="quiet")),
         tag("td", tag("span", "Range ", class_="narrow"), pieces.interval(row.range), class_="range"),
         tag(
             "td",
@@ -64,14 +79,14 @@ def _score_row(row: ScoreRow) -> Markup:
 
 
 def total(found: Explanation) -> Markup | None:
-    """What each pair adds, with the sum; and the objects without a match."""
+    """What each pair adds, with the sum."""
     if found.sum is None:
         return None
     found_sum, (one, two) = found.sum, found.sides
     rows = [_pair_row(pair, found_sum, one.things, two.things) for pair in found_sum.pairs]
     most = MOST_NUMBERED
     head = pieces.head(
-        "Objects", "Adds", "Share of SeSS", "Similarity before → after", "Importance, reference and image"
+        "Reference and image", "Adds", "Share of SeSS", "Similarity before → after", "Importance, reference and image"
     )
     rest = sum(pair.adds for pair in found_sum.pairs[most:])
     words = f"{pieces.many(len(rows) - most, 'more pair')}, together {pieces.signed(rest)}"
@@ -87,13 +102,13 @@ def total(found: Explanation) -> Markup | None:
             class_="total",
         )
     )
-    parts += [_unmatched(found, k) for k in (0, 1)]
     intro = tag(
         "p",
         "SeSS matches twice, once by the importance of the reference's objects and once by the image's, and "
         "averages. A pair adds its similarity after the iterations, weighted by the importance of its objects. Where "
-        "the two matchings disagree, an object is in two pairs: one has its number, the other is said to be in one "
-        "matching.",
+        "the two matchings disagree, an object is in two pairs. Matches (↔) are the choice, each object once, that "
+        f"adds most; pairs less alike than {LEAST_SIMILARITY:g}, or that add little for their importance, count in the "
+        "sum (+) but are no match.",
         class_="quiet",
     )
     heading = tag("h2", f"What adds up to SeSS {pieces.thousandths(found_sum.score)}", id="adds")
@@ -103,12 +118,7 @@ def total(found: Explanation) -> Markup | None:
 def _pair_row(pair: Pair, total: Sum, ones: Sequence[Thing], twos: Sequence[Thing]) -> Markup:
     most = max(other.adds for other in total.pairs)  # a full bar
     one, two = ones[pair.first], twos[pair.second]
-    if pair.shown:
-        who: Markup = pieces.chip(0, one)
-    else:
-        who = Markup(
-            pieces.chip(0, one) + " – " + pieces.chip(1, two) + tag("span", " in one matching", class_="quiet")
-        )
+    who = pieces.pair(one, two) if pair.shown else pieces.pair(one, two, "+")
     share = pair.adds / total.score if total.score > 0 else 0.0
     length = pair.adds / most if most > 0 else 0.0
     return tag(
@@ -126,17 +136,6 @@ def _pair_row(pair: Pair, total: Sum, ones: Sequence[Thing], twos: Sequence[Thin
         data_s=0,
         data_i=pair.first,
     )
-
-
-def _unmatched(found: Explanation, k: int) -> Markup:
-    where = ("the reference", "the image")[k]
-    alone = [found.sides[k].things[i] for i in pieces.order(found.sides[k].things)]
-    alone = [thing for thing in alone if thing.match is None]
-    if not alone:
-        return tag("p", f"Every object of {where} has a match.")
-    chips = [tag("li", pieces.chip(k, thing), f" {pieces.percent(thing.importance)}") for thing in alone]
-    words = f"Without a match in {where}, with their importance: "
-    return tag("div", tag("p", words), tag("ul", *chips, class_="chips"), class_="alone-list")
 
 
 def relations(found: Explanation) -> Markup | None:
@@ -171,7 +170,7 @@ def _relation_row(k: int, relation: Relation, things: Sequence[Thing]) -> Markup
         tag(
             "td",
             pieces.chip(k, things[relation.subject]),
-            f" {relation.predicate} ",
+            tag("span", f" {relation.predicate} ", class_="predicate"),
             pieces.chip(k, things[relation.target]),
         ),
         tag("td", pieces.hundredths(relation.probability), class_="number"),

@@ -60,7 +60,7 @@ def _figure(found: Explanation, k: int) -> Markup:
         names = [thing.name for thing in found.sides[1 - k].things]
         order = pieces.order(side.things)
         paths = tag("g", *(_shape(k, thing, names, thing.index == order[0]) for thing in side.things), class_="shapes")
-        numbers = (_disc(k, thing) for thing in reversed(side.things) if thing.colour)
+        numbers = (_disc(k, thing) for thing in reversed(side.things) if thing.numbered)
         drawn += [
             tag("g", class_="cases", aria_hidden="true"),
             paths,
@@ -93,7 +93,7 @@ def _shape(k: int, thing: Thing, names: Sequence[str], first: bool) -> Markup:
     if thing.match is None:
         words = f"Object {thing.name}, without a match"
     else:
-        words = f"Object {thing.name}, matched with {names[thing.match]}, adds {pieces.thousandths(thing.adds)}"
+        words = f"Object {thing.name}, matched with {names[thing.match]}, adds {pieces.thousandths(thing.adds or 0.0)}"
     kind = pieces.kind_of(thing)
     return tag(
         "path",
@@ -113,7 +113,7 @@ def _disc(k: int, thing: Thing) -> Markup:
         "g",
         tag("circle", r=10),
         tag("text", thing.name),
-        class_=f"disc {pieces.colour_class(thing)}",
+        class_=f"disc {pieces.kind_of(thing)}",
         transform=f"translate({x:g} {y:g})",
         data_i=thing.index,
     )
@@ -151,13 +151,17 @@ def _panel(found: Explanation) -> Markup | None:
         + tag(
             "p",
             "Point at an object, or reach it with Tab and the arrow keys. Its match lights up in the other image, with "
-            "its relations, its similarity and what it adds to SeSS. Click or Enter keeps it; Esc lets go.",
+            "its relations, its similarity, what it adds and what it loses. Click or Enter keeps it; Esc lets go.",
         )
         + tag(
             "ul",
-            tag("li", f"Same colour and number: the matches that add most, {MOST_NUMBERED} at most."),
+            tag("li", f"Same colour: the matches that add most, {MOST_NUMBERED} at most."),
             tag("li", "Thin white line: other matches."),
-            tag("li", "Dashed line: objects without a match, r1, r2 … in the reference, i1, i2 … in the image."),
+            tag("li", "Dashed line, grey number: objects without a real counterpart."),
+            tag(
+                "li",
+                "Numbers: each image's objects by size, 1 the largest; 3 ↔ 5 is the reference's 3 and the image's 5.",
+            ),
             class_="key",
         )
     )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.report.lab.results import LabRun
-from semetric.runs.statistics import bootstrap_mean
+from semetric.runs.statistics import bootstrap_mean, pearson
 
 __all__ = [
     "Correlation",
@@ -25,7 +25,6 @@ __all__ = [
     "curves",
     "estimate",
     "over_levels",
-    "pearson",
     "sensitivity",
 ]
 
@@ -185,24 +184,6 @@ def crossings(run: LabRun, metric: int) -> list[Crossing]:
             below, above = (a, b) if gap[i] > 0 else (b, a)
             found.append(Crossing(metric=metric, below=below, above=above, x=float(x)))
     return found
-
-
-def pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
-    """Pearson's r of finite pairs; None of fewer than three, or where one side does not vary.
-
-    Args:
-        x, y: (n,) pairs; those with NaN or infinity are left out.
-    """
-    both = np.isfinite(x) & np.isfinite(y)
-    x, y = x[both], y[both]
-    if x.size < 3:
-        return None
-    x, y = x - x.mean(), y - y.mean()
-    scale = float(np.sqrt((x * x).sum() * (y * y).sum()))
-    # what rounding leaves of a constant is no variation
-    if scale == 0 or np.ptp(x) == 0 or np.ptp(y) < 1e-12 * max(1.0, float(np.abs(y).max())):
-        return None
-    return float(np.clip((x * y).sum() / scale, -1.0, 1.0))
 
 
 def correlations(run: LabRun, metric: int) -> list[Correlation]:

@@ -1,0 +1,208 @@
+"""What every `semetric lab` experiment does: options joined, progress, the table, what failed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from semetric.cli import _console as shared
+from semetric.cli._lab_options import read_config, words
+from semetric.cli._names import log_names
+from semetric.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from semetric.lab.experiments import Experiment, RunSettings, Started
+
+__all__ = ["counter", "run"]
+
+_WHOLE = "summary.json"
+_KEPT = ("out", "config", "jobs", "as_json", "fetch", "no_cache")  # shared options that are no setting of a run
+
+_log = logging.getLogger(__name__)
+
+
+def run(kind: str, images: Sequence[str], own: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """Runs an experiment.
+
+    Args:
+        kind: its name.
+        images: files and folders.
+        own: its own flags; None where one was not given.
+        options: the shared ones.
+
+    Raises:
+        typer.Exit: with code 1, where units failed.
+    """
+    from semetric.lab.experiments import Context, run_experiment
+
+    experiment, settings = _configured(kind, own, options)
+    if options["fetch"]:
+        used = settings.runtime(cached=False)
+        with shared.downloads_if(True):
+            settings.make_metrics(used)
+            experiment.arms(Context(runtime=used, images=experiment.find(images), reading=settings.reading))
+    out: Path = options["out"]
+    for title, names in experiment.passed_over().items():
+        log_names(f"{title}: {len(names)}", names, _WHOLE)
+    with counter("units", estimate_s=60) as (begin, advance):
+
+        def started(known: Started) -> None:
+            _report(known)
+            begin(known.units, known.done)
+
+        try:
+            done = run_experiment(
+                experiment,
+                images,
+                out,
+                settings,
+                jobs=options["jobs"],
+                cached=not options["no_cache"],
+                started=started,
+                advance=advance,
+            )
+        except KeyboardInterrupt:
+            if out.is_dir():
+                _log.info("finished units are in %s; the same command goes on from there", out)
+            raise
+    if options["as_json"]:
+        shared.show_json(done.summary)
+    else:
+        shared.show_table(_table(done.summary))
+    _tell(done.summary)
+    _log.info("rows: %s", done.path / "rows.csv")
+    if done.summary["failed"]:
+        raise typer.Exit(1)
+
+
+def _configured(kind: str, own: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[Experiment, RunSettings]:
+    """The experiment and the settings of a file and of flags, which win."""
+    from semetric.lab.experiments import EXPERIMENTS, RunSettings
+    from semetric.lab.experiments.values import fields_of
+
+    flags = {name: value for name, value in options.items() if name not in _KEPT}
+    flags["metrics"] = words(flags["metrics"])
+    merged = read_config(options["config"], kind) | shared.given(**flags) | shared.given(**own)
+    theirs, ours = fields_of(EXPERIMENTS[kind]), fields_of(RunSettings)
+    unknown = [name for name in merged if name not in (*theirs, *ours)]
+    if unknown:
+        raise UsageError(
+            f"Expected options among {', '.join((*theirs, *ours))}; {options['config']} has "
+            f"{', '.join(map(repr, unknown))}."
+        )
+    experiment = EXPERIMENTS[kind].from_dict({name: merged[name] for name in theirs if name in merged})
+    return experiment, RunSettings.from_dict({name: merged[name] for name in ours if name in merged})
+
+
+def _report(known: Started) -> None:
+    """Says what cannot be read, what is left out, and what was finished before."""
+    log_names(
+        f"images that cannot be read: {len(known.broken)}", [f"{n}: {w}" for n, w in known.broken.items()], _WHOLE
+    )
+    for name, why in known.left_out.items():
+        _log.warning("%s is left out: %s", name, why)
+    if known.done:
+        _log.info("%d of %d units were finished before", known.done, known.units)
+
+
+def _tell(summary: Mapping[str, Any]) -> None:
+    """Says what fell back and what failed."""
+    if summary["fallbacks"]:
+        _log.info(
+            "%d of %d streams were rejected by their decoders; fallback images were scored",
+            summary["fallbacks"],
+            summary["units"],
+        )
+    failed = [
+        f"{one['image']}, {one['system']} at {one['level']:g}: {'; '.join(dict.fromkeys(one['errors'].values()))}"
+        for one in summary["failed"]
+    ]
+    log_names(f"{len(failed)} of {summary['units']} units failed:", failed, _WHOLE)
+
+
+@contextmanager
+def counter(what: str, *, estimate_s: float) -> Iterator[tuple[Callable[[int, int], None], Callable[[int], None]]]:
+    """A bar on stderr where that is a terminal: done, rate, time left. Yields (begin(total, done), advance(count))."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            speed = task.finished_speed or task.speed
+            if not speed:
+                return Text(f"– {what}/s")
+            return Text(f"{speed:.1f} {what}/s" if speed >= 1 else f"{1 / speed:.1f} s/{what.removesuffix('s')}")
+
+    class Done(MofNCompleteColumn):
+        def render(self, task: Any) -> Text:
+            return Text(f"{int(task.completed)}/{int(task.total or 0)} {what}")
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield (lambda total, done: None), (lambda count: None)
+        return
+    bars = Progress(
+        BarColumn(),
+        Done(),
+        Rate(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        speed_estimate_period=estimate_s,
+    )
+    task = bars.add_task("", total=None, visible=False)
+
+    def begin(total: int, done: int) -> None:
+        bars.reset(task, total=total, completed=done, visible=True)
+
+    with bars:
+        yield begin, lambda count: bars.advance(task, count)
+
+
+def _table(summary: Mapping[str, Any]) -> Table:
+    """A row a system and level, a column a metric."""
+    from rich import box
+    from rich.table import Table
+
+    metrics = summary["metrics"]
+    rates = any(point["rate_bpp"] is not None for point in summary["points"])
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("system", style="bold")
+    asked = " asked" if summary["axis"]["name"] == "rate_bpp" else ""
+    table.add_column(f"{summary['axis']['label']}{asked}", justify="right")
+    if rates:
+        table.add_column("bits per pixel", justify="right")
+    table.add_column("fallbacks", justify="right")
+    for name, one in metrics.items():
+        table.add_column(f"{name} {'↑' if one['higher_is_better'] else '↓'}", justify="right")
+    before = None
+    for point in summary["points"]:
+        if before not in (None, point["system"]):
+            table.add_section()
+        shown = point["system"] if before != point["system"] else ""
+        before = point["system"]
+        table.add_row(
+            shown,
+            f"{point['level']:g}",
+            *([f"{point['rate_bpp']:.3f}" if point["rate_bpp"] is not None else "–"] if rates else []),
+            str(point["failed"]) if point["failed"] else "–",
+            *(_number(point["metrics"][name]) for name in metrics),
+        )
+    return table
+
+
+def _number(one: Mapping[str, Any]) -> str:
+    """A mean; ∞ where all scores were infinite."""
+    from semetric.cli.score import number
+
+    if one["mean"] is None:
+        return "∞" if one["infinite"] else "–"
+    return number(one["mean"])

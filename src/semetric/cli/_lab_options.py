@@ -1,0 +1,149 @@
+"""The options that all experiments share, and the file that may hold them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from semetric.cli import _console as shared
+from semetric.errors import UsageError
+
+__all__ = ["ImagesArgument", "Words", "numbers", "read_config", "table", "with_run_options", "words"]
+
+ImagesArgument: TypeAlias = Annotated[list[str], typer.Argument(help="Image files, and folders of them.")]
+Words: TypeAlias = list[str] | None
+
+
+def _run_options(
+    out: Annotated[Path, typer.Option(help="The folder of results: new, empty, or one to go on with.")],
+    metrics: Annotated[
+        Words, typer.Option(help="Metrics, with commas between them. Default: psnr, ms_ssim, lpips, samscore, sess.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A TOML file of options, or an experiment's lab.json; flags win.")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="Which weights: lite (default), standard or paper.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random; default 0.")] = None,
+    jobs: Annotated[int, typer.Option(help="Processes that share the images and the cores.")] = 1,
+    examples: Annotated[
+        int | None, typer.Option(help="Images whose received pictures are kept, from the first; default 3.")
+    ] = None,
+    resize_longest: Annotated[
+        int | None, typer.Option(help="Shrink images whose longer side is above this many px before sending them.")
+    ] = None,
+    as_json: shared.JsonOption = False,
+    variant: Annotated[str | None, typer.Option(help="SeSS as in the paper, or as its demo: paper or demo.")] = None,
+    padding: Annotated[str | None, typer.Option(help="SAMScore's padded cells: exclude or include.")] = None,
+    sam: shared.SamOption = None,
+    masks: shared.MasksOption = None,
+    objects: shared.ObjectsOption = None,
+    relations: shared.RelationsOption = None,
+    relations_weights: shared.RelationsWeightsOption = None,
+    predicates: shared.PredicatesOption = None,
+    clip: shared.ClipOption = None,
+    vit: shared.VitOption = None,
+    dreamsim: shared.DreamsimOption = None,
+    dreamsim_weights: shared.DreamsimWeightsOption = None,
+    fetch: shared.FetchOption = False,
+    no_cache: shared.NoCacheOption = False,
+    max_pixels: shared.MaxPixelsOption = None,
+    background: shared.BackgroundOption = None,
+) -> None:
+    """Never called: its signature is joined to that of each experiment."""
+
+
+def with_run_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """Adds the shared options to a verb whose last parameter, **options, takes them."""
+    own = inspect.signature(verb, eval_str=True)
+    theirs = inspect.signature(_run_options, eval_str=True)
+    parameters = [p for p in own.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    every = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*parameters, *theirs.parameters.values())]
+
+    def joined(**given: Any) -> None:
+        verb(**given)
+
+    joined.__name__, joined.__doc__ = verb.__name__, verb.__doc__
+    joined.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]  # what typer reads
+    joined.__annotations__ = {p.name: p.annotation for p in every}
+    return joined
+
+
+def words(given: Sequence[str] | None) -> list[str] | None:
+    """What stands between commas, over all occurrences of an option; None where it was not given."""
+    if not given:
+        return None
+    return [word.strip() for part in given for word in part.split(",") if word.strip()]
+
+
+def numbers(option: str, given: Sequence[str] | None) -> list[float] | None:
+    """As `words`, as numbers.
+
+    Raises:
+        UsageError: one is no number.
+    """
+    found = words(given)
+    if found is None:
+        return None
+    try:
+        return [float(word) for word in found]
+    except ValueError:
+        raise UsageError(
+            f"Expected numbers with commas between them for {option}; found {','.join(found)!r}."
+        ) from None
+
+
+def table(option: str, given: Sequence[str] | None) -> dict[str, list[float]] | None:
+    """NAME=1,2,3, an occurrence of the option each.
+
+    Raises:
+        UsageError: another form.
+    """
+    if not given:
+        return None
+    found = {}
+    for one in given:
+        name, equals, values = one.partition("=")
+        if not equals:
+            raise UsageError(f"Expected {option} NAME=NUMBER,NUMBER; found {one!r}.")
+        found[name.strip()] = numbers(option, [values]) or []
+    return found
+
+
+def read_config(path: Path | None, kind: str) -> dict[str, Any]:
+    """The options of a file: TOML, or the lab.json of an experiment, whose configuration is taken.
+
+    Args:
+        path: the file; None holds nothing.
+        kind: the experiment that is run, against the file's own "experiment" where it has one.
+
+    Raises:
+        UsageError: the file cannot be read, or is of another experiment.
+    """
+    if path is None:
+        return {}
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise UsageError(f"Expected a file of options; {path}: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise UsageError(f"Expected TOML (or a lab.json) in {path}; {error}.") from error
+    if not isinstance(found, Mapping):
+        raise UsageError(f"Expected a table of options in {path}; found {type(found).__name__}.")
+    values = dict(found)
+    made_for = values.pop("experiment", kind)
+    if made_for != kind:
+        raise UsageError(f"Expected options of the experiment {kind}; {path} is of {made_for}.")
+    if path.suffix.lower() == ".json":
+        config = values.get("config", values)
+        if not isinstance(config, Mapping):
+            raise UsageError(f"Expected a table of options in {path}; found {type(config).__name__}.")
+        values = dict(config)
+    return values

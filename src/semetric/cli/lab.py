@@ -1,0 +1,223 @@
+"""`semetric lab`: the papers' experiments on images of your own, the report of a run, and DeepJSCC's training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from semetric.cli import _console as shared
+from semetric.cli._lab import counter, run
+from semetric.cli._lab_options import ImagesArgument, Words, numbers, read_config, table, with_run_options, words
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Experiments: images through codecs, channels, transformations and edits.", no_args_is_help=True)
+
+
+@app.command()
+@with_run_options
+def compression(
+    images: ImagesArgument,
+    codecs: Annotated[Words, typer.Option(help="Default: jpeg, jpeg2000, webp, avif.")] = None,
+    rates_bpp: Annotated[Words, typer.Option(help="Target rates, bits per pixel. Default: six from 0.1 to 2.")] = None,
+    tolerance: Annotated[float | None, typer.Option(help="Of a target rate; default 0.03.")] = None,
+    **options: Any,
+) -> None:
+    """Codecs at target rates."""
+    own = {"codecs": words(codecs), "rates_bpp": numbers("--rates-bpp", rates_bpp), "tolerance": tolerance}
+    run("compression", images, own, options)
+
+
+@app.command()
+@with_run_options
+def channel(
+    images: ImagesArgument,
+    codecs: Annotated[Words, typer.Option(help="Default: jpeg; none for no digital link.")] = None,
+    modulations: Annotated[Words, typer.Option(help="bpsk, qpsk, 16qam (default), 64qam.")] = None,
+    code_rate: Annotated[
+        str | None, typer.Option(help="Of the LDPC code: 1/3, 1/2 (default), 2/3, 3/4, 5/6, 1.")
+    ] = None,
+    deepjscc: Annotated[Words, typer.Option(help="plain (default), 16qam, weights of your own, or none.")] = None,
+    uses_per_pixel: Annotated[
+        float | None, typer.Option(help="Channel symbols per pixel of the digital links. Default: DeepJSCC's.")
+    ] = None,
+    snrs_db: Annotated[Words, typer.Option(help="Signal-to-noise ratios in dB. Default: eight from 0 to 20.")] = None,
+    snr_kind: Annotated[str | None, typer.Option(help="es_n0 (default) or eb_n0.")] = None,
+    fading: Annotated[str | None, typer.Option(help="none (default), rayleigh or rayleigh_block.")] = None,
+    fallback: Annotated[str | None, typer.Option(help="For rejected streams: grey (default) or rows.")] = None,
+    **options: Any,
+) -> None:
+    """Codecs with LDPC against DeepJSCC, over a noisy channel."""
+    own = {
+        "codecs": words(codecs),
+        "modulations": words(modulations),
+        "code_rate": code_rate,
+        "deepjscc": words(deepjscc),
+        "uses_per_pixel": uses_per_pixel,
+        "snrs_db": numbers("--snrs-db", snrs_db),
+        "snr_kind": snr_kind,
+        "fading": fading,
+        "fallback": fallback,
+    }
+    run("channel", images, own, options)
+
+
+@app.command()
+@with_run_options
+def transform(
+    images: ImagesArgument,
+    transformations: Annotated[Words, typer.Option(help="Default: the five of SeSS's Fig. 13.")] = None,
+    strengths: Annotated[Words, typer.Option(help="NAME=0.02,0.06 for other strengths; repeat for more.")] = None,
+    **options: Any,
+) -> None:
+    """Changes that keep the meaning, at rising strength."""
+    own = {"transformations": words(transformations), "strengths": table("--strengths", strengths)}
+    run("transform", images, own, options)
+
+
+@app.command()
+@with_run_options
+def deformation(
+    images: ImagesArgument,
+    deformations: Annotated[Words, typer.Option(help="Standard deviations of the mesh, shares of the side.")] = None,
+    noises: Annotated[Words, typer.Option(help="Standard deviations of Gaussian noise, of 255.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Of the mesh.")] = None,
+    columns: Annotated[int | None, typer.Option(help="Of the mesh.")] = None,
+    **options: Any,
+) -> None:
+    """Piecewise affine deformation and noise, and what follows their strength: SAMScore's protocol."""
+    own = {
+        "deformations": numbers("--deformations", deformations),
+        "noises": numbers("--noises", noises),
+        "rows": rows,
+        "columns": columns,
+    }
+    run("deformation", images, own, options)
+
+
+@app.command()
+@with_run_options
+def edits(
+    images: ImagesArgument,
+    edits: Annotated[
+        Words, typer.Option(help="Edits, or dimensions: colour, texture, layout, pose, content (all five by default).")
+    ] = None,
+    strengths: Annotated[Words, typer.Option(help="Above 0, up to 1.")] = None,
+    donors: Annotated[Words, typer.Option(help="Photos that give objects to 'replace'. Default: the images.")] = None,
+    **options: Any,
+) -> None:
+    """Edits of objects that change the meaning."""
+    own = {"edits": words(edits), "strengths": numbers("--strengths", strengths), "donors": words(donors)}
+    run("edits", images, own, options)
+
+
+@app.command()
+@with_run_options
+def levels(
+    originals: Annotated[str, typer.Argument(help="The folder of originals.")],
+    folders: Annotated[list[str], typer.Argument(help="A folder a level; images pair with originals by name.")],
+    levels: Annotated[
+        Words, typer.Option(help="A level a folder. Default: the number in its name, else 1, 2, 3, ….")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the curve; default 'levels'.")] = None,
+    level_label: Annotated[str | None, typer.Option(help="What a level is, for the axis.")] = None,
+    level_unit: Annotated[str | None, typer.Option(help="Its unit.")] = None,
+    fit: Annotated[
+        str | None, typer.Option(help="original (default) brings images to their original's size; none leaves them.")
+    ] = None,
+    **options: Any,
+) -> None:
+    """Images made elsewhere, at rising noise or any other level."""
+    own = {
+        "originals": originals,
+        "folders": folders,
+        "levels": numbers("--levels", levels),
+        "name": name,
+        "level_label": level_label,
+        "level_unit": level_unit,
+        "fit": fit,
+    }
+    run("levels", [], own, options)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="The folder of an experiment.")],
+    out: Annotated[Path | None, typer.Option(help="Where the report goes. Default: report, inside the run.")] = None,
+    as_json: shared.JsonOption = False,
+) -> None:
+    """Write a run's report: a page, figures as PDF and PNG, tables as CSV and LaTeX."""
+    from semetric.report.lab import write_report
+
+    page = write_report(run, out)
+    if as_json:
+        shared.show_json({"page": str(page)})
+    else:
+        typer.echo(str(page))
+
+
+@app.command("train-deepjscc")
+def train_deepjscc(
+    photos: Annotated[Path, typer.Argument(help="The folder of photos to train on.")],
+    out: Annotated[Path, typer.Option(help="The folder of weights, checkpoint and learning curve; resumes.")],
+    config: Annotated[Path | None, typer.Option(help="A TOML file of options of the training; flags win.")] = None,
+    symbols: Annotated[int | None, typer.Option(help="Channel symbols per 8 × 8 pixels.")] = None,
+    constellation: Annotated[str | None, typer.Option(help="none or 16qam.")] = None,
+    fading: Annotated[str | None, typer.Option(help="none or rayleigh.")] = None,
+    snr_min_db: Annotated[float | None, typer.Option(help="The lowest SNR of the training.")] = None,
+    snr_max_db: Annotated[float | None, typer.Option(help="The highest.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Batches.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Patches a step.")] = None,
+    patch: Annotated[int | None, typer.Option(help="Their side in pixels, a multiple of 8.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
+    start: Annotated[Path | None, typer.Option(help="Weights to begin with, for fine-tuning.")] = None,
+    device: shared.DeviceOption = "auto",
+    as_json: shared.JsonOption = False,
+) -> None:
+    """Train a DeepJSCC network on a folder of photos."""
+    from semetric.lab.deepjscc.training import Progress, TrainingConfig, train
+    from semetric.lab.experiments.values import from_values
+
+    values = read_config(config, "train-deepjscc")
+    network = shared.given(
+        symbols=symbols, constellation=constellation, fading=fading, snr_min_db=snr_min_db, snr_max_db=snr_max_db
+    )
+    values |= shared.given(steps=steps, batch=batch, patch=patch, seed=seed)
+    if network:
+        values["network"] = {**values.get("network", {}), **network}
+    chosen = from_values(TrainingConfig, values)
+    with counter("steps", estimate_s=600) as (begin, advance):
+        begun = False
+
+        def progress(known: Progress) -> None:
+            nonlocal begun
+            if not begun:
+                begin(known.steps, known.step)
+                begun = True
+            else:
+                advance(1)
+
+        done = train(photos, out, chosen, start=start, device=_device(device), progress=progress)
+    if as_json:
+        shared.show_json(
+            {
+                "weights": str(done.weights),
+                "curve": str(done.curve),
+                "step": done.step,
+                "psnr_db": done.psnr_db,
+                "stopped_early": done.stopped_early,
+                "photos": list(done.photos),
+                "config": chosen.to_dict(),
+            }
+        )
+    else:
+        typer.echo(f"{done.weights}: {done.psnr_db:.2f} dB held out, after {done.step} steps")
+
+
+def _device(name: str) -> str:
+    """cpu or cuda, where auto is asked for."""
+    from semetric.models.runtime import Runtime
+
+    return Runtime(device=name).device

@@ -1,0 +1,33 @@
+"""Experiments: images through systems at many levels, scored by every metric, into a folder that can be resumed."""
+
+from __future__ import annotations
+
+from semetric.lab.experiments.base import Arm, Axis, Context, Experiment, NamedSystem
+from semetric.lab.experiments.channel import Channel
+from semetric.lab.experiments.compression import Compression
+from semetric.lab.experiments.deformation import Deformation
+from semetric.lab.experiments.edits import Edits
+from semetric.lab.experiments.levels import Levels
+from semetric.lab.experiments.registry import EXPERIMENTS
+from semetric.lab.experiments.run import LabRun, Started, run_experiment
+from semetric.lab.experiments.settings import RunSettings
+from semetric.lab.experiments.transform import Transform
+
+__all__ = [
+    "EXPERIMENTS",
+    "Arm",
+    "Axis",
+    "Channel",
+    "Compression",
+    "Context",
+    "Deformation",
+    "Edits",
+    "Experiment",
+    "LabRun",
+    "Levels",
+    "NamedSystem",
+    "RunSettings",
+    "Started",
+    "Transform",
+    "run_experiment",
+]

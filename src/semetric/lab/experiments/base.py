@@ -1,0 +1,163 @@
+"""What an experiment is: systems, and the levels at which each image is sent through them."""
+
+from __future__ import annotations
+
+import math
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from semetric.errors import UsageError
+from semetric.lab.experiments.values import from_values, to_values
+from semetric.lab.systems import System
+
+if TYPE_CHECKING:
+    from semetric.lab.experiments.images import ImageFile
+    from semetric.models.runtime import Runtime
+
+__all__ = ["Arm", "Axis", "Context", "Experiment", "NamedSystem", "check_levels"]
+
+ExperimentT = TypeVar("ExperimentT", bound="Experiment")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """What a level is.
+
+    Attributes:
+        name: rate_bpp, snr_db, strength or level.
+        label: as a figure's axis has it, without the unit.
+        unit: in words; empty where there is none.
+    """
+
+    name: str
+    label: str
+    unit: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        """Plain JSON values."""
+        return {"name": self.name, "label": self.label, "unit": self.unit}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One system and its operating points.
+
+    Attributes:
+        system: what images are sent through.
+        levels: where, each once, in the order of the rows.
+    """
+
+    system: System
+    levels: tuple[float, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values: the system's own, and the levels."""
+        return {**self.system.to_dict(), "levels": list(self.levels)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What systems may need beside their configuration.
+
+    Attributes:
+        runtime: that of the metrics, for systems with networks.
+        images: those that will be sent.
+        reading: how they are read, as `read_picture` takes it.
+    """
+
+    runtime: Runtime
+    images: Sequence[ImageFile] = ()
+    reading: Mapping[str, Any] = field(default_factory=dict)
+
+
+class NamedSystem(System):
+    """A system whose answer depends on which image it is, not on its pixels alone: images made elsewhere."""
+
+    @abstractmethod
+    def of(self, name: str) -> System:
+        """The system for the image of that name."""
+
+
+class Experiment(ABC):
+    """The configuration of an experiment: a frozen dataclass of plain values.
+
+    Attributes:
+        kind: its name, as the command has it.
+        axis: what its levels are.
+        title: what it asks, in a few words.
+        nested: whether all levels of a system draw from one generator an image, so that a stronger change is more of
+            the same: the same noise, scaled. Else each level has its own.
+    """
+
+    kind: ClassVar[str]
+    axis: ClassVar[Axis]
+    title: ClassVar[str]
+    nested: ClassVar[bool] = False
+
+    @classmethod
+    def from_dict(cls: type[ExperimentT], values: Mapping[str, Any]) -> ExperimentT:
+        """Makes the configuration of plain values.
+
+        Raises:
+            UsageError: a key that does not exist, or a value of another kind.
+        """
+        return from_values(cls, values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, from which `from_dict` makes an equal one."""
+        return to_values(self)
+
+    @abstractmethod
+    def arms(self, context: Context) -> tuple[Arm, ...]:
+        """The systems and their levels.
+
+        Args:
+            context: the runtime and the images.
+
+        Raises:
+            UsageError: a name or level that does not exist.
+            MissingExtraError: a system needs a package that is not here.
+        """
+
+    def level_axis(self) -> Axis:
+        """What its levels are, where the configuration says it."""
+        return self.axis
+
+    def passed_over(self) -> dict[str, list[str]]:
+        """What was found and is not sent: in words, with the files. To be told to the user."""
+        return {}
+
+    def find(self, inputs: Sequence[str | os.PathLike[str]]) -> list[ImageFile]:
+        """The images among files and folders.
+
+        Raises:
+            UsageError: there is none, or one is not there.
+        """
+        from semetric.lab.experiments.images import find_images
+
+        return find_images(inputs)
+
+    def analyse(self, columns: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
+        """What the summary says beyond means, by key.
+
+        Args:
+            columns: of all rows: image, system, metric (object arrays), level, value (float64 arrays, NaN for none).
+            metrics: name → what the record says of it.
+        """
+        del columns, metrics
+        return {}
+
+
+def check_levels(name: str, levels: Sequence[float], *, low: float = -math.inf, high: float = math.inf) -> None:
+    """Raises UsageError where there is no level, one is outside low < level ≤ high, or one comes twice."""
+    if not levels:
+        raise UsageError(f"Expected at least one of {name}; found none.")
+    for level in levels:
+        if not (math.isfinite(level) and low < level <= high):
+            bounds = f"above {low:g}" if math.isinf(high) else f"above {low:g} and up to {high:g}"
+            raise UsageError(f"Expected {name} {'that are finite' if math.isinf(low) else bounds}; found {level:g}.")
+    if len(set(levels)) < len(levels):
+        raise UsageError(f"Expected {name} that differ; found {', '.join(f'{level:g}' for level in levels)}.")

@@ -1,0 +1,111 @@
+"""Digital links against joint source-channel coding, over a noisy channel (arXiv 2406.03865, IV-C, Fig. 10-11)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from semetric.errors import UsageError
+from semetric.lab.experiments.base import Arm, Axis, Context, Experiment, check_levels
+
+if TYPE_CHECKING:
+    from semetric.lab.channels.link import Link
+    from semetric.lab.systems import System
+
+__all__ = ["USES_PER_PIXEL", "Channel"]
+
+USES_PER_PIXEL = 0.25  # of the DeepJSCC that comes with the package
+_NONE = "none"
+_SHIPPED = {"plain": "none", "16qam": "16qam"}  # name here → constellation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel(Experiment):
+    """Codecs behind a channel code, and DeepJSCC, at equal channel uses per pixel and rising SNR.
+
+    Attributes:
+        codecs: names of codecs; empty, or "none", leaves the digital links out.
+        modulations: bpsk, qpsk, 16qam, 64qam: a system each with every codec.
+        code_rate: of the LDPC code: 1/3, 1/2, 2/3, 3/4, 5/6, or 1 for none.
+        deepjscc: weights of DeepJSCC: "plain" or "16qam", which come with the package, or the path of a file that
+            `semetric lab train-deepjscc` wrote; empty, or "none", leaves it out.
+        uses_per_pixel: complex channel symbols per pixel that the digital links may take; None takes what the first
+            DeepJSCC takes.
+        snrs_db: signal-to-noise ratios.
+        snr_kind: es_n0; or eb_n0, of an information bit, which DeepJSCC does not have.
+        fading: none, rayleigh (a gain a symbol) or rayleigh_block (a gain a code block); DeepJSCC then has a gain an
+            image.
+        fallback: what a receiver shows where the decoder rejects the stream: grey or rows.
+        codec_options: a codec's name → its options.
+    """
+
+    kind: ClassVar[str] = "channel"
+    axis: ClassVar[Axis] = Axis(name="snr_db", label="SNR", unit="dB")
+    title: ClassVar[str] = "noisy channels"
+
+    codecs: tuple[str, ...] = ("jpeg",)
+    modulations: tuple[str, ...] = ("16qam",)
+    code_rate: str = "1/2"
+    deepjscc: tuple[str, ...] = ("plain",)
+    uses_per_pixel: float | None = None
+    snrs_db: tuple[float, ...] = (0.0, 3.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0)
+    snr_kind: str = "es_n0"
+    fading: str = "none"
+    fallback: str = "grey"
+    codec_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def level_axis(self) -> Axis:
+        """Es/N0 or Eb/N0, in dB."""
+        return Axis(name="snr_db", label="Es/N0" if self.snr_kind == "es_n0" else "Eb/N0", unit="dB")
+
+    def arms(self, context: Context) -> tuple[Arm, ...]:
+        """Each codec with each modulation, then each DeepJSCC."""
+        from semetric.lab.experiments.codecs import check_options, codec_of
+
+        check_levels("snrs_db", self.snrs_db, low=-50.0, high=100.0)
+        codecs, joint = (tuple(name for name in names if name != _NONE) for names in (self.codecs, self.deepjscc))
+        if not codecs and not joint:
+            raise UsageError("Expected at least one codec or DeepJSCC; found neither.")
+        if codecs and not self.modulations:
+            raise UsageError("Expected at least one modulation; found none.")
+        if joint and self.snr_kind != "es_n0":
+            raise UsageError(
+                f"Expected snr_kind es_n0 beside DeepJSCC, which sends no bits; found {self.snr_kind!r}. "
+                "Leave DeepJSCC out (--deepjscc none)."
+            )
+        check_options(codecs, self.codec_options)
+        links = [self._link(name) for name in self.modulations] if codecs else []
+        networks = [self._network(name, context) for name in joint]
+        uses = self.uses_per_pixel
+        if uses is None:
+            uses = 3 * float(networks[0].to_dict()["bandwidth_ratio"]) if networks else USES_PER_PIXEL
+        coded = [self._coded(codec_of(name, self.codec_options), link, uses) for name in codecs for link in links]
+        return tuple(Arm(system=system, levels=self.snrs_db) for system in (*coded, *networks))
+
+    def _link(self, modulation: str) -> Link:
+        from semetric.lab.channels.link import Link
+
+        return Link(
+            modulation=modulation,
+            code_rate=self.code_rate,
+            fading=self.fading,  # type: ignore[arg-type]  # checked there
+            snr_kind=self.snr_kind,  # type: ignore[arg-type]
+        )
+
+    def _coded(self, codec: Any, link: Link, uses: float) -> System:
+        from semetric.lab.channels.system import CodedSystem
+
+        return CodedSystem(codec, link, uses_per_pixel=uses, fallback=self.fallback)  # type: ignore[arg-type]
+
+    def _network(self, name: str, context: Context) -> System:
+        from semetric.lab.deepjscc.system import DeepJsccSystem
+
+        fading: Any = "none" if self.fading == "none" else "rayleigh"
+        device = context.runtime.device
+        if name in _SHIPPED:
+            constellation: Any = _SHIPPED[name]
+            return DeepJsccSystem(constellation=constellation, fading=fading, device=device)
+        stem = Path(name).name.removesuffix(".safetensors")
+        return DeepJsccSystem(name, fading=fading, device=device, name=stem, label=stem)

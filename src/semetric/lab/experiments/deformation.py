@@ -1,0 +1,96 @@
+"""What follows deformation and ignores noise: the protocol of SAMScore (arXiv 2305.15367)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from semetric.errors import UsageError
+from semetric.lab.experiments.base import Arm, Axis, Context, Experiment
+from semetric.lab.experiments.transform import strengths_of
+from semetric.runs.statistics import bootstrap_mean, pearson
+
+__all__ = ["Deformation", "correlations"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deformation(Experiment):
+    """Piecewise affine deformation and Gaussian noise, each at rising strength; |Pearson r| of metric and strength.
+
+    Attributes:
+        deformations: standard deviations of the mesh's nodes, as shares of the side; empty leaves them out.
+        noises: standard deviations of the noise, of 255; likewise.
+        rows: of the mesh; None takes the transformation's own.
+        columns: likewise.
+    """
+
+    kind: ClassVar[str] = "deformation"
+    axis: ClassVar[Axis] = Axis(name="strength", label="strength")
+    title: ClassVar[str] = "deformation and noise of rising strength"
+    nested: ClassVar[bool] = True
+
+    deformations: tuple[float, ...] = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1)
+    noises: tuple[float, ...] = (5.0, 10.0, 25.0, 50.0, 75.0, 100.0)
+    rows: int | None = None
+    columns: int | None = None
+
+    def arms(self, context: Context) -> tuple[Arm, ...]:
+        """The two systems, deformation and noise."""
+        del context
+        from semetric.lab.transformations import TransformationSystem
+
+        mesh: dict[str, Any] = {
+            name: value for name, value in (("rows", self.rows), ("columns", self.columns)) if value is not None
+        }
+        arms = []
+        if self.deformations:
+            levels = strengths_of("deformation", self.deformations, mesh)
+            arms.append(Arm(system=TransformationSystem("deformation", **mesh), levels=levels))
+        if self.noises:
+            arms.append(Arm(system=TransformationSystem("noise"), levels=strengths_of("noise", self.noises, {})))
+        if not arms:
+            raise UsageError("Expected strengths of deformation or of noise; found neither.")
+        return tuple(arms)
+
+    def analyse(self, columns: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
+        """|r| of each metric with each system's strength."""
+        return {"correlations": correlations(columns, list(metrics))}
+
+
+def correlations(columns: Mapping[str, Any], metrics: list[str]) -> list[dict[str, Any]]:
+    """Pearson's r between a metric and the strength, per system × metric.
+
+    Args:
+        columns: image, system, metric, level, value, a row each.
+        metrics: names.
+
+    Returns:
+        Plain JSON values: `r` and `abs_r` over all images' rows together, n of these rows; and, over the images taken
+        one by one, the mean of |r| and its interval, with their number. None where there is no r: fewer than three
+        finite scores, or all equal.
+    """
+    found = []
+    for system in dict.fromkeys(columns["system"]):
+        for metric in metrics:
+            rows = (columns["system"] == system) & (columns["metric"] == metric) & np.isfinite(columns["value"])
+            level, value, image = (columns[name][rows] for name in ("level", "value", "image"))
+            pooled = pearson(level, value)
+            single = [pearson(level[image == name], value[image == name]) for name in dict.fromkeys(image)]
+            each = np.abs([r for r in single if r is not None])
+            interval = bootstrap_mean(each) if each.size else None
+            found.append(
+                {
+                    "system": system,
+                    "metric": metric,
+                    "n": int(rows.sum()),
+                    "r": pooled,
+                    "abs_r": None if pooled is None else abs(pooled),
+                    "images": int(each.size),
+                    "mean_abs_r_per_image": float(each.mean()) if each.size else None,
+                    "interval_95": None if interval is None else list(interval),
+                }
+            )
+    return found

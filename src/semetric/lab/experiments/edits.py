@@ -1,0 +1,75 @@
+"""Edits that change what a photo shows, in the five dimensions of DreamSim's data (arXiv 2306.09344)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from semetric.errors import ImageError, UsageError
+from semetric.lab.experiments.base import Arm, Axis, Context, Experiment, check_levels
+from semetric.lab.experiments.images import find_images, read_picture
+from semetric.lab.systems import Pixels
+from semetric.runs.choice import check_weights
+
+__all__ = ["MAX_DONORS", "Edits"]
+
+MAX_DONORS = 24  # photos that give objects; they are held in memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edits(Experiment):
+    """Edits × strengths, on the masks of the profile.
+
+    Attributes:
+        edits: names of edits, or dimensions, whose first edit stands for them.
+        strengths: above 0, up to 1; empty takes each edit's own.
+        donors: files or folders of photos whose objects "replace" takes; empty takes the images that are sent.
+    """
+
+    kind: ClassVar[str] = "edits"
+    axis: ClassVar[Axis] = Axis(name="strength", label="strength")
+    title: ClassVar[str] = "edits that change the meaning"
+    nested: ClassVar[bool] = True
+
+    edits: tuple[str, ...] = ("colour", "texture", "layout", "pose", "content")
+    strengths: tuple[float, ...] = ()
+    donors: tuple[str, ...] = ()
+
+    def arms(self, context: Context) -> tuple[Arm, ...]:
+        """An edit a system, each at its strengths."""
+        from semetric.lab.edits import EditSystem, PhotoMasks, edit_named
+
+        if not self.edits:
+            raise UsageError("Expected at least one edit; found none.")
+        if self.strengths:
+            check_levels("strengths of edits", self.strengths, low=0.0, high=1.0)
+        chosen = [edit_named(name) for name in self.edits]
+        donors = self._donors(context) if any(edit.donor for edit in chosen) else []
+        masks = PhotoMasks(context.runtime)
+        check_weights(masks.to_dict()["weights"])
+        return tuple(
+            Arm(
+                system=EditSystem(edit.name, masks_of=masks, donors=donors),
+                levels=self.strengths or edit.strengths,
+            )
+            for edit in chosen
+        )
+
+    def _donors(self, context: Context) -> list[Pixels]:
+        files = find_images(self.donors) if self.donors else context.images
+        found: dict[str, Pixels] = {}
+        for file in files:
+            if len(found) == MAX_DONORS:
+                break
+            try:
+                picture = read_picture(file.path, **context.reading)  # as it is sent, so that none gives to itself
+            except ImageError:
+                if self.donors:
+                    raise
+                continue  # it costs its own rows
+            found[picture.digest] = picture.to_uint8()
+        if len(found) < 2:
+            raise UsageError(
+                f"Expected two or more photos that can give objects; found {len(found)}. Pass more images, or --donors."
+            )
+        return list(found.values())

@@ -1,0 +1,155 @@
+"""Which images an experiment sends, and how each is read: 8-bit RGB, smaller where that is asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from semetric.errors import ImageError, UsageError
+from semetric.image import MAX_PIXELS, Picture, read_image, resize
+from semetric.runs.pairing import image_files, shown
+
+__all__ = ["ImageFile", "Known", "find_images", "level_name", "look_at", "read_picture"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFile:
+    """One image to send.
+
+    Attributes:
+        name: as rows name it: its path below the deepest folder that holds all images.
+        path: where it is.
+    """
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What is known of an image before anything is sent.
+
+    Attributes:
+        name: as rows name it.
+        digest: of the pixels that are sent; None where the file cannot be read.
+        size: (H, W) of these; likewise.
+        notes: every conversion that reading it took.
+        error: why it cannot be read; None where it can.
+        example: the folder of its received pictures below "examples"; None without.
+    """
+
+    name: str
+    digest: str | None = None
+    size: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+    example: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        height, width = self.size or (None, None)
+        return {
+            "name": self.name,
+            "digest": self.digest,
+            "height": height,
+            "width": width,
+            "notes": list(self.notes),
+            "error": self.error,
+            "example": self.example,
+        }
+
+
+def find_images(inputs: Sequence[str | os.PathLike[str]]) -> list[ImageFile]:
+    """The image files among files and folders, subfolders included, each once, in the order of the inputs.
+
+    Within a folder the order is the alphabet's. Hidden files and files that are no images by their suffix are
+    passed over; a file that is named is taken whatever its suffix.
+
+    Raises:
+        UsageError: an input is not there, or a folder holds no image.
+    """
+    found: dict[str, Path] = {}
+    for one in map(Path, inputs):
+        if one.is_dir():
+            names = sorted(image_files(one)[0])
+            if not names:
+                raise UsageError(f"Expected a folder with images; {one} has none, nor have its subfolders.")
+            for name in names:
+                found.setdefault(os.path.realpath(one / name), one / name)
+        elif one.exists():
+            found.setdefault(os.path.realpath(one), one)
+        else:
+            raise UsageError(f"Expected image files or folders of them; {one} is not there.")
+    if not found:
+        raise UsageError("Expected at least one image or folder of images; none is named.")
+    paths = [Path(os.path.abspath(path)) for path in found.values()]
+    root = os.path.commonpath([path.parent for path in paths])
+    return [
+        ImageFile(name=shown(path.relative_to(root).as_posix()), path=str(given))
+        for path, given in zip(paths, found.values(), strict=True)
+    ]
+
+
+def read_picture(
+    path: str, *, resize_longest: int | None = None, background: str = "white", max_pixels: int | None = None
+) -> Picture:
+    """Reads an image as it is sent and scored: (H, W, 3) uint8.
+
+    Args:
+        path: the file.
+        resize_longest: a longer side above this is brought to it (Lanczos, antialias), noted; None sends all pixels.
+        background: what transparent pixels are composited on.
+        max_pixels: refuse larger files; None takes `read_image`'s own limit.
+
+    Raises:
+        ImageError: the file cannot be read.
+    """
+    picture = read_image(path, background=background, max_pixels=max_pixels or MAX_PIXELS)
+    notes = list(picture.notes)
+    h, w = picture.size
+    pixels = picture.to_uint8()
+    if pixels is not picture.pixels:
+        notes.append("rounded to 8 bits a channel, as it is sent")
+    if resize_longest is not None and max(h, w) > resize_longest:
+        scale = resize_longest / max(h, w)
+        size = max(1, round(h * scale)), max(1, round(w * scale))
+        pixels = resize(pixels, size, resample="lanczos").astype("uint8", copy=False)
+        notes.append(f"resized from {w} × {h} to {size[1]} × {size[0]} (Lanczos, antialias)")
+    elif pixels is picture.pixels:
+        return picture
+    pixels.setflags(write=False)
+    return Picture(pixels=pixels, name=picture.name, notes=tuple(notes))
+
+
+def look_at(images: Sequence[ImageFile], *, examples: int, **reading: Any) -> list[Known]:
+    """Reads every image once, so that a broken one is known, and an exchanged one is noticed, before anything is sent.
+
+    Args:
+        images: those to send.
+        examples: how many, from the first that can be read, keep their received pictures.
+        reading: as `read_picture` takes it.
+    """
+    stems = [PurePosixPath(image.name).stem for image in images]
+    found = []
+    left = examples
+    for image, stem in zip(images, stems, strict=True):
+        try:
+            picture = read_picture(image.path, **reading)
+        except ImageError as error:
+            found.append(Known(name=image.name, error=shown(str(error))))
+            continue
+        folder = (stem if stems.count(stem) == 1 else image.name.replace("/", "_")) if left > 0 else None
+        left -= 1
+        found.append(
+            Known(name=image.name, digest=picture.digest, size=picture.size, notes=picture.notes, example=folder)
+        )
+    return found
+
+
+def level_name(level: float) -> str:
+    """A level as the name of a file: 0.25, 12, 1e-05."""
+    short = f"{level:g}"
+    return short if float(short) == level else repr(level)

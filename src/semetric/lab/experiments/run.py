@@ -1,0 +1,234 @@
+"""Running an experiment into a folder: every image at every level of every system, resumable at any point."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from semetric.errors import UsageError
+from semetric.lab.experiments.base import Arm, Context, Experiment
+from semetric.lab.experiments.images import ImageFile, Known, level_name, look_at, read_picture
+from semetric.lab.experiments.record import describe, enter, read_lab_record
+from semetric.lab.experiments.scoring import Task
+from semetric.lab.experiments.settings import RunSettings
+from semetric.lab.experiments.summary import summarise
+from semetric.lab.experiments.table import LongTable, Outcome, Unit
+from semetric.lab.experiments.workers import Recipe, work
+from semetric.lab.systems import Pixels
+from semetric.runs.files import held, named_errors, write_json, write_whole
+from semetric.runs.journal import Journal
+from semetric.runs.rows import read_table, write_csv, write_parquet
+
+__all__ = ["LabRun", "Started", "run_experiment"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabRun:
+    """A finished experiment.
+
+    Attributes:
+        path: its folder: lab.json, rows.parquet, rows.csv, summary.json, examples.
+        summary: what summary.json holds.
+    """
+
+    path: Path
+    summary: Mapping[str, Any]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows, read from the disk: column → value."""
+        rows: list[dict[str, Any]] = read_table(self.path / "rows.parquet").to_pylist()
+        return rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """What is known when the first image is sent.
+
+    Attributes:
+        units: image × system × level, all of them.
+        done: how many were finished before.
+        broken: images that cannot be read, each with its reason.
+        left_out: metric → why the run goes without it.
+    """
+
+    units: int
+    done: int
+    broken: Mapping[str, str]
+    left_out: Mapping[str, str]
+
+
+def run_experiment(
+    experiment: Experiment,
+    images: Sequence[str | PathLike[str]],
+    out: str | PathLike[str],
+    settings: RunSettings | None = None,
+    *,
+    jobs: int = 1,
+    cached: bool = True,
+    started: Callable[[Started], None] | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> LabRun:
+    """Sends every image through every system at every level, and scores what arrives with every metric.
+
+    A unit is an image at a level of a system. Finished units are written to the folder every few seconds, each part
+    whole or not at all; the same call goes on from there, and ends with the bytes of an undisturbed run. What fails
+    on one image is an error of its own rows.
+
+    Args:
+        experiment: the configuration.
+        images: files and folders.
+        out: the run's folder: new, empty, or one to go on with.
+        settings: metrics, networks, seed and reading; None takes the defaults.
+        jobs: worker processes, each with its share of the cores; 1 works in this process.
+        cached: whether embeddings and scene graphs are kept on disk.
+        started: told what there is to do.
+        advance: told how many units were finished since it was told last.
+
+    Raises:
+        UsageError: an option, a level or a name that does not exist, no image, or another run in the folder.
+        MissingExtraError: a system needs a package that is not here.
+        WeightsError: a metric that was named, or a system, has no weights.
+        StoreError: the folder cannot be written, or another process is writing to it.
+    """
+    chosen = settings or RunSettings()
+    if jobs < 1:
+        raise UsageError(f"Expected jobs to be at least 1; found {jobs}.")
+    files = experiment.find(images)
+    used = chosen.runtime(cached=cached)
+    arms = experiment.arms(Context(runtime=used, images=files, reading=chosen.reading))
+    _check_names(arms)
+    metrics, left_out = chosen.make_metrics(used)
+    known = look_at(files, examples=chosen.examples, **chosen.reading)
+    record = describe(experiment, arms, chosen, metrics, known, files, profile=used.profile, left_out=left_out)
+    points = [(arm.system.name, level) for arm in arms for level in arm.levels]
+    table = LongTable(
+        units=tuple(Unit(image=one.name, system=system, level=level) for one in known for system, level in points),
+        metrics=tuple(metrics),
+    )
+    broken = {one.name: one.error for one in known if one.error is not None}
+    tell = started or (lambda _: None)
+    folder = Path(out)
+    with held(folder):
+        enter(folder, record)
+        summary = _finished(folder)
+        if summary is not None:
+            tell(Started(units=len(table.units), done=len(table.units), broken=broken, left_out=left_out))
+            if (folder / "parts").is_dir():  # a process was killed after the summary was written
+                Journal(folder / "parts", table).remove()
+            return LabRun(path=folder, summary=summary)
+        journal = Journal(folder / "parts", table)
+        tell(Started(units=len(table.units), done=len(journal.done), broken=broken, left_out=left_out))
+        recipe = Recipe(
+            experiment=experiment, settings=chosen, metrics=tuple(metrics), images=tuple(files), cached=cached
+        )
+        pictures = _Examples(folder, files, known, points, chosen)
+        _do_missing(journal, recipe, files, known, len(points), pictures, jobs, advance or (lambda _: None))
+        merged = journal.merged()
+        write_parquet(folder / "rows.parquet", merged)
+        write_csv(folder / "rows.csv", merged)
+        summary = json.loads(json.dumps(summarise(merged, record, experiment)))
+        write_json(folder / "summary.json", summary)
+        journal.remove()  # only now
+    return LabRun(path=folder, summary=summary)
+
+
+def _do_missing(
+    journal: Journal[Outcome],
+    recipe: Recipe,
+    files: Sequence[ImageFile],
+    known: Sequence[Known],
+    points: int,
+    pictures: _Examples,
+    jobs: int,
+    advance: Callable[[int], None],
+) -> None:
+    """Finishes the units that the journal has not; what is finished is in parts, however this ends."""
+    tasks = []
+    try:
+        for place, (file, one) in enumerate(zip(files, known, strict=True)):
+            first = place * points
+            missing = tuple(p for p in range(points) if first + p not in journal.done)
+            if not missing:
+                continue
+            if one.error is not None:
+                journal.add([Outcome.lost(first + p, recipe.metrics, one.error) for p in missing])
+                advance(len(missing))
+                continue
+            pictures.original(place)
+            keep = one.example is not None
+            tasks.append(Task(name=file.name, path=file.path, first=first, points=missing, keep=keep))
+        for finished in work(recipe, tasks, jobs=jobs):
+            if finished.pixels is not None:
+                pictures.received(finished.outcome.index, finished.pixels)
+            journal.add([finished.outcome])
+            advance(1)
+    finally:
+        journal.flush()
+
+
+class _Examples:
+    """The received pictures of the first images: written before their units count as finished."""
+
+    def __init__(
+        self,
+        folder: Path,
+        files: Sequence[ImageFile],
+        known: Sequence[Known],
+        points: Sequence[tuple[str, float]],
+        settings: RunSettings,
+    ) -> None:
+        self._root = folder / "examples"
+        self._files = files
+        self._known = known
+        self._points = points
+        self._settings = settings
+
+    def original(self, place: int) -> None:
+        example = self._known[place].example
+        if example is not None:
+            picture = read_picture(self._files[place].path, **self._settings.reading)
+            self._write(self._root / example / "original.png", picture.to_uint8())
+
+    def received(self, index: int, pixels: Pixels) -> None:
+        place, point = divmod(index, len(self._points))
+        system, level = self._points[point]
+        self._write(self._root / str(self._known[place].example) / system / f"{level_name(level)}.png", pixels)
+
+    def _write(self, path: Path, pixels: Pixels) -> None:
+        from PIL import Image
+
+        with named_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+        def write(stream: BinaryIO) -> None:
+            Image.fromarray(pixels).save(stream, "PNG")
+
+        write_whole(path, write)
+
+
+def _check_names(arms: Sequence[Arm]) -> None:
+    """Raises UsageError where two systems have one name, or one that is no name of a folder."""
+    names = [arm.system.name for arm in arms]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"Expected systems with names of their own; {name!r} comes twice.")
+        if not name or name.startswith(".") or any(c in name for c in '/\\:*?"<>|'):
+            raise UsageError(f"Expected a system's name to be one of a folder; found {name!r}.")
+
+
+def _finished(folder: Path) -> dict[str, Any] | None:
+    """The summary of a run that needs no more work."""
+    if not (folder / "rows.parquet").is_file() or not (folder / "rows.csv").is_file():
+        return None
+    if read_lab_record(folder) is None:
+        return None
+    try:
+        summary: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return summary

@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_systems import DIES, FAILS, FOREIGN, WRONG, Fake, Nested, make_images
+from PIL import Image
+
+from semetric.errors import SemetricError, StoreError, UsageError
+from semetric.lab.experiments import LabRun, RunSettings, Started, run_experiment
+from semetric.lab.systems import generator
+from semetric.metrics.psnr import PSNR
+from semetric.runs import journal
+from semetric.runs.files import held
+
+SETTINGS = RunSettings(metrics=("psnr", "ssim"), examples=1, device="cpu")
+
+
+def run(root: Path, experiment: Any = None, out: str = "out", **options: Any) -> LabRun:
+    options = {"settings": SETTINGS, "cached": False} | options
+    return run_experiment(experiment or Fake(), [root / "images"], root / out, **options)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    make_images(tmp_path / "images")
+    return tmp_path
+
+
+def results(root: Path, out: str = "out") -> list[bytes]:
+    return [(root / out / name).read_bytes() for name in ("rows.parquet", "rows.csv", "summary.json", "lab.json")]
+
+
+def test_every_image_level_and_metric_has_a_row(root: Path) -> None:
+    seen: list[int] = []
+    told: list[Started] = []
+    done = run(root, started=told.append, advance=seen.append)
+    rows = done.rows
+    assert len(rows) == 3 * 2 * 3 * 2  # images, systems, levels, metrics
+    assert told == [Started(units=18, done=0, broken={}, left_out={})]
+    assert sum(seen) == 18
+    first = rows[0]
+    assert (first["image"], first["system"], first["level"], first["metric"]) == ("0.png", "noise", 1.0, "psnr")
+    assert first["rate_bpp"] == 8 * 100 / (20 * 24)
+    assert first["uses_per_pixel"] == 0.25
+    assert json.loads(first["details"]) == {"level": 1.0}
+    assert not (root / "out" / "parts").exists()
+    record = json.loads((root / "out" / "lab.json").read_text())
+    assert record["config"]["metrics"] == ["psnr", "ssim"]
+    assert record["config"]["levels"] == [1.0, 2.0, FAILS]
+    assert [one["name"] for one in record["systems"]] == ["noise", "grey"]
+    assert record["images"][1]["height"] == 24
+
+
+def test_pixels_follow_from_the_image_the_system_the_level_and_the_seed(root: Path) -> None:
+    run(root)
+    original = np.array(Image.open(root / "images" / "0.png"))
+    digest = json.loads((root / "out" / "lab.json").read_text())["images"][0]["digest"]
+    noise = generator(digest, "noise", 2.0, 0).normal(0, 2.0, original.shape)
+    kept = np.array(Image.open(root / "out" / "examples" / "0" / "noise" / "2.png"))
+    np.testing.assert_array_equal(kept, np.clip(original + noise, 0, 255).astype(np.uint8))
+    np.testing.assert_array_equal(np.array(Image.open(root / "out" / "examples" / "0" / "original.png")), original)
+    assert [path.name for path in (root / "out" / "examples").iterdir()] == ["0"]
+    other = run(root, out="seed", settings=replace(SETTINGS, seed=1))
+    assert other.rows[0]["value"] != run(root).rows[0]["value"]
+
+
+def test_a_nested_experiment_draws_the_same_at_every_level(root: Path) -> None:
+    run(root, Nested())
+    digest = json.loads((root / "out" / "lab.json").read_text())["images"][0]["digest"]
+    original = np.array(Image.open(root / "images" / "0.png"))
+    for level in (1.0, 2.0):
+        noise = generator(digest, "noise", 0.0, 0).normal(0, level, original.shape)
+        kept = np.array(Image.open(root / "out" / "examples" / "0" / "noise" / f"{level:g}.png"))
+        np.testing.assert_array_equal(kept, np.clip(original + noise, 0, 255).astype(np.uint8))
+
+
+def test_equal_pixels_are_scored_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    score = PSNR._score
+
+    def count(self: PSNR, reference: Any, image: Any) -> Any:
+        calls.append(image.name)
+        return score(self, reference, image)
+
+    monkeypatch.setattr(PSNR, "_score", count)
+    done = run(root)
+    assert len(calls) == 3 * (3 + 1)  # three levels of noise, one grey
+    assert done.summary["fallbacks"] == 9
+    grey = [point for point in done.summary["points"] if point["system"] == "grey"]
+    assert [point["failed"] for point in grey] == [3, 3, 3]
+
+
+def test_the_summary_is_of_the_rows(root: Path) -> None:
+    done = run(root)
+    values = [r["value"] for r in done.rows if (r["system"], r["level"], r["metric"]) == ("noise", 2.0, "psnr")]
+    point = next(p for p in done.summary["points"] if (p["system"], p["level"]) == ("noise", 2.0))
+    assert point["metrics"]["psnr"]["mean"] == float(np.mean(values))
+    low, high = point["metrics"]["psnr"]["mean_interval_95"]
+    assert min(values) <= low <= point["metrics"]["psnr"]["mean"] <= high <= max(values)
+    assert (point["metrics"]["psnr"]["n"], point["metrics"]["psnr"]["errors"], point["images"]) == (3, 0, 3)
+    assert point["rate_bpp"] == pytest.approx(np.mean([1600 / (24 * h) for h in (20, 24, 28)]), rel=1e-12)
+
+
+def test_what_fails_costs_its_own_rows(root: Path) -> None:
+    (root / "images" / "1.png").write_bytes(b"broken")
+    told: list[Started] = []
+    done = run(root, Fake(fails=True), started=told.append)
+    failed = {(one["image"], one["system"], one["level"]) for one in done.summary["failed"]}
+    broken = {("1.png", system, level) for system in ("noise", "grey") for level in (1.0, 2.0, FAILS)}
+    assert failed == broken | {(name, "noise", FAILS) for name in ("0.png", "2.png")}
+    assert "1.png" in told[0].broken
+    assert sum(r["value"] is None for r in done.rows) == 2 * len(failed)
+    codec = next(r for r in done.rows if r["error"] and r["image"] == "0.png")
+    assert codec["error"] == "the codec failed on this image."
+
+
+def test_a_metric_that_was_not_named_may_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semetric.lab.experiments.settings.DEFAULT_METRICS", ("psnr", "ms_ssim"))
+    make_images(tmp_path / "images", 1)
+    done = run(tmp_path, settings=RunSettings(device="cpu"))
+    assert done.summary["failed"] == []  # ms_ssim expects larger images
+    assert done.summary["points"][0]["metrics"]["ms_ssim"]["errors"] == 1
+    named = run(tmp_path, out="named", settings=RunSettings(metrics=("psnr", "ms_ssim"), device="cpu"))
+    assert len(named.summary["failed"]) == 6
+
+
+def test_a_finished_run_is_read(root: Path) -> None:
+    before = run(root).summary
+    told: list[Started] = []
+    again = run(root, Fake(), started=told.append)
+    assert again.summary == before
+    assert told[0].done == told[0].units == 18
+
+
+def test_identical_images_score_infinity(root: Path) -> None:
+    done = run(root, Fake(levels=(0.0,)))
+    noise = done.summary["points"][0]["metrics"]["psnr"]
+    assert (noise["infinite"], noise["mean"]) == (3, None)
+    assert done.rows[0]["value"] == math.inf
+
+
+def test_workers_give_the_same_bytes(root: Path) -> None:
+    experiment = Fake(fails=True)
+    run(root, experiment, "one")
+    run(root, experiment, "two", jobs=2)
+    assert results(root, "one") == results(root, "two")
+    kept = [sorted(p.relative_to(root / out) for p in (root / out).rglob("*.png")) for out in ("one", "two")]
+    assert kept[0] == kept[1] != []
+
+
+@pytest.mark.parametrize(
+    ("level", "kind", "message"),
+    [
+        (DIES, SemetricError, "A worker process ended with code -9"),
+        pytest.param(WRONG, UsageError, "no such level", marks=pytest.mark.slow),  # processes take long to start
+        pytest.param(FOREIGN, ZeroDivisionError, "of somebody's own", marks=pytest.mark.slow),
+    ],
+)
+def test_what_a_worker_dies_of_is_told_and_finished_units_are_kept(
+    level: float, kind: type[Exception], message: str, root: Path
+) -> None:
+    with pytest.raises(kind, match=message):
+        run(root, Fake(levels=(1.0, level)), jobs=2)
+    assert list((root / "out" / "parts").glob("*.parquet"))
+
+
+def test_the_same_errors_in_this_process(root: Path) -> None:
+    with pytest.raises(UsageError, match="no such level"):
+        run(root, Fake(levels=(1.0, WRONG)))
+    assert list((root / "out" / "parts").glob("*.parquet"))
+
+
+def test_an_interrupted_run_goes_on_where_it_was(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Fake(log=str(root / "log"))
+    run(root, whole, "undisturbed")
+    (root / "log").unlink()
+    monkeypatch.setattr(journal, "PART_SECONDS", 0.0)
+    count = 0
+
+    def interrupt(units: int) -> None:
+        nonlocal count
+        count += units
+        if count == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(root, whole, advance=interrupt)
+    told: list[Started] = []
+    run(root, whole, started=told.append)
+    assert told[0].done == 7
+    sent = (root / "log").read_text().split()
+    assert len(sent) == len(set(sent)) == 9
+    assert results(root) == results(root, "undisturbed")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"experiment": Fake(levels=(1.0,))}, "config.levels"),
+        ({"settings": replace(SETTINGS, seed=2)}, "config.seed: 0 → 2"),
+        ({"settings": replace(SETTINGS, metrics=("psnr",))}, "config.metrics"),
+    ],
+)
+def test_another_run_is_never_mixed_in(change: dict[str, Any], message: str, root: Path) -> None:
+    run(root)
+    with pytest.raises(UsageError, match=rf"holds a run that differs from this one in .*{message}"):
+        run(root, **change)
+
+
+def test_exchanged_and_new_images_are_noticed(root: Path) -> None:
+    run(root)
+    Image.new("RGB", (24, 24)).save(root / "images" / "1.png")
+    with pytest.raises(UsageError, match="some images have other pixels"):
+        run(root)
+    make_images(root / "images", 4)
+    with pytest.raises(UsageError, match="number of images: 3 → 4"):
+        run(root)
+
+
+def test_folders_that_are_no_run_and_runs_that_are_held(root: Path) -> None:
+    (root / "out").mkdir()
+    (root / "out" / "letter.txt").write_text("")
+    with pytest.raises(UsageError, match=r"holds letter\.txt"):
+        run(root)
+    with held(root / "other"), pytest.raises(StoreError, match="another process"):
+        run(root, out="other")
+    (root / "bad").mkdir()
+    (root / "bad" / "lab.json").write_text("[]")
+    with pytest.raises(UsageError, match="it is none: its format"):
+        run(root, out="bad")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"jobs": 0}, "jobs to be at least 1"), ({"settings": replace(SETTINGS, metrics=("nothing",))}, "nothing")],
+)
+def test_wrong_options_come_before_the_first_image(options: dict[str, Any], message: str, root: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        run(root, Fake(log=str(root / "log")), **options)
+    assert not (root / "log").exists()
+    assert not (root / "out").exists()
+
+
+def test_what_was_left_by_a_process_that_was_killed_at_the_end_is_removed(root: Path) -> None:
+    run(root)
+    (root / "out" / "parts").mkdir()
+    run(root)
+    assert not (root / "out" / "parts").exists()
+
+
+@pytest.mark.weights
+def test_the_original_is_embedded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what two levels received alike, too: an embedding is a product of the pixels."""
+    from semetric.models.segmenter import Segmenter
+
+    embedded: list[str] = []
+    embed = Segmenter._embed
+
+    def count(self: Segmenter, pictures: Any) -> Any:
+        embedded.extend(picture.digest for picture in pictures)
+        return embed(self, pictures)
+
+    monkeypatch.setattr(Segmenter, "_embed", count)
+    make_images(tmp_path / "images", 1)
+    run(tmp_path, Fake(levels=(1.0, 2.0)), settings=RunSettings(metrics=("samscore",), device="cpu"))
+    assert len(embedded) == len(set(embedded)) == 4  # the original, two of noise, one grey
