@@ -7,6 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 .PHONY: demo test browser check weights bench ordering clean
 
 demo: weights
+	@echo "Scoring one photo against a heavily compressed copy of it: under a minute the first time."
 	$(BIN)/python scripts/demo.py
 
 test: weights browser
@@ -23,6 +24,7 @@ check: $(VENV)/.ready
 	scripts/check
 
 weights: $(VENV)/.ready
+	@echo "Fetching the weights of the profile lite, 213 MB, where they are not here yet."
 	$(BIN)/semetric models fetch lite
 
 bench: weights
@@ -32,8 +34,9 @@ ordering: weights
 	$(BIN)/python -m benchmarks.ordering
 
 $(VENV)/.ready: pyproject.toml constraints.txt
+	@echo "Setting up $(VENV): torch, Semetric and what its tests need. The first time this takes a few minutes."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(PIP) install --progress-bar off --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 clean:

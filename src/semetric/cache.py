@@ -18,6 +18,7 @@ import json
 import logging
 import math
 import os
+import re
 import struct
 import tempfile
 import time
@@ -44,6 +45,7 @@ _MAGIC = b"semetric arrays 1\n"
 _ALIGNMENT = 64  # what vector instructions like, and a cache line
 _KINDS = "?biufcSU"
 _BLOCK_BYTES = 4096  # what the ledger counts in: the usual block of a file system
+_MOST_EVICTIONS = 4  # by one put, where others fill the cache as fast
 _KEEP = 0.9  # the part of the bound that an eviction leaves filled
 _STALE_SECONDS = 3600.0  # a temporary file older than this was left by a process that died
 
@@ -128,7 +130,7 @@ class Store:
             return None
         try:
             arrays = _unpacked(data)
-        except ValueError as error:
+        except Exception as error:  # what was made to fit its checksum can go wrong in any way
             _log.warning("The cached entry %s is damaged (%s): removed, it will be computed again.", path, error)
             _remove(path)
             return None
@@ -180,18 +182,20 @@ class Store:
         Raises:
             StoreError: an entry that cannot be removed.
         """
+        self._begin_count()
         entries = list(self._scan())
         for entry in entries:
             try:
                 entry.path.unlink(missing_ok=True)
             except OSError as error:
                 raise StoreError(f"Expected to remove {entry.path}; {error}. Remove the folder by hand.") from error
-        self._set_ledger(0)
+        self._end_count(0)
         removed = sum(entry.stat_bytes for entry in entries)
         return StoreInfo(root=self.root, entries=len(entries), size_bytes=removed, max_bytes=self.max_bytes)
 
     def evict(self) -> None:
         """Removes the entries unused for longest until a tenth of the bound is free."""
+        self._begin_count()
         entries = sorted(self._scan(), key=lambda entry: entry.used)
         total = sum(entry.stat_bytes for entry in entries)
         for entry in entries:
@@ -199,33 +203,55 @@ class Store:
                 break
             _remove(entry.path)
             total -= entry.stat_bytes
-        self._set_ledger(total)
+        self._end_count(total)
 
     # The ledger is a file whose length stands for the bytes stored since the last full count: each
     # put appends one byte a block, so that processes share an estimate without a lock and without
-    # a scan. Only when the estimate passes the bound are the folders read.
+    # a scan. Only when the estimate passes the bound are the folders read. A count empties the ledger
+    # first and appends what it found at last: what others put meanwhile is counted once or twice,
+    # never not at all. Until then a mark beside the ledger says that it lacks a count, which outlives
+    # the process that was counting.
 
     def _count(self, written: int) -> None:
-        blocks = -(-written // _BLOCK_BYTES)
-        with open(self._ledger, "ab") as file:
-            file.write(b"." * blocks)
-            estimate = file.tell() * _BLOCK_BYTES
-        if estimate <= self.max_bytes:
+        if not self._exceeds(written):
             return
         from filelock import FileLock, Timeout
 
-        try:
-            with FileLock(self.root / ".evict.lock", timeout=0):
-                self.evict()
-        except Timeout:
-            return  # another process is at it
+        for _ in range(_MOST_EVICTIONS):
+            try:
+                with FileLock(self.root / ".evict.lock", timeout=0):
+                    self.evict()
+            except Timeout:
+                return  # another process is at it, and looks again when it is done, as this one does
+            if not self._exceeds(0):
+                return
 
-    def _set_ledger(self, total_bytes: int) -> None:
+    def _exceeds(self, written: int) -> bool:
+        """Enters so many bytes into the ledger; whether it is above the bound then, or lacks a count."""
+        with open(self._ledger, "ab") as file:
+            file.write(b"." * -(-written // _BLOCK_BYTES))
+            estimate = file.tell() * _BLOCK_BYTES
+        return estimate > self.max_bytes or self._counting.exists()
+
+    def _begin_count(self) -> None:
         try:
+            self._counting.touch()
             with open(self._ledger, "ab") as file:
-                file.truncate(-(-total_bytes // _BLOCK_BYTES))
+                file.truncate(0)
         except OSError as error:
             _log.debug("The ledger %s cannot be written: %s.", self._ledger, error)
+
+    def _end_count(self, total_bytes: int) -> None:
+        try:
+            with open(self._ledger, "ab") as file:
+                file.write(b"." * -(-total_bytes // _BLOCK_BYTES))
+            self._counting.unlink(missing_ok=True)
+        except OSError as error:
+            _log.debug("The ledger %s cannot be written: %s.", self._ledger, error)
+
+    @property
+    def _counting(self) -> Path:
+        return self.root / ".counting"
 
     @property
     def _ledger(self) -> Path:
@@ -299,6 +325,8 @@ def _unpacked(data: bytes) -> dict[str, NDArray[Any]]:
     for name, described, shape in contents:
         offset += -offset % _ALIGNMENT
         dtype = np.dtype(described)
+        if dtype.kind not in _KINDS:
+            raise ValueError("it holds something else than numbers")
         count = math.prod(shape)
         arrays[name] = np.frombuffer(data, dtype, count, offset).reshape(shape) if count else np.empty(shape, dtype)
         offset += count * dtype.itemsize
@@ -314,8 +342,9 @@ def _max_bytes_from_environment() -> int:
     text = os.environ.get(MAX_BYTES_ENV, "")
     if not text:
         return _DEFAULT_MAX_BYTES
-    if not text.isdecimal() or int(text) == 0:
-        raise UsageError(f"Expected a positive number of bytes in {MAX_BYTES_ENV}; found {text!r}.")
+    if not re.fullmatch(r"0*[1-9][0-9]{0,17}", text[:64], re.ASCII) or len(text) > 64:  # 18 digits: an exabyte
+        shown = text if len(text) <= 40 else f"{text[:40]}…"
+        raise UsageError(f"Expected a positive number of bytes in {MAX_BYTES_ENV}; found {shown!r}.")
     return int(text)
 
 

@@ -93,7 +93,7 @@ class StoreError(SemetricError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """" Did you mean lpips?" where a known name is close to a mistyped one, else ""; the end of a message."""
+    """ " Did you mean lpips?" where a known name is close to a mistyped one, else ""; the end of a message."""
     import difflib
 
     close = difflib.get_close_matches(str(name).lower().replace("-", "_"), list(known), n=1, cutoff=0.6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from semetric.errors import UsageError
+from semetric.errors import UsageError, did_you_mean
 
 __all__ = ["PROFILES", "Profile", "profile"]
 
@@ -70,12 +70,18 @@ def profile(name: str, **overrides: str | None) -> Profile:
         UsageError: no such profile or no such choice.
     """
     if name not in PROFILES:
-        raise UsageError(f"Expected a profile among {', '.join(PROFILES)}; found {name!r}.")
+        raise UsageError(
+            f"Expected a profile among {', '.join(PROFILES)}; found {name!r}.{did_you_mean(name, PROFILES)}"
+        )
     chosen = {k: v for k, v in overrides.items() if v is not None}
     if not chosen:
         return PROFILES[name]
-    unknown = set(chosen) - set(Profile.__dataclass_fields__)
+    choices = [field for field in Profile.__dataclass_fields__ if field != "name"]
+    unknown = sorted(set(chosen) - set(choices))
     if unknown:
-        raise UsageError(f"A profile has no choice named {', '.join(sorted(unknown))}.")
+        raise UsageError(
+            f"Expected choices of a profile among {', '.join(choices)}; found {', '.join(unknown)}."
+            f"{did_you_mean(unknown[0], choices)}"
+        )
     label = name + "+" + "+".join(f"{k}={v}" for k, v in sorted(chosen.items()))
     return replace(PROFILES[name], name=label, **chosen)

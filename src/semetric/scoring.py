@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from semetric.cache import Store, default_store
-from semetric.errors import SemetricError, UsageError
+from semetric.errors import NotScoredError, SemetricError, UsageError, did_you_mean
 from semetric.image import MAX_PIXELS, ImageLike, read_image, resize_to
+from semetric.image.names import shown
 from semetric.metrics import registry
 from semetric.models.runtime import Runtime
 from semetric.profiles import profile as named_profile
@@ -17,7 +19,7 @@ from semetric.profiles import profile as named_profile
 if TYPE_CHECKING:
     from semetric.metrics.base import Metric, Score
 
-__all__ = ["Scores", "create", "runtime", "score"]
+__all__ = ["Scores", "create", "number", "runtime", "score"]
 
 StoreChoice = Store | Literal["default"] | None
 
@@ -45,16 +47,34 @@ class Scores:
     def __getitem__(self, metric: str) -> float:
         if metric in self.errors:
             raise self.errors[metric]
+        if metric not in self.scores:
+            here = ", ".join(self.scores) or "none"
+            raise NotScoredError(
+                f"Expected a metric that was scored ({here}); found {metric!r}. Name it among the metrics to score."
+                f"{did_you_mean(metric, self.scores)}"
+            )
         return self.scores[metric].value
 
+    def __str__(self) -> str:
+        """A line a metric: name, value, direction; and what was not scored."""
+        wide = max((len(name) for name in (*self.scores, *self.errors)), default=0)
+        lines = [f"{self.reference} – {self.image} ({self.profile})"]
+        for name, one in self.scores.items():
+            lines.append(f"{name:{wide}}  {number(one.value):>9}  {'↑ higher' if one.higher_is_better else '↓ lower'}")
+        lines += [f"{name:{wide}}  not scored: {error}" for name, error in self.errors.items()]
+        return "\n".join(lines)
+
     def to_dict(self) -> dict[str, Any]:
-        """The JSON document of `semetric score --json`. A value that JSON lacks (∞) is null, with a note."""
+        """The JSON document of `semetric score --json`. A value that JSON lacks (∞) is null, with a note.
+
+        Names whose bytes are no UTF-8 are escaped, as \\xff, so that the document is text whatever files are called.
+        """
         return {
-            "reference": self.reference,
-            "image": self.image,
-            "profile": self.profile,
+            "reference": shown(self.reference),
+            "image": shown(self.image),
+            "profile": shown(self.profile),
             "scores": {name: _plain(s) for name, s in self.scores.items()},
-            "errors": {name: str(e) for name, e in self.errors.items()},
+            "errors": {name: shown(str(e)) for name, e in self.errors.items()},
             "notes": {role: list(notes) for role, notes in self.notes.items() if notes},
         }
 
@@ -71,6 +91,15 @@ def _plain(score: Score) -> dict[str, Any]:
     }
 
 
+def number(value: float) -> str:
+    """A score with four decimals, or as many digits where it is small; ∞ where it is infinite."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value != 0 and abs(value) < 0.001:
+        return f"{value:.2e}"
+    return f"{value:.4f}"
+
+
 def runtime(
     profile: str = "lite",
     *,
@@ -85,7 +114,13 @@ def runtime(
         device: auto, cpu or cuda.
         store: where embeddings and scene graphs are cached; None caches in memory alone.
         overrides: single choices of the profile, such as sam="sam_vit_h".
+
+    Raises:
+        UsageError: no such profile, no such choice, or one that is neither a name nor a path.
     """
+    for name, value in overrides.items():
+        if value is not None and not isinstance(value, str | os.PathLike):
+            raise UsageError(f"Expected {name} as a name or a path; found {value!r}, of type {type(value).__name__}.")
     chosen = default_store() if store == "default" else store
     return Runtime(named_profile(profile, **overrides), device=device, store=chosen)
 
@@ -122,7 +157,7 @@ def create(
 def score(
     reference: ImageLike,
     image: ImageLike,
-    metrics: Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     profile: str = "lite",
     *,
     device: str = "auto",
@@ -131,6 +166,7 @@ def score(
     shared: Runtime | None = None,
     background: str = "white",
     max_pixels: int = MAX_PIXELS,
+    progress: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Scores:
     """Scores one pair with several metrics.
@@ -141,7 +177,7 @@ def score(
     Args:
         reference: path, PIL image, numpy (H, W, 3) uint8 or torch (3, H, W) float in [0, 1].
         image: likewise.
-        metrics: names; None takes every metric that the profile can score by default.
+        metrics: a name or several; None takes every metric that the profile can score by default.
         profile: lite, standard or paper.
         device: auto, cpu or cuda.
         resize: "reference" brings the image to the reference's size first.
@@ -149,13 +185,14 @@ def score(
         shared: a runtime to use rather than making one.
         background: what transparent pixels are composited on.
         max_pixels: refuse larger images before decoding them.
+        progress: told the name of each metric when its turn comes.
         options: metrics' options (padding, variant) and the profile's single choices (sam, masks, objects, …).
 
     Raises:
         ImageError: one of the two cannot be read.
         UsageError: an unknown metric, profile or option.
     """
-    asked = None if metrics is None else [registry.spec(name) for name in metrics]
+    asked = registry.names_of(metrics)
     if resize not in (None, "reference"):
         raise UsageError(f"Expected resize to be 'reference' or None; found {resize!r}.")
     known = {option for spec in registry.METRICS.values() for option in spec.options}
@@ -163,21 +200,23 @@ def score(
     if shared is not None and overrides:
         raise UsageError(f"A shared runtime has made its choices; found {', '.join(sorted(overrides))} beside it.")
     used = shared or runtime(profile, device=device, store=store, **overrides)
-    specs = asked if asked is not None else [registry.spec(name) for name in registry.default_metrics(used.profile)]
+    names = asked if asked is not None else registry.default_metrics(used.profile)
     one = read_image(reference, background=background, max_pixels=max_pixels)
     two = read_image(image, background=background, max_pixels=max_pixels)
     if resize == "reference":
         two = resize_to(two, one.size)
     scores: dict[str, Score] = {}
     errors: dict[str, SemetricError] = {}
-    for spec in specs:
+    for name in names:
+        if progress is not None:
+            progress(name)
         try:
-            metric = registry.create(spec.name, used, **{k: options[k] for k in spec.options if k in options})
-            scores[spec.name] = metric(one, two)
+            own = {k: options[k] for k in registry.spec(name).options if k in options}
+            scores[name] = registry.create(name, used, **own)(one, two)
         except SemetricError as error:
-            if isinstance(error, UsageError) and metrics is not None:
+            if isinstance(error, UsageError) and asked is not None:
                 raise  # a metric that was asked for by name, with a choice that it does not have
-            errors[spec.name] = error
+            errors[name] = error
     return Scores(
         reference=one.name,
         image=two.name,

@@ -22,14 +22,21 @@ from semetric.scoring import Scores
 
 @pytest.fixture
 def explained(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What semetric.explain will answer ("errors") and was asked ("args", "options")."""
+    """What semetric.explain will answer ("errors", "notes") and was asked ("args", "options")."""
     told: dict[str, Any] = {"errors": {}}
 
     def explain(*args: Any, **options: Any) -> Scores:
         told["args"], told["options"] = args, options
         Path(args[2]).write_text("page")
         psnr = Score(metric="psnr", value=30.0, higher_is_better=True, range=(0.0, None))
-        return Scores(reference="a", image="b", profile="lite", scores={"psnr": psnr}, errors=told["errors"])
+        return Scores(
+            reference="a",
+            image="b",
+            profile="lite",
+            scores={"psnr": psnr},
+            errors=told["errors"],
+            notes=told.get("notes", {}),
+        )
 
     monkeypatch.setattr(semetric, "explain", explain, raising=False)
     return told
@@ -145,3 +152,20 @@ def test_interrupted_it_leaves_nothing(pair: tuple[str, str], tmp_path: Path, mo
     monkeypatch.setattr(page, "gather", stop)
     assert main(["explain", *pair, "--out", str(tmp_path / "r.html"), "--metric", "psnr", "--no-cache"]) == 5
     assert not (tmp_path / "r.html").exists()
+
+
+def test_what_reading_took_is_said(
+    explained: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    explained["notes"] = {"image": ("turned upright",)}
+    assert main(["explain", "a.png", "b.png", "--out", str(tmp_path / "r.html")]) == 0
+    assert "semetric: b.png: turned upright\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("named", "code"), [(["--profile", "paper"], 4), ([], 0), (["--metric", "psnr"], 0)])
+def test_a_named_profile_without_any_of_its_weights_is_4(
+    explained: dict[str, Any], tmp_path: Path, named: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    explained["errors"] = {"sess": WeightsMissingError("absent"), "samscore": WeightsMissingError("absent")}
+    assert main(["explain", "a", "b", "--out", str(tmp_path / "r.html"), *named]) == code
+    assert ("semetric models fetch paper" in capsys.readouterr().err) == (code == 4)

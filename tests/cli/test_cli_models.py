@@ -51,6 +51,10 @@ def test_list_shows_what_is_here(here: Path, capsys: pytest.CaptureFixture[str])
     table = capsys.readouterr().out
     assert all(name in table for name in CHECKPOINTS)
     assert "28.1 MB" in table
+    assert "10.8 kB" in table  # not 0.0 MB
+    assert "https://download.pytorch.org/models/" in table  # where lpips_squeeze comes from
+    row = next(line.split() for line in table.splitlines() if line.startswith("tiny "))
+    assert row[1] == "cache"
 
 
 def test_path_prints_the_checked_path_alone(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,3 +126,23 @@ def test_verify_reports_each_state(here: Path, capsys: pytest.CaptureFixture[str
 def test_verify_with_nothing_here_says_what_to_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "verify"]) == 0
     assert "semetric models fetch lite" in capsys.readouterr().out
+
+
+def test_list_names_what_comes_by_hand_and_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "ram_epoch12.pth").write_bytes(b"head")
+    monkeypatch.setenv("SEMETRIC_WEIGHTS_DIR", str(own))
+    assert main(["models", "list", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["by_hand"]}
+    assert rows["relate_anything"]["path"] == str(own / "ram_epoch12.pth")
+    assert rows["relate_anything"]["size_bytes"] == 4
+    assert not rows["dreamsim_ensemble"]["present"]
+    assert rows["dreamsim_ensemble"]["file_name"] == "dreamsim_ensemble_checkpoint.zip"
+    assert "github.com/ssundaram21/dreamsim" in rows["dreamsim_ensemble"]["sources"][0]
+    assert main(["models", "list"]) == 0
+    table = capsys.readouterr().out
+    assert next(line for line in table.splitlines() if line.startswith("relate_anything")).split()[1].startswith("SEM")
+    assert f"SEMETRIC_WEIGHTS_DIR: {own}" in table

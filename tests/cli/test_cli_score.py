@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,7 @@ class FakeScore:
 class FakeScores:
     scores: dict[str, FakeScore]
     errors: dict[str, SemetricError]
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -40,6 +44,7 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     told: dict[str, Any] = {"result": FakeScores({"psnr": FakeScore(30.0)}, {})}
 
     def score(*args: Any, **options: Any) -> FakeScores:
+        told["progress"] = options.pop("progress")
         told["args"], told["options"] = args, options
         return told["result"]  # type: ignore[no-any-return]
 
@@ -177,3 +182,61 @@ def test_numbers(value: float, text: str) -> None:
 )
 def test_intervals(bounds: tuple[float | None, float | None], text: str) -> None:
     assert interval(bounds) == text
+
+
+def test_conversions_are_said_on_stderr(scored: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    scored["result"].notes = {"reference": [], "image": ["alpha composited on white", "turned upright"]}
+    assert main(["score", "a.png", "b.png"]) == 0
+    said = capsys.readouterr()
+    assert said.err == "semetric: b.png: alpha composited on white; turned upright\n"
+    assert main(["score", "a.png", "b.png", "--json"]) == 0
+    assert capsys.readouterr().err == ""  # the document has them
+
+
+def test_one_reason_of_several_metrics_is_one_row(scored: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    errors: dict[str, SemetricError] = {n: ImageError(f"{n} expects equal sizes.") for n in ("mse", "psnr")}
+    scored["result"] = FakeScores({}, errors)
+    assert main(["score", "a.png", "b.png"]) == 3
+    out = capsys.readouterr().out
+    assert out.count("equal sizes") == 1
+    assert "mse, psnr" in out
+    assert all(line == line.rstrip() for line in out.splitlines())
+
+
+def test_a_background_that_is_no_colour_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from PIL import Image
+
+    for name, mode in (("a", "RGB"), ("b", "RGBA")):
+        Image.new(mode, (12, 12)).save(tmp_path / f"{name}.png")
+    one, two = str(tmp_path / "a.png"), str(tmp_path / "b.png")
+    for pair in ((one, two), (one, one)):  # with and without an image that needs it
+        assert main(["score", *pair, "--metric", "psnr", "--background", "pinkk"]) == 2
+        assert "found 'pinkk'. Did you mean pink?" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are POSIX")
+def test_the_metric_in_hand_is_shown_on_a_terminal_alone(tmp_path: Path) -> None:
+    import pty
+
+    from PIL import Image
+
+    Image.new("RGB", (12, 12)).save(tmp_path / "a.png")
+    code = (
+        "import sys, time\nfrom semetric.metrics.psnr import PSNR\nfrom semetric.cli import main\n"
+        "whole = PSNR._score\n"
+        "def slow(*a):\n    time.sleep(0.4)\n    return whole(*a)\n"
+        "PSNR._score = slow\n"
+        "sys.exit(main(['score', 'a.png', 'a.png', '--metric', 'psnr']))"
+    )
+    terminal, end = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=end, env=environment, cwd=tmp_path, check=False
+    )
+    os.close(end)
+    said = os.read(terminal, 1 << 16)
+    os.close(terminal)
+    assert ended.returncode == 0
+    assert b"psnr" in said
+    piped = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path, check=False)
+    assert (piped.returncode, piped.stderr) == (0, b"")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from semetric.cli import _folders, main
-from semetric.cli._names import log_names
+from semetric.cli._names import grouped, log_names
 
 METRICS = ["--metric", "psnr", "--metric", "mse"]
 
@@ -138,7 +138,7 @@ def test_ctrl_c_is_5_and_says_how_to_go_on(here: Path) -> None:
     words = ["score", "r", "i", "--out", "run", *METRICS]
     ended = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (5, "")
-    assert "finished rows are in run; the same command goes on from there" in ended.stderr
+    assert "2 of 4 pairs are finished and kept in run; the same command goes on from there" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert len(list((here / "run" / "parts").glob("*.parquet"))) == 1
     assert main(words) == 0
@@ -195,7 +195,8 @@ def test_two_runs_are_compared(here: Path, capsys: pytest.CaptureFixture[str]) -
     said = capsys.readouterr()
     cells = said.out.splitlines()[-1].split()
     assert (cells[0], cells[2]) == ("psnr", "3")
-    assert cells[-5:] == ["3", "(100%)", "0", "0", "0.25"]
+    assert cells[-6:] == ["3", "(100%)", "0", "(0%)", "0", "0.25"]
+    assert all(line == line.rstrip() for line in said.out.splitlines())
     assert "metrics of B alone: mse" in said.err
     assert "rows of B that A has not: 1\n  d – d\n" in said.err
     assert main(["compare", "two", "one", "--json"]) == 0
@@ -224,6 +225,67 @@ def test_long_lists_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1] == "  … and 3 more: see summary.json"
 
 
-def test_one_reason_is_said_once() -> None:
+def test_one_reason_is_said_once_though_each_metric_says_it_of_itself() -> None:
+    sizes = {"mse": "mse expects sizes.", "psnr": "psnr expects sizes.", "sess": "sess has no weights."}
+    assert grouped(sizes) == {"mse, psnr": "expects sizes.", "sess": "sess has no weights."}
     failed = {"reference": "r", "image": "i", "errors": {"psnr": "broken.", "mse": "broken.", "ssim": "small."}}
     assert _folders._why(failed) == "r – i: psnr, mse: broken.; ssim: small."
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+def test_ctrl_c_before_the_first_row_says_that_nothing_is_finished(here: Path) -> None:
+    code = (
+        "import os, signal, sys\nfrom semetric.metrics.psnr import PSNR\nfrom semetric.cli import main\n"
+        "PSNR._score = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["score", "r", "i", "--out", "run", *METRICS]
+    ended = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert ended.returncode == 5
+    assert "none of 4 pairs was finished" in ended.stderr
+    assert not list((here / "run").glob("parts/*.parquet"))
+
+
+def test_failed_pairs_are_scored_again_once_they_are_repaired(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = (here / "i" / "b.png").read_bytes()
+    (here / "i" / "b.png").write_bytes(whole[:60])
+    assert score("--out", "run") == 1
+    (here / "i" / "b.png").write_bytes(whole)
+    assert score("--out", "run") == 2  # a file has changed
+    capsys.readouterr()
+    assert score("--out", "run", "--retry-failed") == 0
+    assert "3 of 4 pairs were scored before" in capsys.readouterr().err
+    assert score("--out", "run") == 0
+    assert main(["score", "r/a.png", "i/a.png", "--retry-failed"]) == 2
+    assert "--retry-failed is for two folders" in capsys.readouterr().err
+
+
+def test_pairs_that_failed_in_one_run_are_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert score("--out", "one") == 0
+    (here / "i" / "b.png").write_bytes(b"broken")
+    (here / "i" / "c.png").write_bytes(b"broken")
+    assert score("--out", "two") == 1
+    capsys.readouterr()
+    assert main(["compare", "one", "two"]) == 0
+    err = capsys.readouterr().err
+    assert "2 of 4 pairs lack a score in B:\n  b – b (psnr, mse)\n  c – c (psnr, mse)\n" in err
+    assert "lack a score in A" not in err
+    assert main(["compare", "one", "two", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["failed"] == {"a": [], "b": ["b – b (psnr, mse)", "c – c (psnr, mse)"]}
+
+
+def test_a_named_profile_without_any_of_its_weights_is_4(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SEMETRIC_WEIGHTS_DIR", raising=False)
+    default = ["psnr", "samscore", "sess"]
+    monkeypatch.setattr("semetric.metrics.registry.default_metrics", lambda profile: default)
+    assert main(["score", "r", "i", "--out", "run", "--profile", "standard"]) == 4
+    said = capsys.readouterr()
+    assert "psnr" in said.out
+    assert "none of the metrics that the profile standard chooses networks for was scored (samscore, sess)" in said.err
+    assert main(["score", "r", "i", "--out", "other"]) == 0
+    assert main(["score", "r/a.png", "i/a.png", "--profile", "lite"]) == 4
+    assert "semetric models fetch lite" in capsys.readouterr().err
+    assert main(["score", "r/a.png", "i/a.png"]) == 0
+    assert main(["score", "r/a.png", "i/a.png", "--profile", "lite", "--metric", "psnr"]) == 0

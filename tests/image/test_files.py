@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 from semetric.errors import ImageError
 from semetric.image import read_image
+from semetric.image.suffixes import FORMATS, SUFFIXES
 
 RNG = np.random.default_rng(7)
 PHOTO = RNG.integers(0, 256, (9, 14, 3), dtype=np.uint8)
@@ -434,3 +435,44 @@ def test_altered_bytes_give_a_picture_or_an_image_error(tmp_path: Path, suffix: 
             outcomes.add(0 if f"photo.{suffix}" in str(error) else str(error))
     assert outcomes <= {0, 3}
     assert 0 in outcomes or suffix in {"bmp", "ppm"}  # formats without checks may read anything
+
+
+@pytest.mark.parametrize("form", ["ICO", "ICNS", "MSP", "XBM", "DDS", "EPS"])
+def test_formats_that_are_not_read_are_refused_under_any_name(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "photo.png"
+    Image.new({"MSP": "1", "XBM": "1"}.get(form, "RGB"), (64, 64)).save(path, format=form)
+    with pytest.raises(ImageError, match=r"photo\.png is not in a format that can be read"):
+        read_image(path)
+
+
+def test_an_image_inside_an_icon_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow would decode it before its size is known to us."""
+    path = tmp_path / "bomb.png"
+    Image.new("RGBA", (256, 256)).save(path, format="ICO", sizes=[(256, 256)])
+    decoded: list[str] = []
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: decoded.append(type(self).__name__))
+    with pytest.raises(ImageError):
+        read_image(path, max_pixels=100)
+    assert decoded == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell script as the other program")
+def test_no_other_program_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, ran = tmp_path / "photo.png", tmp_path / "ran"
+    Image.new("RGB", (8, 8)).save(path, format="EPS")
+    stub = tmp_path / "gs"
+    stub.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    stub.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)  # what it knows of an earlier search
+    with pytest.raises(ImageError, match="not in a format that can be read"):
+        read_image(path)
+    assert not ran.exists()
+
+
+def test_what_is_read_is_what_the_suffixes_stand_for() -> None:
+    Image.init()
+    assert set(FORMATS) <= set(Image.OPEN)
+    named = {Image.EXTENSION[suffix] for suffix in SUFFIXES}
+    assert named - {"MPO"} <= set(FORMATS)  # MPO: JPEG's reader
+    assert set(FORMATS) <= named

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -194,7 +195,53 @@ def test_other_types_are_refused(source: object) -> None:
         read_image(source)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("background", ["no such colour", (1, 2, 300), (1, 2)])
+@pytest.mark.parametrize("source", [torch.nn.Linear(1, 1), torch.float32, torch.Size([3]), Image.Resampling.BICUBIC])
+def test_what_torch_and_pillow_have_beside_images_is_refused(source: object) -> None:
+    with pytest.raises(ImageError, match="Expected a path, a PIL image, a numpy array, a torch tensor or a Picture"):
+        read_image(source)  # type: ignore[arg-type]
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")  # by torch, where the test makes one
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda: torch.zeros(3, 4, 4).to_sparse(), "sparse"),
+        (lambda: torch.zeros(3, 4, 4, device="meta"), "meta"),
+        (lambda: torch.nested.nested_tensor([torch.zeros(3, 4, 4)]), "nested"),
+    ],
+    ids=["sparse", "meta", "nested"],
+)
+def test_tensors_without_an_array_of_numbers_are_refused(make: Callable[[], torch.Tensor], kind: str) -> None:
+    with pytest.raises(ImageError, match=kind):
+        read_image(make())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")  # torch is about to drop them
+def test_quantised_tensors_are_refused() -> None:
+    quantised = torch.quantize_per_tensor(torch.rand(3, 4, 4), 1 / 255, 0, torch.quint8)
+    with pytest.raises(ImageError, match=r"quantised one\. Pass tensor\.dequantize\(\)"):
+        read_image(quantised)
+
+
+@pytest.mark.parametrize("dtype", [">u2", "<u2"])
+def test_16_bit_arrays_of_either_byte_order(dtype: str) -> None:
+    deep = (PHOTO.astype(np.uint16) * 257 - (PHOTO > 0)).astype(dtype)  # not on the 8-bit grid
+    picture = read_image(deep)
+    assert picture.digest == read_image(deep.astype(np.uint16)).digest
+    assert picture.pixels.dtype == np.float32
+
+
+@pytest.mark.parametrize("limit", ["5", 0, -1, float("nan"), True])
+def test_the_limit_must_be_a_number(limit: object) -> None:
+    with pytest.raises(UsageError, match="Expected max_pixels"):
+        read_image(np.zeros((2, 2, 3), np.uint8), max_pixels=limit)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "background",
+    ["no such colour", (1, 2, 300), (1, 2), None, ("a", 1, 2), (float("nan"), 1, 2), (1.5, 2, 3), 7, np.zeros((2, 3))],
+    ids=str,
+)
 def test_background_must_be_a_colour(background: object) -> None:
     with pytest.raises(UsageError, match="Expected a"):
         read_image(np.zeros((2, 2, 4), np.uint8), background=background)  # type: ignore[arg-type]

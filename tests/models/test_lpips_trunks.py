@@ -122,7 +122,7 @@ def test_damaged_state_dicts_are_refused(tmp_path: Path) -> None:
         load_lpips("squeeze", path, path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(WeightsCorruptError, match=r"trunk\.pth cannot be read"):
+    with pytest.raises(WeightsCorruptError, match=r"trunk\.pth is cut short or damaged"):
         load_lpips("squeeze", path, heads)
     torch.save([1, 2], path)
     with pytest.raises(WeightsCorruptError, match="found list"):

@@ -190,3 +190,37 @@ def test_a_pickle_with_code_is_refused(tmp_path, capsys):
     with pytest.raises(WeightsCorruptError):
         load_relate_anything(tmp_path / "harm.pth")
     assert capsys.readouterr().out == ""
+
+
+LAYER = "model.encoder.layer.1.output.dense.bias"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("model.encoder.layer.2000000.x", torch.zeros(1), r"layer\.2000000\.x"),
+        (f"model.encoder.layer.{'9' * 5000}.x", torch.zeros(1), "layer"),
+        (LAYER, torch.full((HIDDEN,), math.nan), "NaN"),
+        (LAYER, torch.zeros(HIDDEN, dtype=torch.int64), "int64"),
+        (LAYER, torch.zeros(HIDDEN).to_sparse(), "sparse"),
+        (LAYER, torch.zeros(HIDDEN, device="meta"), "without numbers"),
+        (LAYER, torch.zeros(HIDDEN, dtype=torch.complex64), "complex64"),
+    ],
+    ids=["far", "digits", "nan", "int64", "sparse", "meta", "complex"],
+)
+def test_hostile_checkpoints_are_named(tmp_path, key, value, words):
+    path = tmp_path / "hostile.pth"
+    torch.save(state_dict() | {key: value}, path)
+    with pytest.raises(WeightsCorruptError, match=words):
+        load_relate_anything(path)
+
+
+def test_many_layers_are_refused_before_any_is_built(tmp_path, monkeypatch):
+    def built(*args, **kwargs):
+        raise AssertionError("it was built")
+
+    monkeypatch.setattr(RelateAnything, "__init__", built)
+    path = tmp_path / "deep.pth"
+    torch.save(state_dict() | {f"model.encoder.layer.{i}.x": torch.zeros(1) for i in range(1000)}, path)
+    with pytest.raises(WeightsCorruptError, match="at most 48 layers; found 1000"):
+        load_relate_anything(path)

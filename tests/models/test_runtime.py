@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -98,3 +102,91 @@ def test_a_network_is_loaded_once_frozen_and_in_eval_mode() -> None:
     assert runtime.network("n", load) is runtime.network("n", load)
     assert loads == [1]
     assert not runtime.network("n", load).training
+
+
+@pytest.mark.parametrize("device", ["cpu:abc", "cpu:", "auto:0", "cuda:-1", "cuda:٣", "", None, 0, b"cpu", "cpu\n"])
+def test_what_is_no_device_is_named(device) -> None:
+    with pytest.raises(UsageError, match="Expected a device among auto, cpu") as caught:
+        Runtime("lite", device=device)
+    assert repr(device) in str(caught.value)
+
+
+def test_torch_devices_are_devices() -> None:
+    import torch
+
+    for device in (torch.device("cpu"), torch.device("cpu", 0), "cpu:0"):
+        runtime = Runtime("lite", device=device)
+        assert runtime.device == "cpu"
+        assert [len(part) for part in runtime.passes([picture(), picture()], 2)] == [1, 1]
+    with pytest.raises(UsageError, match="meta"):
+        Runtime("lite", device=torch.device("meta"))
+
+
+@pytest.mark.parametrize(("there", "device"), [(0, "cuda"), (0, "cuda:0"), (2, "cuda:2")])
+def test_a_cuda_device_that_is_not_there_is_a_usage_error(monkeypatch, there: int, device: str) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
+    with pytest.raises(UsageError, match=r"CUDA device.*--device cpu"):
+        Runtime("lite", device=device)
+    if there:
+        assert Runtime("lite", device="cuda:1").device == "cuda:1"
+
+
+@pytest.fixture
+def restless():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads take turns within a function, not only between calls
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("restless")
+def test_threads_share_a_runtime() -> None:
+    runtime = Runtime("lite", device="cpu", remember=2)
+    pictures = [picture(v) for v in range(5)]
+
+    def work(seed: int) -> None:
+        for turn in range(600):
+            value = (turn * 7 + seed) % 5
+            found = runtime.product(pictures[value], {"kind": "a"}, lambda v=value: {"x": np.array(v)})
+            assert int(found["x"]) == value
+
+    with ThreadPoolExecutor(8) as pool:
+        for job in [pool.submit(work, seed) for seed in range(8)]:
+            job.result()
+    assert len(runtime._products) <= 2
+
+
+@pytest.mark.usefixtures("restless")
+def test_threads_load_a_network_once() -> None:
+    import torch
+
+    loads: list[str] = []
+
+    def load(name: str) -> torch.nn.Module:
+        loads.append(name)
+        time.sleep(0.02)  # long enough that all threads come meanwhile
+        return torch.nn.Dropout()
+
+    runtime = Runtime("lite", device="cpu")
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(runtime.network, f"n{i % 2}", lambda i=i: load(f"n{i % 2}")) for i in range(16)]
+        found = {id(job.result()) for job in jobs}
+    assert sorted(loads) == ["n0", "n1"]
+    assert len(found) == 2
+
+
+def test_a_load_that_fails_may_be_tried_again_and_loads_may_nest() -> None:
+    import torch
+
+    runtime = Runtime("lite", device="cpu")
+
+    def fail() -> torch.nn.Module:
+        raise UsageError("no")
+
+    with pytest.raises(UsageError):
+        runtime.network("n", fail)
+    inner = torch.nn.Dropout()
+    assert runtime.network("n", lambda: runtime.network("inner", lambda: inner)) is inner

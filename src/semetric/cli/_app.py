@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from semetric import __version__
-from semetric.cli import cache, compare, explain, graph, metrics, models, score
+from semetric.cli import cache, compare, explain, graph, lab, learn, metrics, models, score, serve
 from semetric.cli._console import log_to_stderr
 
 __all__ = ["app"]
@@ -41,6 +41,9 @@ app.command("score")(score.score)
 app.command("compare")(compare.compare)
 app.command("explain")(explain.explain)
 app.command("graph")(graph.graph)
+app.add_typer(lab.app, name="lab")
+app.add_typer(learn.app, name="learn")
+app.command("serve")(serve.serve)
 app.command("metrics")(metrics.metrics)
 app.add_typer(models.app, name="models")
 app.add_typer(cache.app, name="cache")

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
+
+from semetric.cli import _streams
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,10 +39,13 @@ __all__ = [
     "VitOption",
     "download_display",
     "downloads_if",
+    "files_of",
     "given",
+    "is_named",
     "log_to_stderr",
     "show_json",
     "show_table",
+    "working",
 ]
 
 _PIPE_WIDTH = 140  # columns of a table that no terminal limits
@@ -81,6 +88,17 @@ BackgroundOption: TypeAlias = Annotated[
 def given(**options: Any) -> dict[str, Any]:
     """The options that the user set, so that defaults live in the library alone."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def files_of(*words: Any) -> list[str]:
+    """Those of a command's arguments and options that are files, which its outputs must not replace."""
+    return [str(one) for one in words if isinstance(one, str | Path) and os.path.isfile(one)]
+
+
+def is_named(ctx: typer.Context, option: str) -> bool:
+    """Whether the user wrote that option, even with its default's value."""
+    source = ctx.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def log_to_stderr() -> None:
@@ -126,44 +144,89 @@ def downloads_if(wanted: bool) -> Iterator[None]:
         yield
 
 
-def show_table(*tables: Table) -> None:
-    """Prints tables to stdout; as wide as the terminal, or as a file can take."""
+@contextmanager
+def working(text: str, *, shown: bool = True) -> Iterator[Callable[[str], None]]:
+    """Shows on stderr what is being done, where that is a terminal; nothing where it is a file or a pipe.
+
+    ::
+
+        with shared.working("reading the images") as stage:
+            stage("sess")
+
+    Args:
+        text: what is done first.
+        shown: False shows nothing, for work inside which something else draws (`download_display`).
+
+    Yields:
+        Takes what is done next.
+    """
     from rich.console import Console
 
-    console = Console()
+    console = Console(stderr=True)
+    if not shown or not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status(text) as status:
+        yield lambda words: status.update(words)
+
+
+def show_table(*tables: Table) -> None:
+    """Prints tables to stdout; as wide as the terminal, or as a file can take and without blanks at ends of lines.
+
+    Cells that are str are shown letter by letter: names of files and messages are no markup.
+    """
+    from io import StringIO
+
+    from rich.console import Console
+
+    console = Console(markup=False, emoji=False)
+    text = StringIO()
     if not console.is_terminal:
-        console = Console(width=_PIPE_WIDTH)
+        console = Console(width=_PIPE_WIDTH, file=text, markup=False, emoji=False)
     for position, table in enumerate(tables):
         if position:
             console.print()
         console.print(table)
+    sys.stdout.write("".join(line.rstrip() + "\n" for line in text.getvalue().splitlines()))
 
 
 def show_json(document: Any) -> None:
     """Prints one JSON document to stdout.
 
     JSON has no infinity: a score that is infinite (PSNR of identical images) or undefined becomes
-    null, with "note": "infinite", "minus infinite" or "not a number" beside it.
+    null, with "note": "infinite", "minus infinite" or "not a number" beside it. Bytes of file names that are no UTF-8
+    are escaped, as \\xff; where stdout is not UTF-8, the document is in ASCII.
     """
-    sys.stdout.write(json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    plain = not _streams.takes_unicode()
+    sys.stdout.write(json.dumps(_finite(document), indent=2, ensure_ascii=plain, allow_nan=False) + "\n")
 
 
 class _StderrHandler(logging.Handler):
     """Writes to the stderr of the moment, which tests and progress bars exchange."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(self.format(record) + "\n")
+        _streams.say(self.format(record))
+
+
+def _text(value: str) -> str:
+    if value.isascii():
+        return value
+    from semetric.image.names import shown
+
+    return shown(value)
 
 
 def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, str):
+        return _text(value)
     if isinstance(value, Mapping):
-        plain = {str(name): _finite(item) for name, item in value.items()}
+        plain = {_text(str(name)): _finite(item) for name, item in value.items()}
         score = value.get("value")
         if isinstance(score, float) and not math.isfinite(score):
             plain["note"] = "not a number" if math.isnan(score) else "infinite" if score > 0 else "minus infinite"
         return plain
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence):
         return [_finite(item) for item in value]
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._names import log_names
-from semetric.errors import UsageError
+from semetric.cli._names import grouped, log_names
+from semetric.cli._scores import number, say_missing
+from semetric.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -53,7 +55,7 @@ def asked(
         UsageError: a combination that means nothing.
         typer.BadParameter: an argument is missing.
     """
-    folders = [name for name in (reference, image) if name is not None and Path(name).is_dir()]
+    folders = [name for name in (reference, image) if name is not None and os.path.isdir(name)]
     set_ = shared.given(out=out, **tuning)
     if pairs is not None:
         if reference is not None:
@@ -62,11 +64,13 @@ def asked(
         raise typer.BadParameter(f"Missing argument '{'REFERENCE' if reference is None else 'IMAGE'}'.")
     elif not folders:
         if set_:
-            raise UsageError(f"--{next(iter(set_))} is for two folders or --pairs; {reference} is no folder.")
+            raise UsageError(
+                f"--{next(iter(set_)).replace('_', '-')} is for two folders or --pairs; {reference} is no folder."
+            )
         return None
     elif len(folders) == 1:
         other = image if folders[0] == reference else reference
-        found = "a file" if Path(other).exists() else "not there"
+        found = "a file" if os.path.exists(other) else "not there"
         raise UsageError(f"Expected two image files or two folders; {folders[0]} is a folder, {other} is {found}.")
     if out is None:
         many = f"--pairs {pairs} is a list" if pairs is not None else f"{reference} is a folder"
@@ -82,6 +86,7 @@ def run(
     metrics: Sequence[str] | None,
     profile: str,
     *,
+    named: bool,
     device: str,
     as_json: bool,
     fetch: bool,
@@ -89,8 +94,19 @@ def run(
 ) -> int:
     """Scores the pairs, says on stderr what went without a score, and prints the summary.
 
+    Args:
+        task: what the command line asks for.
+        metrics: that it names; None for the profile's.
+        profile: the profile.
+        named: whether the user wrote the profile.
+        device: as for `score_pairs`.
+        as_json: print the summary as JSON instead of a table.
+        fetch: download weights that are missing.
+        choices: further options of `score_pairs`.
+
     Returns:
-        The exit code: 1 where some pairs failed, else 0.
+        The exit code: 4 where a profile was named and none of its own metrics has weights; else 1 where
+        some pairs failed; else 0.
     """
     from semetric.runs import fetch_weights, pair_folders, read_pairs, score_pairs
 
@@ -102,9 +118,11 @@ def run(
         with shared.downloads_if(fetch):
             fetch_weights(metrics, profile, **choices)
     with _progress(len(pairing.pairs)) as (begin, advance):
+        lacking: list[str] = []
 
         def started(known: Started) -> None:
             _report(known)
+            lacking.extend(_profile_missing(known.left_out, profile) if named and metrics is None else ())
             begin(known.done)
 
         try:
@@ -120,8 +138,7 @@ def run(
                 **choices,
             )
         except KeyboardInterrupt:
-            if task.out.is_dir():
-                _log.info("finished rows are in %s; the same command goes on from there", task.out)
+            _log.info("%s", _interrupted(task.out, len(pairing.pairs)))
             raise
     failed = done.summary["failed"]
     if as_json:
@@ -131,13 +148,43 @@ def run(
     for name, one in done.summary["metrics"].items():
         if "note" in one:
             _log.info("%s: %s", name, one["note"])
-        if one["failed"] > len(failed):
-            _log.warning(
-                "%s: %d of %d pairs not scored: %s", name, one["failed"], done.summary["pairs"], one["because"]
-            )
+    _say_unscored(done.summary)
     log_names(f"{len(failed)} of {done.summary['pairs']} pairs failed:", [_why(one) for one in failed], _WHOLE)
     _log.info("rows: %s", done.path / "scores.csv")
+    if lacking:
+        say_missing(profile, lacking)
+        return WeightsError.exit_code
     return 1 if failed else 0
+
+
+def _say_unscored(summary: Mapping[str, Any]) -> None:
+    """Says which metrics lack more pairs than those that have failed as a whole, those for one reason together."""
+    counts: dict[int, dict[str, str]] = {}
+    for name, one in summary["metrics"].items():
+        if one["failed"] > len(summary["failed"]):
+            counts.setdefault(one["failed"], {})[name] = one["because"]
+    for count, reasons in counts.items():
+        for names, why in grouped(reasons).items():
+            _log.warning("%s: %d of %d pairs not scored: %s", names, count, summary["pairs"], why)
+
+
+def _profile_missing(left_out: Mapping[str, str], profile: str) -> list[str]:
+    """The profile's own metrics, if the run goes without all of them."""
+    from semetric.metrics.registry import METRICS, of_profile
+    from semetric.profiles import PROFILES
+
+    own = of_profile(PROFILES[profile])
+    return [name for name in left_out if METRICS[name].by_profile] if all(name in left_out for name in own) else []
+
+
+def _interrupted(out: Path, pairs: int) -> str:
+    """What is left of a run that was interrupted."""
+    from semetric.runs import finished_rows
+
+    done = pairs if os.path.isfile(out / "summary.json") else finished_rows(out / "parts")
+    if not done:
+        return f"none of {pairs} pairs was finished; the same command begins again"
+    return f"{done} of {pairs} pairs are finished and kept in {out}; the same command goes on from there"
 
 
 def _report(known: Started) -> None:
@@ -154,17 +201,14 @@ def _report(known: Started) -> None:
         _WHOLE,
     )
     log_names(f"files passed over, no images by their suffix: {len(pairing.not_images)}", pairing.not_images, _WHOLE)
-    for name, why in known.left_out.items():
-        _log.warning("%s is left out: %s", name, why)
+    for names, why in grouped(known.left_out).items():
+        _log.warning("%s left out: %s", f"{names} {'are' if ',' in names else 'is'}", why)
     if known.done:
         _log.info("%d of %d pairs were scored before", known.done, len(pairing.pairs))
 
 
 def _why(failed: Mapping[str, Any]) -> str:
-    by_reason: dict[str, list[str]] = {}
-    for metric, why in failed["errors"].items():
-        by_reason.setdefault(why, []).append(metric)
-    reasons = "; ".join(f"{', '.join(metrics)}: {why}" for why, metrics in by_reason.items())
+    reasons = "; ".join(f"{metrics}: {why}" for metrics, why in grouped(failed["errors"]).items())
     return f"{failed['reference']} – {failed['image']}: {reasons}"
 
 
@@ -232,8 +276,6 @@ def _table(metrics: Mapping[str, Any]) -> Table:
 
 def _number(value: float | None) -> str:
     """A score as two files show it, but with two decimals from a hundred on, so that the table stays narrow."""
-    from semetric.cli.score import number
-
     if value is None:
         return "–"
     return f"{value:.2f}" if abs(value) >= 100 else number(value)

@@ -11,6 +11,7 @@ import typer
 
 from semetric.cli import _console as shared
 from semetric.cli._names import log_names
+from semetric.cli._scores import number
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,6 +40,8 @@ def compare(
             _log.warning("metrics of %s alone: %s", side, ", ".join(metrics))
     log_names(f"rows of A that B has not: {len(found.only_a)}", found.only_a, "--json")
     log_names(f"rows of B that A has not: {len(found.only_b)}", found.only_b, "--json")
+    for side, failed in (("A", found.failed_a), ("B", found.failed_b)):
+        log_names(f"{len(failed)} of {found.pairs} pairs lack a score in {side}:", failed, "--json")
     log_names(f"rows that share a name with another and were left out: {len(found.repeated)}", found.repeated, "--json")
     for name, one in found.differences.items():
         if one.left_out:
@@ -53,23 +56,20 @@ def _table(differences: Mapping[str, Difference]) -> Table:
     from rich import box
     from rich.table import Table
 
-    from semetric.cli.score import number
-
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("metric", style="bold")
     table.add_column("better")
     for name in ("n", "mean A", "mean B", "A − B", "95% interval", "A better", "B better", "ties", "sign test p"):
         table.add_column(name, justify="right")
     for name, one in differences.items():
-        bounds, share = one.interval_95, one.share_a_better
+        bounds = one.interval_95
         table.add_row(
             name,
             "↑" if one.higher_is_better else "↓",
             str(one.n),
             *("–" if value is None else number(value) for value in (one.mean_a, one.mean_b, one.mean)),
             "–" if bounds is None else f"{number(bounds[0])} … {number(bounds[1])}",
-            "–" if share is None else f"{one.a_better} ({share:.0%})",
-            str(one.b_better),
+            *(f"{wins} ({wins / one.n:.0%})" if one.n else "–" for wins in (one.a_better, one.b_better)),
             str(one.ties),
             "–" if one.p is None else f"{one.p:.3g}",
         )

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli.score import _tables, exit_code
-from semetric.errors import UsageError
+from semetric.cli._scores import exit_code, profile_missing, say_notes, score_tables
+from semetric.errors import UsageError, WeightsError
 
 __all__ = ["explain"]
 
 
 def explain(
+    ctx: typer.Context,
     reference: Annotated[str, typer.Argument(help="The image to compare with.")],
     image: Annotated[str, typer.Argument(help="The image to explain.")],
     out: Annotated[Path, typer.Option(help="Write the page, .html, here.")],
@@ -47,9 +49,10 @@ def explain(
 ) -> None:
     """Show in one HTML page why two images score as they do."""
     for name in (reference, image):
-        if Path(name).is_dir():
+        if os.path.isdir(name):
             raise UsageError(f"semetric explain compares two image files; {name} is a folder.")
     import semetric
+    from semetric.runs.files import check_place
 
     choices = shared.given(
         resize=resize,
@@ -68,6 +71,7 @@ def explain(
         max_pixels=max_pixels,
         background=background,
     )
+    check_place(out, "a page", shared.files_of(reference, image, *choices.values()))
     if no_cache:
         choices["store"] = None
     with shared.downloads_if(fetch), shared.working("scoring, and writing the page", shown=not fetch):
@@ -75,8 +79,11 @@ def explain(
     if as_json:
         shared.show_json(scores.to_dict())
     else:
-        shared.show_table(*_tables(scores.scores, scores.errors))
+        shared.show_table(*score_tables(scores.scores, scores.errors))
+        say_notes(scores, reference, image)
     logging.getLogger("semetric").info("wrote %s (%.1f MB)", out, out.stat().st_size / 1e6)
     code = exit_code(scores.scores, scores.errors, asked=metric or ())
+    if shared.is_named(ctx, "profile") and not metric and profile_missing(profile, scores.scores, scores.errors):
+        code = WeightsError.exit_code
     if code:
         raise typer.Exit(code)

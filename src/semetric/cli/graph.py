@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from semetric.cli import _console as shared
-from semetric.errors import StoreError, UsageError
+from semetric.errors import UsageError
 
 __all__ = ["graph"]
 
@@ -34,29 +35,32 @@ def graph(
     """Find an image's objects and their relations."""
     if out is None and png is None and not as_json:
         raise UsageError("Expected --out graph.json, --png graph.png or --json; found none of them.")
-    if Path(image).is_dir():
+    if os.path.isdir(image):
         raise UsageError(f"semetric graph reads one image file; {image} is a folder.")
     import semetric
+    from semetric.runs import files
     from semetric.scene.build import GraphBuilder
-
-    if png is not None:
-        from semetric.report import check_output, save_graph
-
-        check_output(png)  # before the work, not after it
 
     choices = shared.given(
         sam=sam, masks=masks, objects=objects, relations=relations, relations_weights=relations_weights
     )
+    read = shared.files_of(image, *choices.values())  # outputs are looked at before the work, not after it
+    if out is not None:
+        files.check_place(out, "the graph", read)
+    if png is not None:
+        from semetric.report import check_output, save_graph
+
+        check_output(png, read)
+        if out is not None and os.path.realpath(out) == os.path.realpath(png):
+            raise UsageError(f"Expected two files; --out and --png are both {png}.")
     if no_cache:
         choices["store"] = None
     picture = semetric.read_image(image, **shared.given(max_pixels=max_pixels, background=background))
     with shared.downloads_if(fetch), shared.working("finding objects and relations", shown=not fetch):
         found = GraphBuilder(semetric.runtime(profile, device=device, **choices))(picture)
     if out is not None:
-        try:
-            out.write_text(json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise StoreError(f"Expected to write the graph to {out}; {error}.") from error
+        text = json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False) + "\n"
+        files.write_whole(out, lambda stream: stream.write(text.encode()))
     if png is not None:
         save_graph(found, picture, png)
     if as_json:

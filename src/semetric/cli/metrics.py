@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from semetric.cli import _console as shared
-from semetric.cli.score import interval
+from semetric.cli._scores import interval
 
 __all__ = ["metrics"]
 

@@ -17,38 +17,44 @@ app = typer.Typer(help="The weights behind the metrics.", no_args_is_help=True)
 
 @app.command("list")
 def list_(as_json: shared.JsonOption = False) -> None:
-    """List every checkpoint and model folder: whether it is here, its size, its licence."""
-    from semetric.weights import BUNDLES, CHECKPOINTS, FOLDERS
-    from semetric.weights.lookup import human, present, present_folder, weights_folder
+    """List every checkpoint and model folder, and what is brought by hand: where it is, its size, its licence."""
+    from semetric.weights import BUNDLES, CHECKPOINTS, FOLDERS, WEIGHTS_DIR_ENV
+    from semetric.weights.lookup import human, own_folders, present, present_folder, weights_folder
 
     rows = [_row(one, present(one)) for one in CHECKPOINTS.values()]
     folders = [_folder_row(one, present_folder(one.name)) for one in FOLDERS.values()]
+    by_hand = _by_hand()
     if as_json:
         shared.show_json(
             {
                 "folder": str(weights_folder()),
                 "checkpoints": rows,
                 "folders": folders,
+                "by_hand": by_hand,
                 "bundles": {k: list(v) for k, v in BUNDLES.items()},
             }
         )
         return
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.caption_justify = "left"
-    table.caption = f"Folder: {weights_folder()}. Bundles: {', '.join(BUNDLES)}."
     table.add_column("name", style="bold", no_wrap=True)
-    table.add_column("here")
+    table.add_column("here", overflow="fold")
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("licence", overflow="fold")
     table.add_column("source", overflow="fold", style="dim")
-    for row in (*rows, *folders):
-        here = "[green]yes[/green]" if row["present"] else "no"
+    for row in (*rows, *folders, *by_hand):
+        cached = row["present"] and Path(row["path"]).is_relative_to(weights_folder())
+        here = Text("cache" if cached else WEIGHTS_DIR_ENV, style="green") if row["present"] else "no"
         size = "–" if row["size_bytes"] is None else human(row["size_bytes"])
         table.add_row(row["name"], here, size, row["licence"], row["sources"][-1])
     shared.show_table(table)
+    typer.echo(f"cache: {weights_folder()}")
+    for place in own_folders():
+        typer.echo(f"{WEIGHTS_DIR_ENV}: {place}")
+    typer.echo(f"bundles: {', '.join(BUNDLES)}")
 
 
 @app.command()
@@ -162,6 +168,49 @@ def _folder_row(folder: Any, here: Path | None) -> dict[str, Any]:
         "paper": folder.paper,
         "preparation": folder.preparation,
         "sources": [str(folder)],
+    }
+
+
+def _by_hand() -> list[dict[str, Any]]:
+    """DreamSim's variants and the Relate-Anything head: no command fetches them, and their digests are unpublished."""
+    from semetric.models.dreamsim.files import find_files
+    from semetric.models.dreamsim.variants import VARIANTS
+    from semetric.weights import RELATE_ANYTHING, ByHand
+    from semetric.weights.lookup import own_folders, weights_folder
+
+    rows = []
+    for variant in VARIANTS.values():
+        found: list[Path] = []
+        try:
+            files = find_files(variant, None)
+            found = [one.path for one in (*files.trunks, files.adapter, files.config) if one is not None]
+        except WeightsError:  # missing, or damaged: scoring says which
+            pass
+        one = ByHand(
+            name=f"dreamsim_{variant.name}",
+            file_name=variant.archive,
+            licence="MIT (DreamSim); its trunks' own",
+            paper="Fu et al., DreamSim, NeurIPS 2023",
+            source=f"github.com/ssundaram21/dreamsim, {variant.release}",
+            option="--dreamsim-weights PATH",
+        )
+        rows.append(_hand_row(one, list(dict.fromkeys(found))))
+    head = [place / RELATE_ANYTHING.file_name for place in (*own_folders(), weights_folder())]
+    rows.append(_hand_row(RELATE_ANYTHING, [file for file in head if file.is_file()][:1]))
+    return rows
+
+
+def _hand_row(one: Any, found: list[Path]) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "present": bool(found),
+        "path": str(found[-1]) if found else None,
+        "file_name": one.file_name,
+        "size_bytes": sum(file.stat().st_size for file in found) if found else None,
+        "licence": one.licence,
+        "paper": one.paper,
+        "option": one.option,
+        "sources": [str(one)],
     }
 
 

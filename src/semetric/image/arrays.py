@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semetric.errors import ImageError, UsageError
+from semetric.errors import ImageError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Pixels", "array_pixels", "check_size", "narrow", "over", "tensor_pixels", "to_rgb", "unit_range"]
+__all__ = [
+    "Pixels",
+    "array_pixels",
+    "check_background",
+    "check_limit",
+    "check_size",
+    "narrow",
+    "over",
+    "tensor_pixels",
+    "to_rgb",
+    "unit_range",
+]
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
@@ -51,6 +63,7 @@ def tensor_pixels(
     Raises:
         ImageError: wrong shape, dtype or range, or not finite.
     """
+    _check_dense(tensor)
     shape = tuple(tensor.shape)
     if len(shape) == 4 and shape[0] != 1:
         raise ImageError(
@@ -67,8 +80,50 @@ def tensor_pixels(
     if tensor.is_floating_point() and str(tensor.dtype) not in {"torch.float32", "torch.float64"}:
         tensor = tensor.float()  # numpy has no bfloat16, and no wish for float16
     notes: list[str] = []
-    values = _values(tensor.numpy().transpose(1, 2, 0), "tensor", notes)
+    try:
+        array = tensor.numpy()
+    except (RuntimeError, TypeError) as error:  # a type that numpy has not, a tensor without memory of its own
+        raise ImageError(
+            f"Expected a tensor of numbers in memory; found one that numpy cannot take: {error}. "
+            "Make it one of uint8 or float32."
+        ) from error
+    values = _values(array.transpose(1, 2, 0), "tensor", notes)
     return to_rgb(values, background=background, notes=notes), notes
+
+
+def _check_dense(tensor: torch.Tensor) -> None:
+    """Raises ImageError where a tensor holds no plain array of numbers."""
+    kinds = {
+        "nested": tensor.is_nested,  # first: it has no shape
+        "meta": tensor.is_meta,
+        "quantised": tensor.is_quantized,
+        "sparse": str(tensor.layout) != "torch.strided",
+    }
+    todo = {
+        "nested": "Pass one of its tensors",
+        "meta": "It holds no values: load them",
+        "quantised": "Pass tensor.dequantize()",
+        "sparse": "Pass tensor.to_dense()",
+    }
+    for kind, found in kinds.items():
+        if found:
+            raise ImageError(f"Expected a dense tensor (3, H, W); found a {kind} one. {todo[kind]}.")
+
+
+def check_background(background: str | tuple[int, int, int]) -> None:
+    """Raises UsageError where the background is no colour."""
+    if not isinstance(background, str) or background != "white":  # the default costs no import of Pillow
+        _colour(background)
+
+
+def check_limit(max_pixels: int | None) -> None:
+    """Raises UsageError where the largest number of pixels is neither None nor a number of at least 1."""
+    whole = isinstance(max_pixels, int | float | np.integer) and not isinstance(max_pixels, bool)
+    if max_pixels is not None and not (whole and max_pixels >= 1):
+        raise UsageError(
+            f"Expected max_pixels, the most pixels of an image, to be a number of at least 1, or None; "
+            f"found {max_pixels!r}."
+        )
 
 
 def check_size(height: int, width: int, name: str, max_pixels: int | None) -> None:
@@ -77,7 +132,7 @@ def check_size(height: int, width: int, name: str, max_pixels: int | None) -> No
         raise ImageError(f"Expected an image of at least 1 × 1 px; {name} is {width} × {height}.")
     if max_pixels is not None and height * width > max_pixels:
         raise ImageError(
-            f"Expected at most {max_pixels:,} pixels; {name} is {width} × {height} = {height * width:,}. "
+            f"Expected at most {max_pixels:,.0f} pixels; {name} is {width} × {height} = {height * width:,}. "
             "Shrink it, or raise the limit (max_pixels) where its source is trusted."
         )
 
@@ -107,8 +162,8 @@ def over(colours: Pixels, alpha: Pixels, *, background: str | tuple[int, int, in
     if bool((alpha == top).all()):
         notes.append("opaque alpha dropped")
         return colours
-    notes.append(f"alpha composited on {background if isinstance(background, str) else tuple(background)}")
     rgb = _colour(background)
+    notes.append(f"alpha composited on {background if isinstance(background, str) else rgb}")
     if colours.dtype == np.uint8:
         a = alpha.astype(np.uint16)  # 255 · 255 + 127 fits
         mixed = (colours * a + np.array(rgb, np.uint16) * (255 - a) + 127) // 255
@@ -139,7 +194,7 @@ def _values(array: NDArray[Any], noun: str, notes: list[str]) -> Pixels:
     if array.dtype == np.bool_:
         notes.append("false and true taken as 0 and 255")
         return array.astype(np.uint8) * np.uint8(255)
-    if array.dtype == np.uint16:
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:  # of either byte order
         notes.append("16-bit values divided by 65535")
         return array.astype(np.float32) / np.float32(65535)
     if not np.issubdtype(array.dtype, np.floating):
@@ -178,6 +233,12 @@ def unit_range(array: NDArray[Any], noun: str, notes: list[str]) -> NDArray[np.f
     return clipped
 
 
+def _near(background: str) -> str:
+    from PIL import ImageColor
+
+    return did_you_mean(background, ImageColor.colormap)
+
+
 def _colour(background: str | tuple[int, int, int]) -> tuple[int, int, int]:
     if isinstance(background, str):
         from PIL import ImageColor
@@ -185,9 +246,16 @@ def _colour(background: str | tuple[int, int, int]) -> tuple[int, int, int]:
         try:
             rgb = ImageColor.getrgb(background)
         except ValueError:
-            raise UsageError(f"Expected a CSS colour such as white or #808080; found {background!r}.") from None
+            raise UsageError(
+                f"Expected a CSS colour such as white or #808080; found {background!r}.{_near(background)}"
+            ) from None
         return rgb[:3]
-    values = tuple(int(c) for c in background)
+    try:
+        values = tuple(operator.index(c) for c in background)
+    except TypeError:  # not iterable, or not of whole numbers
+        values = ()
     if len(values) != 3 or not all(0 <= c <= 255 for c in values):
-        raise UsageError(f"Expected a background (r, g, b) in 0..255; found {tuple(background)}.")
+        raise UsageError(
+            f"Expected a background as a CSS colour, or (r, g, b) of whole numbers in 0..255; found {background!r}."
+        )
     return values[0], values[1], values[2]

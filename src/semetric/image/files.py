@@ -7,15 +7,18 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from semetric.errors import ImageError
+from semetric.errors import ImageError, SemetricError
 from semetric.image.arrays import Pixels, check_size, to_rgb, unit_range
 from semetric.image.depth import has_low_bytes, join_bytes, raw_mode, swap_bytes
+from semetric.image.suffixes import FORMATS
 
 __all__ = ["file_pixels", "pil_pixels"]
 
@@ -31,7 +34,7 @@ def file_pixels(
     Raises:
         ImageError: it is missing, a folder, unreadable, empty, no image, too large or damaged.
     """
-    name = os.fspath(path)
+    name = os.fsdecode(path)
     with _opened(name) as file:
         try:
             image = _open(file)
@@ -45,7 +48,7 @@ def file_pixels(
         check_size(image.height, image.width, name, max_pixels)
         try:
             return _pixels(image, name, background=background, low=_low_bytes(image, name))
-        except ImageError:
+        except SemetricError:
             raise
         except MemoryError:
             raise ImageError(
@@ -66,7 +69,7 @@ def pil_pixels(
     check_size(image.height, image.width, "<PIL image>", max_pixels)
     try:
         return _pixels(image, "<PIL image>", background=background)
-    except ImageError:
+    except SemetricError:
         raise
     except Exception as error:  # a lazily opened file, see file_pixels
         raise ImageError(_damaged("<PIL image>", image.format, error)) from error
@@ -202,13 +205,23 @@ def _opened(name: str) -> Iterator[BinaryIO]:
 
 
 def _open(file: BinaryIO) -> Image.Image:
-    """Reads the header. Pillow's own guard is off meanwhile: its limit is a global, ours an argument."""
+    """Reads the header, of the formats that need no more than that to know the size.
+
+    Pillow's own guard is off meanwhile: its limit is a global, ours an argument.
+    """
     with _OPENING:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(file)
+            return Image.open(file, formats=_formats())
         finally:
             Image.MAX_IMAGE_PIXELS = limit
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """FORMATS, but for those that this version of Pillow has no reader of."""
+    lacking = {"AVIF"} if find_spec("PIL.AvifImagePlugin") is None else set()  # before Pillow 11.3
+    return tuple(name for name in FORMATS if name not in lacking)
 
 
 def _damaged(name: str, form: str | None, error: Exception) -> str:

@@ -22,7 +22,7 @@ class Picture:
 
     Attributes:
         pixels: (H, W, 3), either uint8 or float32 in [0, 1]; contiguous and read-only.
-        name: the path it came from, or "<array>", "<tensor>", "<PIL image>".
+        name: the path it came from, where bytes that are no UTF-8 are escaped, or "<array>", "<tensor>", "<PIL image>".
         notes: every conversion that reading it took, in words.
     """
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union, cast
 import numpy as np
 
 from semetric.errors import ImageError
-from semetric.image.arrays import array_pixels, tensor_pixels
+from semetric.image.arrays import array_pixels, check_background, check_limit, tensor_pixels
+from semetric.image.names import shown
 from semetric.image.picture import Picture
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def read_image(
 
     Args:
         source: one of
-            a path to any file that Pillow decodes;
+            a path to a file of one of `semetric.image.suffixes.FORMATS`;
             a PIL image (its current frame);
             numpy (H, W), (H, W, 1..4), uint8 or bool, uint16 in 0..65535, or float in [0, 1], where 2
             channels are grey and alpha and 4 are RGB and alpha;
@@ -59,14 +60,16 @@ def read_image(
 
     Raises:
         ImageError: missing, unreadable, damaged, not an image, too large, or values out of range.
-        UsageError: the background is not a colour.
+        UsageError: the background is not a colour, or the limit not a number.
     """
     if isinstance(source, Picture):
         return source
+    check_background(background)  # here, so that whether a wrong one is said does not depend on the image
+    check_limit(max_pixels)
     if isinstance(source, np.ndarray):
         pixels, notes = array_pixels(source, background=background, max_pixels=max_pixels)
         return _picture(pixels, "<array>", notes)
-    if _of(source, "torch"):
+    if _of(source, "torch", "Tensor"):
         pixels, notes = tensor_pixels(cast("torch.Tensor", source), background=background, max_pixels=max_pixels)
         return _picture(pixels, "<tensor>", notes)
 
@@ -74,8 +77,8 @@ def read_image(
 
     if isinstance(source, (str, os.PathLike)):
         pixels, notes = files.file_pixels(source, background=background, max_pixels=max_pixels)
-        return _picture(pixels, os.fspath(source), notes)
-    if _of(source, "PIL"):
+        return _picture(pixels, shown(os.fsdecode(source)), notes)
+    if _of(source, "PIL", "Image"):
         pixels, notes = files.pil_pixels(cast("Image.Image", source), background=background, max_pixels=max_pixels)
         return _picture(pixels, "<PIL image>", notes)
     raise ImageError(
@@ -88,6 +91,6 @@ def _picture(pixels: NDArray[np.uint8] | NDArray[np.float32], name: str, notes: 
     return Picture(pixels=pixels, name=name, notes=tuple(notes))
 
 
-def _of(source: object, package: str) -> bool:
-    """Whether a class of that package is among the object's classes; imports nothing."""
-    return any(base.__module__.partition(".")[0] == package for base in type(source).__mro__)
+def _of(source: object, package: str, name: str) -> bool:
+    """Whether that package's class is among the object's classes; imports nothing."""
+    return any(base.__name__ == name and base.__module__.partition(".")[0] == package for base in type(source).__mro__)

@@ -54,6 +54,7 @@ class Metric:
     range: ClassVar[tuple[float | None, float | None]]
     equal_sizes: ClassVar[bool] = True  # pixels are compared in place, so both images must have one size
     min_side: ClassVar[int] = 1  # the shortest side that can be scored, in pixels
+    for_small: ClassVar[str] = "psnr"  # the metric that errors name for images below that
     differentiable: ClassVar[bool] = False  # whether `values` has gradients
     no_gradient: ClassVar[str] = "its arithmetic is not tensors'"  # why not, where not
 
@@ -130,7 +131,8 @@ class Metric:
         for picture in (reference, image):
             if min(picture.size) < self.min_side:
                 raise SizeMismatchError(
-                    f"{self.name} expects sides of at least {self.min_side} px; {picture.name} is {_wxh(picture)}."
+                    f"{self.name} expects sides of at least {self.min_side} px; {picture.name} is {_wxh(picture)}. "
+                    f"Choose {self.for_small}, which takes smaller images, or score larger ones."
                 )
 
     def _score(self, reference: Picture, image: Picture) -> Score:

@@ -42,7 +42,10 @@ def clipscore(x: Tensor, y: Tensor) -> Tensor:
     from torch.nn import functional as F
 
     if x.ndim != 2 or x.shape != y.shape:
-        raise ImageError(f"clipscore expects embeddings (B, d) twice; found {tuple(x.shape)} and {tuple(y.shape)}.")
+        raise ImageError(
+            f"clipscore expects embeddings (B, d) twice; found {tuple(x.shape)} and {tuple(y.shape)}. "
+            "One image's is x[None]."
+        )
     return F.cosine_similarity(x, y, dim=1)
 
 
@@ -110,7 +113,7 @@ def clipscore_text(
         WeightsError: the CLIP is missing, or its folder has no tokenizer.
     """
     if not text.strip():
-        raise UsageError("clipscore_text expects a text; found an empty one.")
+        raise UsageError("clipscore_text expects a text; found an empty one. Describe the image.")
     if not 0 < scale < float("inf"):
         raise UsageError(f"clipscore_text expects a scale above 0; found {scale!r}.")
     used = Runtime(runtime, store=default_store()) if isinstance(runtime, str) else runtime

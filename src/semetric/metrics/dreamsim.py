@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from semetric.errors import ImageError, UsageError, WeightsCorruptError
 from semetric.image import Picture
 from semetric.metrics.base import Metric, Score
+from semetric.models.dreamsim.calibration import Calibration, read_calibration
 from semetric.models.dreamsim.files import DreamSimFiles, find_files
+from semetric.models.dreamsim.own import chosen_variant
 from semetric.models.dreamsim.variants import VARIANTS, variant
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def dreamsim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     if a.ndim != 2 or a.shape != b.shape or not a.is_floating_point() or not b.is_floating_point():
         raise ImageError(
             f"DreamSim expects two float tensors of embeddings (B, D); found {tuple(a.shape)} {a.dtype} and "
-            f"{tuple(b.shape)} {b.dtype}."
+            f"{tuple(b.shape)} {b.dtype}. One image's is embedding[None]."
         )
     return (1 - F.cosine_similarity(a, b, dim=1)).clamp(0, 2)  # rounding leaves the range by 1e-7
 
@@ -57,7 +59,9 @@ class DreamSim(Metric):
 
     Both images are squashed to 224 × 224, so sizes may differ and the aspect ratio is not seen. 0 for equal images,
     2 at most; the authors' demo shows 0.45 and 0.28. Symmetric up to rounding. `values` has gradients. Values of two
-    variants do not compare: every result names its files.
+    variants do not compare: every result names its files. A folder of one's own training (`semetric learn train`) is
+    named "… (own training)" in the details, with its trunks; and where it holds a calibration, `calibrated` there is
+    the score in [0, 1] that the cosine stands for, 1 being alike.
     """
 
     name = "dreamsim"
@@ -77,7 +81,7 @@ class DreamSim(Metric):
                 f"--profile standard, with {variant(_DEFAULT_VARIANT).archive} of github.com/ssundaram21/dreamsim, "
                 f"release {variant(_DEFAULT_VARIANT).release}, named by --dreamsim-weights (dreamsim_weights)."
             )
-        self.variant = variant(chosen.dreamsim or _DEFAULT_VARIANT)
+        self.variant = chosen_variant(chosen.dreamsim, chosen.dreamsim_weights, _DEFAULT_VARIANT)
 
     @cached_property
     def _files(self) -> DreamSimFiles:
@@ -87,12 +91,23 @@ class DreamSim(Metric):
     def _identities(self) -> dict[str, str]:
         """Reads every file once, so it is asked for as late as can be."""
         trunks = {t.name: f.identity() for t, f in zip(self.variant.trunks, self._files.trunks, strict=True)}
-        rest = {"adapter": self._files.adapter, "adapter_config": self._files.config}
+        for trunk, file in zip(self.variant.trunks, self._files.trunks, strict=True):
+            if trunk.identity not in ("", trunks[trunk.name]):
+                raise WeightsCorruptError(
+                    f"Expected {trunk.identity}, on which DreamSim {self.variant.label} was trained, in {file}; found "
+                    f"{trunks[trunk.name]}. Its adapter fits no other trunk: put that file back, or train again."
+                )
+        rest = {
+            "adapter": self._files.adapter,
+            "adapter_config": self._files.config,
+            "head": self._files.head,
+            "calibration": self._files.calibration,
+        }
         return trunks | {role: file.identity() for role, file in rest.items() if file is not None}
 
     @property
     def weights(self) -> Mapping[str, str]:
-        """Trunk, adapter and its settings → "stem@digest" of the file."""
+        """Trunks, adapter and its settings, and an own training's head and calibration → "stem@digest" of the file."""
         return self._identities
 
     def _net(self) -> DreamSimNet:
@@ -101,7 +116,7 @@ class DreamSim(Metric):
         def load() -> DreamSimNet:
             return load_dreamsim(self.variant, self._files)
 
-        name = f"{self.name} {self.variant.name} {sorted(self.weights.values())}"
+        name = f"{self.name} {self.variant.label} {sorted(self.weights.values())}"
         return cast("DreamSimNet", self.runtime.network(name, load))
 
     def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
@@ -125,7 +140,7 @@ class DreamSim(Metric):
 
     @cached_property
     def _recipe(self) -> dict[str, Any]:
-        return {"kind": "dreamsim_embedding", "variant": self.variant.name, "weights": dict(self.weights)}
+        return {"kind": "dreamsim_embedding", "variant": self.variant.label, "weights": dict(self.weights)}
 
     def _compute(self, pictures: Sequence[Picture]) -> list[Arrays]:
         import torch
@@ -138,15 +153,28 @@ class DreamSim(Metric):
             rows: NDArray[np.float32] = net.embed(images).float().cpu().numpy()
         if not np.isfinite(rows).all():
             raise WeightsCorruptError(
-                f"Expected finite embeddings of DreamSim {self.variant.name}; its weights "
+                f"Expected finite embeddings of DreamSim {self.variant.label}; its weights "
                 f"({', '.join(self.weights.values())}) give others. Download them again."
             )
         return [{"embedding": row} for row in rows]
 
     def _score_batch(self, pairs: Sequence[tuple[Picture, Picture]]) -> list[Score]:
         rows = self.embed([picture for pair in pairs for picture in pair])
-        details = {"variant": self.variant.name, "tuned": self.tuned}
-        return [self._make(_distance(a, b), details) for a, b in zip(rows[::2], rows[1::2], strict=True)]
+        details: dict[str, Any] = {"variant": self.variant.label, "tuned": self.tuned}
+        if self.variant.own:
+            details["trunks"] = [trunk.name for trunk in self.variant.trunks]
+        found = []
+        for a, b in zip(rows[::2], rows[1::2], strict=True):
+            distance = _distance(a, b)
+            more = {} if self._calibration is None else {"calibrated": self._calibration(1 - distance)}
+            found.append(self._make(distance, details | more))
+        return found
+
+    @cached_property
+    def _calibration(self) -> Calibration | None:
+        if not self.variant.calibration or self._files.calibration is None:
+            return None
+        return read_calibration(self._files.calibration)
 
     def _values(self, references: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         import torch

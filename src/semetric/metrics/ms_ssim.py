@@ -100,6 +100,7 @@ class MSSSIM(Metric):
     higher_is_better = True
     range = (0.0, 1.0)
     min_side = _MIN_SIDE
+    for_small = "ssim"
     differentiable = True
 
     def _values(self, references: torch.Tensor, images: torch.Tensor) -> torch.Tensor:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from semetric.errors import UsageError
+from semetric.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from semetric.metrics.base import Metric
     from semetric.models.runtime import Runtime
     from semetric.profiles import Profile
 
-__all__ = ["METRICS", "MetricSpec", "create", "default_metrics"]
+__all__ = ["METRICS", "MetricSpec", "create", "default_metrics", "names_of", "of_profile"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class MetricSpec:
         options: names of the arguments that `create` passes on.
         default: whether it is scored when no metric is named.
         choices: fields of the profile, one of which must be set for that; none means always.
+        by_profile: whether the profile names the networks behind it.
     """
 
     name: str
@@ -41,6 +43,7 @@ class MetricSpec:
     options: tuple[str, ...] = ()
     default: bool = True
     choices: tuple[str, ...] = ()
+    by_profile: bool = False
 
 
 _SPECS = (
@@ -108,6 +111,7 @@ _SPECS = (
         range=(-1.0, 1.0),
         summary="best-matching patch tokens",
         paper="arXiv 2309.04891",
+        by_profile=True,
     ),
     MetricSpec(
         name="clipscore",
@@ -117,6 +121,7 @@ _SPECS = (
         summary="what CLIP sees in the whole image",
         paper="arXiv 2406.03865",
         choices=("clip",),
+        by_profile=True,
     ),
     MetricSpec(
         name="dreamsim",
@@ -126,6 +131,7 @@ _SPECS = (
         summary="layout, pose and content, as people judge",
         paper="arXiv 2306.09344",
         choices=("dreamsim", "dreamsim_weights"),
+        by_profile=True,
     ),
     MetricSpec(
         name="dreamsim_untuned",
@@ -135,6 +141,7 @@ _SPECS = (
         summary="DreamSim's trunks before tuning",
         paper="arXiv 2306.09344",
         default=False,
+        by_profile=True,
     ),
     MetricSpec(
         name="samscore",
@@ -144,6 +151,7 @@ _SPECS = (
         summary="structure, cell by cell",
         paper="arXiv 2305.15367",
         options=("padding",),
+        by_profile=True,
     ),
     MetricSpec(
         name="sess",
@@ -152,7 +160,8 @@ _SPECS = (
         range=(0.0, 1.0),
         summary="objects and relations",
         paper="arXiv 2406.03865",
-        options=("variant", "matching"),
+        options=("variant", "matching", "settings"),
+        by_profile=True,
     ),
 )
 
@@ -168,6 +177,23 @@ def default_metrics(profile: Profile) -> list[str]:
     ]
 
 
+def of_profile(profile: Profile) -> list[str]:
+    """Those of the default metrics whose networks the profile names: what choosing a profile is for."""
+    return [name for name in default_metrics(profile) if METRICS[name].by_profile]
+
+
+def names_of(metrics: str | Sequence[str] | None) -> list[str] | None:
+    """Metrics as users give them, one name or several, as a list without repetitions; None stays None.
+
+    Raises:
+        UsageError: a name that does not exist.
+    """
+    if metrics is None:
+        return None
+    given = [metrics] if isinstance(metrics, str) else metrics
+    return [spec(name).name for name in dict.fromkeys(given)]
+
+
 def spec(name: str) -> MetricSpec:
     """The metric of that name.
 
@@ -175,7 +201,7 @@ def spec(name: str) -> MetricSpec:
         UsageError: there is none; the message lists the names.
     """
     if name not in METRICS:
-        raise UsageError(f"Expected a metric among {', '.join(METRICS)}; found {name!r}.")
+        raise UsageError(f"Expected a metric among {', '.join(METRICS)}; found {name!r}.{did_you_mean(name, METRICS)}")
     return METRICS[name]
 
 

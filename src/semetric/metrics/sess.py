@@ -2,11 +2,13 @@
 
 `variant="paper"` follows the equations and Table II, `variant="demo"` the published code, which adds
 a location term, weighs relations into importance, and updates in place; see docs/metrics/sess.md.
+`settings` takes hyper-parameters of one's own, such as `semetric learn tune` finds; their results say "tuned".
 SeSS has no gradient: segmentation and assignment are discrete. Train on SAMScore or DreamSim.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Mapping
 from typing import Literal
@@ -17,9 +19,12 @@ from numpy.typing import NDArray
 from semetric.errors import UsageError
 from semetric.image import Picture
 from semetric.metrics.base import Metric, Score
+from semetric.metrics.sess_settings import SessSettings
 from semetric.models.runtime import Runtime
 from semetric.scene.build import GraphBuilder
+from semetric.scene.graph import SceneGraph
 from semetric.scene.matching import MatchingSettings, match, prepare
+from semetric.scene.weighting import weigh
 
 __all__ = ["Sess"]
 
@@ -40,7 +45,12 @@ class Sess(Metric):
     Args:
         runtime: whose profile names SAM, mask generation, object encoder and relations.
         variant: "paper" or "demo".
-        matching: other hyper-parameters than the variant's.
+        matching: other hyper-parameters than the variant's; results then have the variant "custom".
+        settings: hyper-parameters of one's own, importance included, instead of a variant's; results then have the
+            variant "tuned" and hold the settings.
+
+    Raises:
+        UsageError: no such variant, or settings beside a variant or matching.
     """
 
     name = "sess"
@@ -50,14 +60,28 @@ class Sess(Metric):
     no_gradient = "segmentation and assignment are discrete"
 
     def __init__(
-        self, runtime: Runtime, *, variant: Variant = "paper", matching: MatchingSettings | None = None
+        self,
+        runtime: Runtime,
+        *,
+        variant: Variant | None = None,
+        matching: MatchingSettings | None = None,
+        settings: SessSettings | None = None,
     ) -> None:
         super().__init__(runtime)
-        if variant not in _MATCHING:
+        if variant is not None and variant not in _MATCHING:
             raise UsageError(f"Expected a variant of SeSS among {', '.join(_MATCHING)}; found {variant!r}.")
-        self.variant = variant
-        self.matching = matching or _MATCHING[variant]
-        self.builder = GraphBuilder(runtime, variant=variant)
+        if settings is not None and (variant is not None or matching is not None):
+            raise UsageError("Expected settings of SeSS or a variant; found both. The settings name every value.")
+        if settings is not None and not isinstance(settings, SessSettings):
+            raise UsageError(f"Expected settings of SeSS as SessSettings; found {type(settings).__name__}.")
+        if matching is not None and not isinstance(matching, MatchingSettings):
+            raise UsageError(f"Expected matching as MatchingSettings; found {type(matching).__name__}.")
+        base: Variant = variant or "paper"
+        self.settings = settings
+        self.matching = settings.matching if settings is not None else matching or _MATCHING[base]
+        own = self.matching != _MATCHING[base]
+        self.variant: str = "tuned" if settings is not None else "custom" if own else base  # never taken for another
+        self.builder = GraphBuilder(runtime, variant=base)  # tuned importance is made from the paper's
 
     @property
     def weights(self) -> Mapping[str, str]:
@@ -67,7 +91,7 @@ class Sess(Metric):
     def _score(self, reference: Picture, image: Picture) -> Score:
         warm = threading.Thread(target=prepare, daemon=True)  # compiles once a machine, beside the networks
         warm.start()
-        one, two = self.builder(reference), self.builder(image)
+        one, two = self._weighed(self.builder(reference)), self._weighed(self.builder(image))
         warm.join()
         matching = match(
             one.arrays,
@@ -76,12 +100,23 @@ class Sess(Metric):
             cosine(one.image_feature, two.image_feature),
             self.matching,
         )
-        details = {
+        details: dict[str, object] = {
             "variant": self.variant,
             "objects": [len(one), len(two)],
             "relations": [len(one.triplets), len(two.triplets)],
             "graph_score": matching.graph_score,
             "image_similarity": matching.image_similarity,
         }
+        if self.settings is not None:
+            details["settings"] = self.settings.to_dict()
+        elif self.variant == "custom":
+            details["matching"] = dataclasses.asdict(self.matching)
         value = min(max(matching.score, 0.0), 1.0)  # identical graphs sum to 1 but for rounding
         return self._make(value, details, graphs=(one, two), matching=matching)
+
+    def _weighed(self, graph: SceneGraph) -> SceneGraph:
+        """The graph with the importance that the settings ask for."""
+        if self.settings is None:
+            return graph
+        importance = weigh(graph.importance, graph.triplets[:, :2], graph.probabilities, self.settings.importance)
+        return dataclasses.replace(graph, importance=importance)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from semetric.errors import ImageError
+from semetric.errors import ImageError, WeightsCorruptError
 from semetric.image import Picture
 from semetric.metrics.base import Metric, Score
 from semetric.models.vit_trunks import Backbone, ImgFocusTrunk, VitTrunk
@@ -75,10 +75,15 @@ def _check(x: torch.Tensor, y: torch.Tensor) -> None:
 
     shapes = tuple(x.shape), tuple(y.shape)
     if x.ndim != 3 or y.ndim != 3 or x.shape[::2] != y.shape[::2] or not x.numel() or not y.numel():
-        raise ImageError(f"ViTScore expects patch tokens (B, N, d) and (B, M, d); found {shapes[0]} and {shapes[1]}.")
+        raise ImageError(
+            f"ViTScore expects patch tokens (B, N, d) and (B, M, d); found {shapes[0]} and {shapes[1]}. "
+            "One image's are tokens[None]."
+        )
     for name, tokens in (("reference", x), ("image", y)):
         if not tokens.is_floating_point() or not bool(torch.isfinite(tokens).all()):
-            raise ImageError(f"ViTScore expects finite floats; the {name}'s {tokens.dtype} tokens are not.")
+            raise ImageError(
+                f"ViTScore expects finite floats; the {name}'s {tokens.dtype} tokens are not. Mend what made them."
+            )
 
 
 class ViTScore(Metric):
@@ -93,6 +98,7 @@ class ViTScore(Metric):
 
     Raises:
         UsageError: no such backbone.
+        WeightsCorruptError: when scoring, weights whose tokens are not finite.
     """
 
     name = "vitscore"
@@ -114,11 +120,19 @@ class ViTScore(Metric):
 
     def _tokens(self, pictures: Sequence[Picture]) -> list[NDArray[np.float32]]:
         """(1, N, d) patch tokens each, from the cache where they are known, the others computed in batches."""
+        import numpy as np
+
         recipe = {"kind": "patch_tokens", "vit": self._trunk.identity, "layer": "final", **self._trunk.settings}
 
         def compute(missing: Sequence[Picture]) -> list[Arrays]:
             parts = self.runtime.passes(missing, _BATCH)
-            return [{"tokens": one[None]} for part in parts for one in self._trunk.tokens(part)]
+            found = [one for part in parts for one in self._trunk.tokens(part)]
+            if not all(np.isfinite(one).all() for one in found):
+                raise WeightsCorruptError(
+                    f"Expected finite patch tokens of {self.backbone}; its weights ({self._trunk.identity}) give "
+                    "others. Fetch or copy them again."
+                )
+            return [{"tokens": one[None]} for one in found]
 
         return [one["tokens"] for one in self.runtime.products(pictures, recipe, compute, batch=_BATCH)]
 

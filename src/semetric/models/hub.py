@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from semetric.errors import MissingExtraError, UsageError, WeightsCorruptError, WeightsError
 from semetric.models.preparation import Preparation
 from semetric.weights import ModelFolder, identity, locate
+from semetric.weights.tensors import checked_tensors, read_saved
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -121,7 +122,7 @@ def read_json(file: Path) -> Mapping[str, Any]:
     """
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsCorruptError(f"Expected JSON in {file}; it cannot be read ({error}). Fetch it anew.") from error
     if not isinstance(document, dict):
         raise WeightsCorruptError(f"Expected a JSON object in {file}; found {type(document).__name__}.")
@@ -153,6 +154,7 @@ def build(
             "Models of the hub are built by transformers, which is not installed. Run: pip install 'semetric[hub]'"
         ) from error
     config, tensors = model.config, _tensors(model.place)
+    _check_sizes(config, tensors, model.place)
     try:
         with quiet():
             network, account = make(transformers, _plain(config), tensors)
@@ -186,6 +188,53 @@ def build(
     return network
 
 
+# Settings that are sides of tensors, and the least that each may be whatever the tensors are: configurations carry
+# defaults that nothing uses.
+_SIDES = ("hidden_size", "intermediate_size", "max_position_embeddings", "patch_size", "projection_dim", "vocab_size")
+_LEAST_SIDE = 1024
+_LEAST_LAYERS = 48
+_MAX_DEPTH = 16  # of a configuration in a configuration; two are usual
+
+
+def _check_sizes(config: Mapping[str, Any], tensors: Mapping[str, Tensor], place: Path, depth: int = 0) -> None:
+    """Refuses a configuration of a far larger network than its tensors, before anything is built of it.
+
+    Each width, and the number of patches, is the length of some tensor's side, and each layer has tensors of its own.
+
+    Raises:
+        WeightsCorruptError: too large a number, or too many levels.
+    """
+    longest = max(_LEAST_SIDE, *(side for tensor in tensors.values() for side in tensor.shape), 0)
+    wanted = {key: (_largest(config.get(key)), longest) for key in _SIDES}
+    wanted["num_hidden_layers"] = (_largest(config.get("num_hidden_layers")), max(_LEAST_LAYERS, len(tensors)))
+    patch = _largest(config.get("patch_size")) or 16
+    wanted["image_size"] = (_largest(config.get("image_size")), patch * (longest**0.5 + 1))
+    wanted["mlp_ratio"] = (_largest(config.get("mlp_ratio")) * _largest(config.get("hidden_size")), longest)
+    for key, (found, most) in wanted.items():
+        if not found <= most:  # NaN, too
+            raise WeightsCorruptError(
+                f"Expected {key} as the tensors in {place} have it; found {str(config[key])[:40]}: "
+                "config.json and the weights are not of one model."
+            )
+    for part in config.values():
+        if isinstance(part, Mapping):
+            if depth == _MAX_DEPTH:
+                raise WeightsCorruptError(
+                    f"Expected config.json of at most {_MAX_DEPTH} levels in {place}; found more."
+                )
+            _check_sizes(part, tensors, place, depth + 1)
+
+
+def _largest(value: Any) -> float:
+    """The number, or the largest of a list; 0 for anything else, which the library itself refuses."""
+    if isinstance(value, list):
+        return max(map(_largest, value[:4]), default=0.0)
+    try:
+        return float(value) if isinstance(value, int | float) else 0.0
+    except OverflowError:
+        return float("inf")
+
+
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration without what asks the library for other code, such as quantisers and kernels."""
     kept = {k: v for k, v in config.items() if not k.startswith("_") and k not in _NOT_OURS}
@@ -194,30 +243,16 @@ def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tensors(place: Path) -> dict[str, Tensor]:
     """All parameters of a folder, by name. Nothing in the files is run."""
-    import torch
-
     tensors: dict[str, Tensor] = {}
     for name in ModelFolder.of(place, place.name).files:
         file = place / name
-        try:
-            if file.suffix == ".safetensors":
-                from safetensors.torch import load_file
+        if file.suffix not in {".safetensors", ".bin"}:
+            continue
 
-                part: Any = load_file(str(file))
-            elif file.suffix == ".bin":
-                part = torch.load(file, map_location="cpu", weights_only=True)
-            else:
-                continue
-        except Exception as error:  # the two libraries raise many kinds here
-            reason = str(error).strip().partition("\n")[0]
-            raise WeightsCorruptError(
-                f"Expected tensors in {file}; it cannot be read ({reason}). Nothing in it was run. Fetch it anew."
-            ) from error
-        if not isinstance(part, dict) or not all(
-            isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in part.items()
-        ):
-            raise WeightsCorruptError(f"Expected names and tensors in {file}; found something else. Fetch it anew.")
-        tensors |= part
+        def refuse(why: str, file: Path = file) -> WeightsCorruptError:
+            return WeightsCorruptError(f"Expected tensors in {file}; it {why}. Nothing in it was run. Fetch it anew.")
+
+        tensors |= checked_tensors(read_saved(file, refuse, safetensors=file.suffix == ".safetensors"), refuse)
     return tensors
 
 

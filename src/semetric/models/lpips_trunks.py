@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from semetric.errors import UsageError, WeightsCorruptError
+from semetric.weights.tensors import checked_tensors, read_saved
 
 __all__ = ["LpipsNet", "Trunk", "load_lpips"]
 
@@ -144,13 +145,13 @@ def _published(path: Path, heads: Path) -> dict[str, torch.Tensor]:
 
 
 def _state_dict(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises nearly anything on damaged files
-        raise WeightsCorruptError(f"Expected a PyTorch state dict; {path} cannot be read: {error}.") from error
+    def refuse(why: str) -> WeightsCorruptError:
+        return WeightsCorruptError(f"Expected a PyTorch state dict; {path} {why}. Fetch it again.")
+
+    state = read_saved(path, refuse)
     if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise WeightsCorruptError(f"Expected a PyTorch state dict in {path}; found {type(state).__name__}.")
-    return dict(state)
+    return checked_tensors(state, refuse)
 
 
 def _alexnet() -> nn.Sequential:

@@ -11,9 +11,7 @@ scores random.
 from __future__ import annotations
 
 import math
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -23,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semetric.errors import UsageError, WeightsCorruptError, WeightsMissingError
+from semetric.weights.tensors import checked_tensors, read_saved
 
 __all__ = ["TOKEN_WIDTH", "RelateAnything", "load_relate_anything"]
 
@@ -31,6 +30,7 @@ TOKEN_WIDTH = 256
 
 _PREDICATES = 56
 _HEADS = 12
+_MAX_LAYERS = 48  # the published head has 2, the deepest BERT in use 24
 _BERT_EPS = 1e-12
 
 
@@ -179,32 +179,33 @@ def load_relate_anything(path: str | PathLike[str]) -> RelateAnything:
 
     Raises:
         WeightsMissingError: no file there.
-        WeightsCorruptError: not a state dict, or keys or shapes are not those of the head.
+        WeightsCorruptError: not a state dict of finite numbers, or keys or shapes are not those of the head.
     """
     path = Path(path)
     if not path.is_file():
         raise WeightsMissingError(
-            f"Expected the Relate-Anything checkpoint (ram_epoch12.pth) at {path}; no file there."
+            f"Expected the Relate-Anything checkpoint (ram_epoch12.pth) at {path}; no file there. "
+            "Name its place with --relations-weights."
         )
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, zipfile.BadZipFile, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise _corrupt(
-            path, "a state dict of tensors", f"a file that torch cannot read ({_first_line(error)})"
-        ) from error
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise _corrupt(path, "a state dict of tensors", "something else")
-    state = {k: v for k, v in state.items() if k != "model.embeddings.position_ids"}  # a buffer of older saves
-    head = _skeleton(path, state)
-    expected = {k: tuple(v.shape) for k, v in head.state_dict().items()} | _unused(state)
-    _compare(path, expected, {k: tuple(v.shape) for k, v in state.items()})
+
+    def refuse(why: str) -> WeightsCorruptError:
+        return _corrupt(path, "a state dict of tensors", f"that it {why}")
+
+    state = checked_tensors(read_saved(path, refuse), refuse)
+    state.pop("model.embeddings.position_ids", None)  # a buffer of older saves
+    sizes, layers = _sizes(path, state)
+    _compare(path, _expected(sizes, layers) | _unused(state), {k: tuple(v.shape) for k, v in state.items()})
+    with torch.device("meta"):  # of memory it takes none, of time what its layers need: they are known to be there
+        head = RelateAnything(**sizes, layers=layers)
     head.load_state_dict({k: v for k, v in state.items() if k not in _unused(state)}, assign=True)
     return head.float().eval().requires_grad_(False)
 
 
-def _skeleton(path: Path, state: Mapping[str, Tensor]) -> RelateAnything:
-    """A head of the sizes that the checkpoint's own shapes tell, without memory."""
-    layers = [int(m[1]) for k in state if (m := re.match(r"model\.encoder\.layer\.(\d+)\.", k))]
+def _sizes(path: Path, state: Mapping[str, Tensor]) -> tuple[dict[str, int], int]:
+    """The arguments of RelateAnything that the checkpoint's own shapes tell, and how many layers its keys name."""
+    layers = {m[1] for k in state if (m := re.match(r"model\.encoder\.layer\.(\d+)\.", k))}
+    if len(layers) > _MAX_LAYERS:
+        raise _corrupt(path, f"at most {_MAX_LAYERS} layers", f"{len(layers)}")
     sizes = {
         "cls_sub.weight": 2,
         "model.encoder.layer.0.intermediate.dense.weight": 2,
@@ -224,15 +225,26 @@ def _skeleton(path: Path, state: Mapping[str, Tensor]) -> RelateAnything:
             f"{_PREDICATES}·d predicate rows, a width that {_HEADS} heads divide and at least 2 positions",
             f"cls_sub.weight {rows} × {hidden} and {positions} positions",
         )
+    return {
+        "hidden": hidden,
+        "intermediate": len(state["model.encoder.layer.0.intermediate.dense.weight"]),
+        "embedding": rows // _PREDICATES,
+        "positions": positions,
+        "types": len(state["model.embeddings.token_type_embeddings.weight"]),
+    }, len(layers)
+
+
+def _expected(sizes: Mapping[str, int], layers: int) -> dict[str, tuple[int, ...]]:
+    """Key → shape of a head of so many layers, which are all alike."""
     with torch.device("meta"):
-        return RelateAnything(
-            hidden=hidden,
-            intermediate=len(state["model.encoder.layer.0.intermediate.dense.weight"]),
-            layers=max(layers) + 1,
-            embedding=rows // _PREDICATES,
-            positions=positions,
-            types=len(state["model.embeddings.token_type_embeddings.weight"]),
-        )
+        shapes = {k: tuple(v.shape) for k, v in RelateAnything(**sizes, layers=1).state_dict().items()}
+    first = "model.encoder.layer.0."
+    return shapes | {
+        k.replace(first, f"model.encoder.layer.{i}."): v
+        for k, v in shapes.items()
+        if k.startswith(first)
+        for i in range(1, layers)
+    }
 
 
 def _unused(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -260,10 +272,6 @@ def _compare(path: Path, expected: Mapping[str, tuple[int, ...]], found: Mapping
 
 def _some(keys: list[str]) -> str:
     return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 def _corrupt(path: Path, expected: str, found: str) -> WeightsCorruptError:

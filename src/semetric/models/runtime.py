@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sys
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +18,7 @@ from semetric.image import Picture
 from semetric.profiles import Profile, profile
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 __all__ = ["Arrays", "Runtime"]
@@ -25,33 +29,40 @@ Arrays = dict[str, NDArray[Any]]
 class Runtime:
     """Networks, loaded once each, and per-image products, computed once each.
 
-    Importing and constructing this touches neither torch nor the network. Metrics that share an
-    encoder share its products: they are held in memory for the last few images and on disk under
-    the digest of the image, the identity of the weights and every setting that shaped them.
+    Importing and constructing this touches neither torch (but where CUDA is asked for by name) nor the
+    network. Metrics that share an encoder share its products: they are held in memory for the last few
+    images and on disk under the digest of the image, the identity of the weights and every setting that
+    shaped them.
+
+    Threads may share it. They load each network once; a product that two of them ask for at the same
+    time may be computed twice.
 
     Args:
         profile: a Profile or its name.
-        device: "auto" (CUDA where there is one), "cpu" or "cuda".
+        device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N", or a torch.device of these.
         store: the disk cache; None keeps products in memory alone.
         remember: how many products stay in memory.
+
+    Raises:
+        UsageError: no such profile or no such device.
     """
 
     def __init__(
         self,
         profile_: Profile | str = "lite",
         *,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         store: Store | None = None,
         remember: int = 64,
     ) -> None:
         self.profile = profile(profile_) if isinstance(profile_, str) else profile_
-        if device.split(":")[0] not in {"auto", "cpu", "cuda"}:
-            raise UsageError(f"Expected a device among auto, cpu, cuda; found {device!r}.")
-        self._device = device
+        self._device = _device_name(device)
         self.store = store
         self._networks: dict[str, nn.Module] = {}
         self._products: OrderedDict[str, Arrays] = OrderedDict()
         self._remember = remember
+        self._remembering = threading.Lock()
+        self._loading = threading.RLock()  # one at a time, whichever: the libraries that load have state of their own
 
     @property
     def device(self) -> str:
@@ -64,9 +75,13 @@ class Runtime:
 
     def network(self, name: str, load: Callable[[], nn.Module]) -> nn.Module:
         """The network of that name, in eval mode on the device; `load` makes it the first time."""
-        if name not in self._networks:
-            self._networks[name] = load().eval().requires_grad_(False).to(self.device)
-        return self._networks[name]
+        found = self._networks.get(name)
+        if found is None:
+            with self._loading:
+                found = self._networks.get(name)  # another thread may have been at it
+                if found is None:
+                    found = self._networks[name] = load().eval().requires_grad_(False).to(self.device)
+        return found
 
     def passes(self, pictures: Sequence[Picture], gpu_batch: int) -> Iterator[Sequence[Picture]]:
         """What passes a network at once: `gpu_batch` pictures, but one by one on a CPU.
@@ -126,16 +141,45 @@ class Runtime:
         return [found[name] for name in names]
 
     def _known(self, name: str) -> Arrays | None:
-        if name in self._products:
-            self._products.move_to_end(name)
-            return self._products[name]
+        with self._remembering:
+            found = self._products.get(name)
+            if found is not None:
+                self._products.move_to_end(name)
+                return found
         arrays = self.store.get(name) if self.store else None
         return None if arrays is None else self._remembered(name, arrays)
 
     def _remembered(self, name: str, arrays: Arrays) -> Arrays:
         for array in arrays.values():
             array.setflags(write=False)
-        self._products[name] = arrays
-        while len(self._products) > self._remember:
-            self._products.popitem(last=False)
+        with self._remembering:
+            self._products[name] = arrays
+            self._products.move_to_end(name)
+            while len(self._products) > self._remember:
+                self._products.popitem(last=False)
         return arrays
+
+
+def _device_name(device: object) -> str:
+    """The device as torch names it, or "auto".
+
+    Raises:
+        UsageError: none of ours, or a CUDA device that torch does not find.
+    """
+    imported = sys.modules.get("torch")  # as it is where there is a torch.device
+    if imported is not None and isinstance(device, imported.device):
+        device = str(device)
+    parts = re.fullmatch(r"(auto|cpu|cuda)(?::(\d{1,3}))?", device, re.ASCII) if isinstance(device, str) else None
+    if parts is None or (parts[2] and parts[1] == "auto"):
+        raise UsageError(f"Expected a device among auto, cpu, cuda, cuda:N; found {device!r}.")
+    if parts[1] != "cuda":
+        return parts[1]  # there is one CPU, whatever its number
+    import torch
+
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if there <= int(parts[2] or 0):
+        raise UsageError(
+            f"Expected a CUDA device that torch can use, for {parts[0]!r}; found {there or 'none'}. "
+            "Use --device cpu (device='cpu')."
+        )
+    return parts[0]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semetric.errors import StoreError, UsageError
+from semetric.errors import UsageError
+from semetric.runs import files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,26 +22,30 @@ DPI = 160  # of PNG files
 _METADATA: dict[str, dict[str, Any]] = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 
-def check_output(path: str | os.PathLike[str]) -> Path:
+def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = ()) -> Path:
     """The path, if a picture can be written there; worth asking before minutes of scoring.
 
+    Args:
+        path: of the picture.
+        inputs: files that are read, which it must not replace.
+
     Raises:
-        UsageError: the suffix is none of .png, .pdf and .svg.
-        StoreError: the folder does not exist, or the path is a folder.
+        UsageError: the suffix is none of .png, .pdf and .svg, or the path is one of the inputs.
+        StoreError: no file can be written there.
     """
     out = Path(path)
     if out.suffix.lower().removeprefix(".") not in _METADATA:
         raise UsageError(f"Expected a picture's name to end in .png, .pdf or .svg; found {out.name!r}.")
-    check_place(out, "a picture")
+    check_place(out, "a picture", inputs)
     return out
 
 
-def check_place(out: Path, what: str) -> None:
-    """Raises StoreError where no file can be written there: no such folder, or the path is a folder."""
-    if not out.parent.is_dir():
-        raise StoreError(f"Expected to write {out.name} in {out.parent}; there is no such folder. Make it first.")
-    if out.is_dir():
-        raise StoreError(f"Expected to write {what} to {out}; that is a folder. Name a file.")
+def check_place(out: Path, what: str, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
+    """Raises StoreError where no file can be written there, UsageError where it is an input.
+
+    See `runs.files.check_place`.
+    """
+    files.check_place(out, what, inputs)
 
 
 def write(figure: Figure, path: str | os.PathLike[str]) -> None:
@@ -66,12 +72,5 @@ def write_whole(content: bytes, out: Path, what: str) -> None:
     Raises:
         StoreError: the disk is full, or writing is not allowed.
     """
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, out)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(f"Expected to write {what} to {out}; {error.strerror or error}.") from error
+    files.check_place(out, what)
+    files.write_whole(out, lambda stream: stream.write(content))

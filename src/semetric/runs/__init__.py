@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from semetric.runs.choice import fetch_weights
 from semetric.runs.compare import Comparison, compare
+from semetric.runs.journal import finished_rows
 from semetric.runs.pairing import Pair, Pairing, pair_folders, read_pairs
 from semetric.runs.run import Run, Started, score_folders, score_pairs
 
@@ -15,6 +16,7 @@ __all__ = [
     "Started",
     "compare",
     "fetch_weights",
+    "finished_rows",
     "pair_folders",
     "read_pairs",
     "score_folders",

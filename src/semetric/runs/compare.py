@@ -90,6 +90,8 @@ class Comparison:
         differences: metric → difference.
         only_a: rows, as "reference – image", that B has not.
         only_b: likewise.
+        failed_a: of the common rows, those that lack a score of a common metric in A, each with these metrics.
+        failed_b: likewise in B.
         repeated: rows of either run that have the key of another row of it, and were left out.
         metrics_only_a: metrics that B has not.
         metrics_only_b: likewise.
@@ -102,6 +104,8 @@ class Comparison:
     differences: Mapping[str, Difference]
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
+    failed_a: tuple[str, ...]
+    failed_b: tuple[str, ...]
     repeated: tuple[str, ...]
     metrics_only_a: tuple[str, ...]
     metrics_only_b: tuple[str, ...]
@@ -115,6 +119,7 @@ class Comparison:
             "pairs": self.pairs,
             "metrics": {name: one.to_dict() for name, one in self.differences.items()},
             "unmatched": {"a": list(self.only_a), "b": list(self.only_b)},
+            "failed": {"a": list(self.failed_a), "b": list(self.failed_b)},
             "repeated": list(self.repeated),
             "metrics_of_one_run": {"a": list(self.metrics_only_a), "b": list(self.metrics_only_b)},
             "notes": list(self.notes),
@@ -179,6 +184,8 @@ def compare(run_a: str | os.PathLike[str], run_b: str | os.PathLike[str], *, for
         differences=differences,
         only_a=tuple(_name(k) for k in places_a if k not in places_b and k not in again_b),
         only_b=tuple(_name(k) for k in places_b if k not in places_a and k not in again_a),
+        failed_a=_failed(a, at_a, both, common),
+        failed_b=_failed(b, at_b, both, common),
         repeated=tuple(_name(k) for k in dict.fromkeys([*again_a, *again_b])),
         metrics_only_a=tuple(name for name in one["metrics"] if name not in common),
         metrics_only_b=tuple(name for name in two["metrics"] if name not in common),
@@ -215,6 +222,15 @@ def difference(a: NDArray[np.float64], b: NDArray[np.float64], *, higher_is_bett
     )
 
 
+def _failed(
+    table: pa.Table, places: Sequence[int], keys: Sequence[tuple[str, str]], metrics: Sequence[str]
+) -> tuple[str, ...]:
+    """The rows at those places that lack a score, each as "reference – image (metrics)"."""
+    lacking = {name: np.isnan(table[name].to_numpy()[list(places)]) for name in metrics}
+    rows: list[int] = np.flatnonzero(np.any(list(lacking.values()), axis=0)).tolist()
+    return tuple(f"{_name(keys[i])} ({', '.join(name for name in metrics if lacking[name][i])})" for i in rows)
+
+
 def row_keys(table: pa.Table, record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(reference, image) of each row, as names that another run can share: see `compare`."""
     references, images = (table[name].to_pylist() for name in ("reference", "image"))
@@ -242,9 +258,14 @@ def _open(path: Path) -> tuple[dict[str, Any], pa.Table]:
     import pyarrow as pa
 
     try:
-        return record, read_table(table)
+        rows = read_table(table)
+        kinds = {**dict.fromkeys(("reference", "image"), pa.string()), **dict.fromkeys(record["metrics"], pa.float64())}
+        wrong = [name for name, kind in kinds.items() if name not in rows.column_names or rows[name].type != kind]
+        if wrong or not rows.num_rows:
+            raise pa.ArrowInvalid(f"it has no column {wrong[0]} as run.json says" if wrong else "it has no rows")
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"Expected to read {table}; {error}. Remove it and score again.") from error
+    return record, rows
 
 
 def _unlike(one: Mapping[str, Any], two: Mapping[str, Any], common: Sequence[str]) -> list[str]:

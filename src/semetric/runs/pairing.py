@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
+import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
 from semetric.errors import ImageError, UsageError
+from semetric.image.names import shown
 from semetric.image.suffixes import SUFFIXES
 
 __all__ = [
@@ -26,6 +30,7 @@ __all__ = [
 ]
 
 _COLUMNS = ("reference", "image")
+_LARGEST = 256 * 2**20  # bytes of a list of pairs: some two million of them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,8 +126,13 @@ def pair_folders(references: str | os.PathLike[str], images: str | os.PathLike[s
     """
     roots = Path(references), Path(images)
     for root in roots:
-        if not root.is_dir():
-            raise UsageError(f"Expected two folders; {root} is {'a file' if root.exists() else 'not there'}.")
+        try:
+            if not stat.S_ISDIR(os.stat(root).st_mode):
+                raise UsageError(f"Expected two folders; {root} is a file.")
+        except (FileNotFoundError, NotADirectoryError):
+            raise UsageError(f"Expected two folders; {root} is not there.") from None
+        except OSError as error:
+            raise ImageError(f"Expected a folder that can be listed; {root}: {error.strerror or error}.") from error
     (ours, not_ours), (theirs, not_theirs) = (image_files(root) for root in roots)
     matched, alone, alone_too, ambiguous = match_names(ours, theirs)
     if not matched:
@@ -193,15 +203,14 @@ def key(name: str) -> str:
 def read_pairs(path: str | os.PathLike[str]) -> Pairing:
     """Reads pairs from a CSV file with a header that names at least the columns reference and image.
 
-    Paths are relative to the CSV file's folder. Further columns are kept.
+    Paths are relative to the CSV file's folder. Further columns are kept. The list is read whole, up to 256 MiB.
 
     Raises:
         UsageError: not such a file; the message names the line.
     """
     file = Path(path)
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            header, lines = _lines(stream, file)
+        header, lines = _lines(io.StringIO(_text(file), newline=""), file)
     except OSError as error:
         raise UsageError(f"Expected a CSV file of pairs; {file}: {error.strerror or error}.") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -232,14 +241,17 @@ def image_files(root: Path) -> tuple[list[str], list[str]]:
         ImageError: a folder that cannot be listed.
     """
 
-    def fail(error: OSError) -> None:
+    def fail(error: OSError) -> NoReturn:
         raise ImageError(f"Expected a folder that can be listed; {error.filename}: {error.strerror or error}.")
 
     images: list[str] = []
     others: list[str] = []
     seen: set[tuple[int, int]] = set()
     for folder, inner, files in os.walk(root, followlinks=True, onerror=fail):
-        status = os.stat(folder)
+        try:
+            status = os.stat(folder)
+        except OSError as error:  # removed meanwhile
+            fail(error)
         if (status.st_dev, status.st_ino) in seen:  # a link to a folder above
             inner.clear()
             continue
@@ -250,6 +262,21 @@ def image_files(root: Path) -> tuple[list[str], list[str]]:
                 relative = Path(folder, name).relative_to(root).as_posix()
                 (images if Path(name).suffix.lower() in SUFFIXES else others).append(relative)
     return images, others
+
+
+def _text(file: Path) -> str:
+    """What a list of pairs holds: of a regular file, and no more than _LARGEST."""
+    status = os.stat(file)
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device. Save the list to a file first"
+        raise UsageError(f"Expected a CSV file of pairs; {file} is {kind}.")
+    if status.st_size > _LARGEST:
+        raise UsageError(
+            f"Expected a CSV file of pairs of at most {_LARGEST // 2**20} MiB; {file} has {status.st_size // 2**20}. "
+            "Divide it, and score each part into a folder of its own."
+        )
+    with file.open("rb") as stream:
+        return stream.read(_LARGEST).decode("utf-8-sig")
 
 
 def _lines(stream: Iterable[str], file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -288,8 +315,3 @@ def _stamp(path: str) -> bytes:
     except (OSError, ValueError):
         return b"-\n"
     return f"{status.st_size} {status.st_mtime_ns}\n".encode()
-
-
-def shown(name: str) -> str:
-    """A file name as text that every file format takes: bytes that are no UTF-8 are escaped, as \\xff."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -17,10 +17,21 @@ if TYPE_CHECKING:
     from semetric.metrics.base import Metric
     from semetric.profiles import Profile
 
-__all__ = ["FORMAT", "describe_run", "differences", "flatten", "read_record", "write_record"]
+__all__ = ["FORMAT", "check_depth", "describe_run", "differences", "flatten", "read_record", "write_record"]
 
 FORMAT = 1  # of a run's folder; raise it when its files change their meaning
 _INFORMATION = ("source",)  # kept for the reader; where the files lie shapes no number
+_DEEPEST = 16  # levels of a record; ours has seven
+_PARTS: dict[str, type] = {
+    "version": str,
+    "profile": dict,
+    "settings": dict,
+    "metrics": dict,
+    "pairs": dict,
+    "source": dict,
+}
+_OF_METRIC: dict[str, type] = {"higher_is_better": bool, "range": list, "weights": dict, "options": dict}
+_OF_PAIRS: dict[str, type] = {"number": int, "digest": str, "files": str}
 
 
 def describe_run(
@@ -30,6 +41,7 @@ def describe_run(
     *,
     profile: Profile,
     settings: Mapping[str, Any],
+    files: str,
 ) -> dict[str, Any]:
     """The record of a run, as plain JSON values.
 
@@ -39,6 +51,7 @@ def describe_run(
         options: name → the metric's own options, where any were given.
         profile: the networks.
         settings: how images were read, and on which device.
+        files: `Pairing.stamps`.
     """
     return {
         "format": FORMAT,
@@ -54,7 +67,7 @@ def describe_run(
             }
             for name, metric in metrics.items()
         },
-        "pairs": {"number": len(pairing.pairs), "digest": pairing.digest(), "files": pairing.stamps()},
+        "pairs": {"number": len(pairing.pairs), "digest": pairing.digest(), "files": files},
         "source": dict(pairing.source),
     }
 
@@ -75,11 +88,47 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         raise StoreError(f"Expected to read {path}; {error.strerror or error}.") from error
     try:
         record = json.loads(text)
+        check_depth(record)
         if not isinstance(record, dict) or record.get("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
-    except ValueError as error:
+        _check(record)
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"Expected a run's record in {path}; it is none: {error}. Choose another --out.") from error
     return record
+
+
+def check_depth(document: Any) -> None:
+    """Raises ValueError where JSON values are nested deeper than any of ours, which recursion would not survive."""
+    level = [document]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return
+    raise ValueError("it is nested too deeply")
+
+
+def _check(record: Mapping[str, Any]) -> None:
+    """Raises ValueError where a record lacks a part that is read, or has it in another form."""
+    _require(record, _PARTS, "")
+    _require(record["profile"], {"name": str}, "profile.")
+    _require(record["pairs"], _OF_PAIRS, "pairs.")
+    if not record["metrics"]:
+        raise ValueError("it has no metrics")
+    for name, one in record["metrics"].items():
+        if not isinstance(one, dict):
+            raise ValueError(f"its metrics.{name} is no object")
+        _require(one, _OF_METRIC, f"metrics.{name}.")
+
+
+def _require(record: Mapping[str, Any], parts: Mapping[str, type], prefix: str) -> None:
+    for name, kind in parts.items():
+        if not isinstance(record.get(name), kind):
+            raise ValueError(f"its {prefix}{name} is {'damaged' if name in record else 'missing'}")
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
@@ -101,7 +150,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     names = dict.fromkeys([*flat[0], *flat[1]])
     for name in names:
         before, after = (one.get(name) for one in flat)
-        if before == after:
+        if before == after or name == "pairs.scored":  # that is known at a run's end alone
             continue
         if name.startswith("metrics.") and not all(name.split(".")[1] in one for one in metrics):
             continue  # said above

@@ -23,10 +23,10 @@ from semetric.runs.journal import Journal
 from semetric.runs.loading import load_pairs
 from semetric.runs.order import visiting_order
 from semetric.runs.pairing import Pair, Pairing, pair_folders, read_pairs, stamps_digest
-from semetric.runs.record import describe_run, differences, read_record, write_record
+from semetric.runs.record import check_depth, describe_run, differences, read_record, write_record
 from semetric.runs.retry import reopen, with_scored_files
 from semetric.runs.rows import Layout, Row, read_table, write_csv, write_parquet
-from semetric.runs.summary import failed_rows, summarise
+from semetric.runs.summary import failed_rows, is_summary, summarise
 from semetric.scoring import StoreChoice, runtime
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def score_pairs(
         if retry_failed:
             reopen(folder, layout, record, stamps, asked=metrics is not None)
         _enter(folder, record)
-        summary = _finished(folder)
+        summary = _finished(folder, record)
         if summary is not None:
             tell(Started(pairing=pairing, done=len(pairing.pairs), left_out=left_out))
             if (folder / "parts").is_dir():  # a process was killed after the summary was written
@@ -296,12 +296,19 @@ def _enter(folder: Path, record: Mapping[str, Any]) -> None:
     write_record(folder, record)  # nothing was finished under the old one
 
 
-def _finished(folder: Path) -> dict[str, Any] | None:
-    """The summary of a run that needs no more work."""
+def _finished(folder: Path, record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The summary of a run that needs no more work; a run whose summary is damaged is scored again."""
     if not (folder / "scores.parquet").is_file() or not (folder / "scores.csv").is_file():
         return None
     try:
-        summary: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        summary: Any = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        check_depth(summary)
+    except FileNotFoundError:
         return None
-    return summary
+    except (OSError, ValueError, RecursionError):
+        summary = None
+    if not is_summary(summary, record):
+        _log.warning("%s is damaged; the run is scored again", folder / "summary.json")
+        return None
+    found: dict[str, Any] = summary
+    return found

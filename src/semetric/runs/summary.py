@@ -12,7 +12,9 @@ from semetric.runs.statistics import LARGE, RESAMPLES, SEED, describe
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["infinities", "summarise"]
+__all__ = ["failed_rows", "infinities", "is_summary", "summarise"]
+
+_NUMBERS = ("mean", "std", "min", "max")  # of a metric's summary; None where there is nothing to describe
 
 
 def summarise(
@@ -29,12 +31,12 @@ def summarise(
         table: all rows.
         record: run.json.
         pairing: the pairs, and the files that found no partner.
-        asked: whether the metrics were named: then a pair without one of them has failed; else a
-            pair has failed if no metric scored it.
+        asked: as for `failed_rows`.
         left_out: metric → why the whole run went without it.
     """
     metrics: dict[str, Any] = {name: _metric(table[name].to_numpy(), one) for name, one in record["metrics"].items()}
     failed = []
+    whole = set(failed_rows(table, len(metrics), asked=asked))
     texts = [table.column(name) for name in ("reference", "image", "error")]
     for index in _indices(table["error"]):
         reference, image, text = (column[index].as_py() for column in texts)
@@ -42,7 +44,7 @@ def summarise(
         for name, why in errors.items():
             metrics[name]["failed"] += 1
             metrics[name].setdefault("because", why)
-        if asked or len(errors) == len(metrics):
+        if index in whole:
             failed.append({"reference": reference, "image": image, "errors": errors})
     ambiguous = {
         name: {"references": list(references), "images": list(images)}
@@ -70,6 +72,57 @@ def summarise(
             "seed": SEED,
         },
     }
+
+
+def failed_rows(table: pa.Table, metrics: int, *, asked: bool) -> list[int]:
+    """Indices of the rows that have failed.
+
+    Args:
+        table: all rows.
+        metrics: how many the run has.
+        asked: whether they were named: then a pair without one of them has failed; else a pair has
+            failed if no metric scored it.
+    """
+    errors = table["error"]
+    return [i for i in _indices(errors) if asked or len(json.loads(errors[i].as_py())) == metrics]
+
+
+def is_summary(document: Any, record: Mapping[str, Any]) -> bool:
+    """Whether a document has the parts of a summary that are read.
+
+    Args:
+        document: JSON values.
+        record: run.json of the same run.
+    """
+    if not isinstance(document, dict) or not isinstance(document.get("pairs"), int):
+        return False
+    metrics, failed = document.get("metrics"), document.get("failed")
+    return (
+        isinstance(metrics, dict)
+        and list(metrics) == list(record["metrics"])
+        and all(isinstance(one, dict) and _is_metric(one) for one in metrics.values())
+        and isinstance(failed, list)
+        and all(
+            isinstance(one, dict) and {"reference", "image", "errors"} <= set(one) and isinstance(one["errors"], dict)
+            for one in failed
+        )
+    )
+
+
+def _is_metric(one: Mapping[str, Any]) -> bool:
+    """Whether one metric's part of a summary has the values of `_metric` that are read."""
+    interval, quantiles = one.get("mean_interval_95", ()), one.get("quantiles", ())
+    return (
+        all(isinstance(one.get(name), int) for name in ("n", "failed", "higher_is_better"))
+        and (one["failed"] == 0 or isinstance(one.get("because"), str))
+        and all(name in one and _is_number(one[name]) for name in _NUMBERS)
+        and (interval is None or (isinstance(interval, list) and len(interval) == 2 and all(map(_is_number, interval))))
+        and (quantiles is None or (isinstance(quantiles, dict) and all(map(_is_number, quantiles.values()))))
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or isinstance(value, int | float)
 
 
 def infinities(count: int) -> str:

@@ -157,6 +157,7 @@ def _solve(
         for c in range(l):
             slack[c] = np.inf
             seen[c] = 0
+            way[c] = start  # numbers that cannot be compared would leave it unset
         r = start
         low = 0.0
         sink = -1

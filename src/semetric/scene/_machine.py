@@ -5,6 +5,11 @@ of what scoring two cached graphs costs. So the kernel is compiled to an object 
 needs only llvmlite (which numba brings along) to link it, a few hundredths of a second. The file's name holds a digest
 of the kernel's source, of llvmlite's version and of the processor; its first lines a digest of its content. It lies in
 the cache folder (`SEMETRIC_CACHE`); where nothing can be written the kernel is compiled in each process.
+
+The digest guards against damage. It cannot guard against people: whoever may write that file has this process run
+whatever it holds. So on systems with file owners the file, and the folder `kernels` that it lies in, count only if they
+belong to the user of this process or to root and nobody else may write to them; otherwise the kernel is compiled anew,
+and the file replaced where the folder is the user's.
 """
 
 from __future__ import annotations
@@ -17,6 +22,8 @@ import importlib.metadata
 import os
 import platform
 import re
+import stat
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -27,7 +34,8 @@ from semetric.cache import cache_root
 
 __all__ = ["graph_match", "prepare"]
 
-_MAGIC = b"semetric kernel 1\n"
+_MAGIC = b"semetric kernel 2\n"
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _lock = threading.Lock()
 _kernel: Callable[..., None] | None = None
 _keep: list[Any] = []  # what owns the code while the process lives
@@ -57,14 +65,16 @@ def _load() -> Callable[..., None]:
     global _kernel
     with _lock:
         if _kernel is None:
-            _kernel = _linked(*_machine_code())
+            _kernel = _linked(*_machine_code()) or _linked(*_machine_code(anew=True))
+            if _kernel is None:
+                raise RuntimeError("Expected the kernel in what was compiled; found no such function.")
         return _kernel
 
 
-def _machine_code() -> tuple[str, bytes]:
-    """Symbol and object file: from disk, else compiled and put there."""
+def _machine_code(*, anew: bool = False) -> tuple[str, bytes]:
+    """Symbol and object file: from disk, else (or where they are wanted anew) compiled and put there."""
     path = _path()
-    found = _read(path)
+    found = None if anew else _read(path)
     if found is None:
         found = _compiled()
         with contextlib.suppress(OSError):  # a full disk or a folder that cannot be written: compile again next time
@@ -77,6 +87,7 @@ def _path() -> Path:
     digest = hashlib.sha256((Path(__file__).parent / "_kernels.py").read_bytes())
     features = llvm.get_host_cpu_features().flatten()
     for part in (
+        _MAGIC.decode(),
         _SIGNATURE,
         importlib.metadata.version("llvmlite"),
         platform.platform(),
@@ -88,25 +99,45 @@ def _path() -> Path:
 
 
 def _read(path: Path) -> tuple[str, bytes] | None:
-    """What `_write` wrote, or None where there is no file or not the whole of it."""
+    """What `_write` wrote, or None where there is no file, not the whole of it, or one that others may write to."""
     try:
-        content = path.read_bytes()
+        if not _private(path.parent.stat()):
+            return None
+        with path.open("rb") as stream:
+            if not _private(os.fstat(stream.fileno())):  # of what was opened, whatever the name stands for by now
+                return None
+            content = stream.read()
     except OSError:
         return None
-    if not content.startswith(_MAGIC):
+    digest, _, rest = content.removeprefix(_MAGIC).partition(b"\n")
+    if not content.startswith(_MAGIC) or _digest(rest) != digest:
         return None
-    parts = content[len(_MAGIC) :].split(b"\n", 2)
-    if len(parts) != 3 or hashlib.sha256(parts[2]).hexdigest() != parts[0].decode("ascii", "replace"):
-        return None
-    return parts[1].decode(), parts[2]
+    symbol, _, code = rest.partition(b"\n")
+    return symbol.decode("utf-8", "replace"), code
+
+
+def _private(status: os.stat_result) -> bool:
+    """Whether a file or folder is the user's or root's, and nobody else's to write to."""
+    if sys.platform == "win32":
+        return True  # its profiles are private, and its modes say nothing
+    return status.st_uid in {0, os.geteuid()} and not status.st_mode & _OTHERS_WRITE
+
+
+def _digest(content: bytes) -> bytes:
+    """Of the format, the symbol and the code."""
+    return hashlib.sha256(_MAGIC + content).hexdigest().encode()
 
 
 def _write(path: Path, symbol: str, code: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = path.parent.stat()
+    if not _private(status):
+        path.parent.chmod(stat.S_IMODE(status.st_mode) & ~_OTHERS_WRITE)  # OSError where the folder is another's
     handle, temporary = tempfile.mkstemp(dir=path.parent)
     try:
+        content = symbol.encode() + b"\n" + code
         with os.fdopen(handle, "wb") as stream:
-            stream.write(_MAGIC + hashlib.sha256(code).hexdigest().encode() + b"\n" + symbol.encode() + b"\n" + code)
+            stream.write(_MAGIC + _digest(content) + b"\n" + content)
         Path(temporary).replace(path)  # readers see the whole file or none
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -157,17 +188,20 @@ def _compiled() -> tuple[str, bytes]:
     return name, machine.emit_object(module)
 
 
-def _linked(symbol: str, code: bytes) -> Callable[..., None]:
-    """The function in an object file."""
+def _linked(symbol: str, code: bytes) -> Callable[..., None] | None:
+    """The function in an object file; None where there is none of that name."""
     llvm = _llvm()
     machine = _target_machine()
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
+    address = engine.get_function_address(symbol)
+    if not address:
+        return None
     # numba's own convention: places for a result and an exception, then the arguments; this kernel uses neither place
     places: tuple[Any, ...] = (ctypes.c_void_p, ctypes.c_void_p)
     kind = ctypes.CFUNCTYPE(ctypes.c_int32, *places, *(_C[c] for c in _SIGNATURE))
-    function = kind(engine.get_function_address(symbol))
+    function = kind(address)
     unused = (ctypes.c_void_p * 2)()
     _keep.extend([engine, machine, unused])
     place = ctypes.addressof(unused)

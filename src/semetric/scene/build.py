@@ -22,15 +22,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from semetric.errors import UsageError
+from semetric.errors import UsageError, WeightsMissingError
 from semetric.image import Picture, resize_to
 from semetric.models.encoders import object_encoder
 from semetric.models.runtime import Arrays, Runtime
-from semetric.models.segmenter import Segmenter
+from semetric.models.segmenter import SAMS, Segmenter
 from semetric.scene import runs
 from semetric.scene.boxes import bounds
 from semetric.scene.graph import SceneGraph
-from semetric.weights import file_identity
+from semetric.weights import CHECKPOINTS, FOLDERS, RELATE_ANYTHING, absent_of, file_identity, missing_together
 
 __all__ = ["GraphBuilder", "working_picture"]
 
@@ -61,15 +61,15 @@ class GraphBuilder:
             raise UsageError(f"Expected masks to be grid or adaptive; found {chosen.masks!r}.")
         if chosen.relations not in ("spatial", "ram"):
             raise UsageError(f"Expected relations to be spatial or ram; found {chosen.relations!r}.")
-        if chosen.relations == "ram" and chosen.relations_weights is None:
-            raise UsageError(
-                "The Relate-Anything head comes from its authors' file share alone; "
-                "pass its file: --relations-weights ram_epoch12.pth."
-            )
         self.runtime = runtime
         self.variant = variant
         self.segmenter = Segmenter(runtime)
-        self.encoder = object_encoder(chosen.objects, runtime)
+        if chosen.relations == "ram" and chosen.relations_weights is None:
+            raise WeightsMissingError(self._all_missing())
+        try:
+            self.encoder = object_encoder(chosen.objects, runtime)
+        except WeightsMissingError as error:
+            raise WeightsMissingError(self._all_missing(str(error))) from error
 
     @cached_property
     def weights(self) -> Mapping[str, str]:
@@ -82,6 +82,24 @@ class GraphBuilder:
         if self.runtime.profile.relations == "ram":
             roles["relations"] = self._ram_identity
         return roles
+
+    def _all_missing(self, alone: str = "") -> str:
+        """One message for all that a graph and its comparison lack here; `alone` where it is one thing."""
+        from semetric.weights.lookup import on_missing
+
+        if alone and on_missing.get() is not None:  # it was tried: what the sources said counts more
+            return alone
+        chosen = self.runtime.profile
+        names = [*SAMS.get(chosen.sam, {}).values(), *chosen.objects.split("+"), chosen.predicates]
+        tables = {"minilm"}  # shipped as a matrix; its network is needed to make that anew
+        absent = absent_of(n for n in dict.fromkeys(names) if n in (*CHECKPOINTS, *FOLDERS) and n not in tables)
+        by_hand = []
+        if chosen.relations == "ram" and chosen.relations_weights is None:
+            by_hand = [
+                f"The Relate-Anything head is not named: {RELATE_ANYTHING.file_name} comes by hand from "
+                f"{RELATE_ANYTHING.source}; pass it with {RELATE_ANYTHING.option}."
+            ]
+        return missing_together(absent, by_hand) if by_hand or len(absent) > 1 or not alone else alone
 
     @property
     def comparison_weights(self) -> Mapping[str, str]:
@@ -127,7 +145,10 @@ class GraphBuilder:
     def __call__(self, picture: Picture) -> SceneGraph:
         """The scene graph of a picture, from memory or the cache where it was made before."""
         recipe = {"kind": "scene_graph", "weights": dict(self.weights), "settings": self.settings}
-        arrays = self.runtime.product(picture, recipe, lambda: self._build(picture).to_arrays())
+        try:
+            arrays = self.runtime.product(picture, recipe, lambda: self._build(picture).to_arrays())
+        except WeightsMissingError as error:
+            raise WeightsMissingError(self._all_missing(str(error))) from error
         return SceneGraph.from_arrays(arrays, self.weights, self.settings)
 
     def masks(self, picture: Picture) -> Arrays:

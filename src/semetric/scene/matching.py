@@ -30,6 +30,10 @@ _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
 
 _MAX_EDGE_PAIRS = 50_000_000  # the kernel's table of them takes 12 bytes each
+_MAX_PAIRS = 50_000_000  # of objects; six tables of 8 bytes, and the kernel counts them in 31 bits
+_MAX_ITERATIONS = 100_000  # seven are usual; more than this is a slip, not a setting
+_MAX_COSINE = 1.01  # rounding of half-precision embeddings takes a cosine this far beyond 1
+_SAFE = (1e-100, 1e150)  # vectors of such lengths have squares that neither vanish nor overflow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +65,8 @@ class MatchingSettings:
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 raise UsageError(f"Expected {name} between 0 and 1; found {value!r}.")
-        if self.iterations < 0:
-            raise UsageError(f"Expected at least 0 iterations; found {self.iterations!r}.")
+        if not isinstance(self.iterations, int | np.integer) or not 0 <= self.iterations <= _MAX_ITERATIONS:
+            raise UsageError(f"Expected 0 to {_MAX_ITERATIONS} iterations; found {self.iterations!r}.")
 
 
 MatchingSettings.PAPER = MatchingSettings()
@@ -78,6 +82,9 @@ class GraphArrays:
         relations: (n, n) integers: predicate of the edge from subject (row) to object (column), −1 for none.
         importance: (n,) ≥ 0; scaled to sum 1 when matched (all zero counts as all equal).
         centres: (n, 2) centroid of each mask, (y, x) in [0, 1]; None where positions have no weight.
+
+    Raises:
+        UsageError: other shapes, other kinds of numbers, NaN or infinity, or values outside those ranges.
     """
 
     features: NDArray[np.floating[Any]]
@@ -89,18 +96,20 @@ class GraphArrays:
         return len(self.features)
 
     def __post_init__(self) -> None:
-        n = len(self.features)
-        _expect("features", self.features, (n, "d"))
-        _expect("relations", self.relations, (n, n))
-        _expect("importance", self.importance, (n,))
-        if self.centres is not None:
-            _expect("centres", self.centres, (n, 2))
-        if self.relations.dtype.kind not in "iu":
-            raise UsageError(f"Expected relations to be integers; found {self.relations.dtype}.")
-        if n and not (np.isfinite(self.importance).all() and self.importance.min() >= 0):
+        features = _expect("features", self.features, ("n", "d"))
+        n = len(features)
+        relations = _expect("relations", self.relations, (n, n), kinds="iu")
+        importance = _expect("importance", self.importance, (n,))
+        if relations.size and relations.max() > np.iinfo(np.int32).max:
+            raise UsageError(f"Expected relations below {np.iinfo(np.int32).max}; found {relations.max()}.")
+        if n and not (np.isfinite(importance).all() and importance.min() >= 0):
             raise UsageError("Expected importance to be finite and not negative; found other values.")
-        if not np.isfinite(self.features).all():
+        if not np.isfinite(features).all():
             raise UsageError("Expected finite features; found NaN or infinity.")
+        if self.centres is not None:
+            centres = _expect("centres", self.centres, (n, 2))
+            if n and not (centres.min() >= 0.0 and centres.max() <= 1.0):  # NaN is neither
+                raise UsageError("Expected finite centres between 0 and 1; found other values.")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,8 +131,9 @@ class Matching:
         image_contribution: gamma · image_similarity; image_similarity alone where both graphs are empty.
         pairs: (p, 2) every pair in at least one of the two assignments, by falling contribution.
         contributions: (p,) what each adds to the score; negative where the similarity is.
-        assignment: (k, 2) the pairs to show: no object occurs twice; as many of `pairs` as that allows, and among
+        assignment: (k, 2) a one-to-one choice: no object occurs twice; as many of `pairs` as that allows, and among
             such choices the one with the largest total contribution. Equal to `pairs` where the assignments agree.
+            It may hold pairs that are unlike; which are shown as matches is `report.account`'s choice.
         first: (min(n, m), 2) the assignment weighted by the first graph's importance.
         second: (min(n, m), 2) the assignment weighted by the second graph's importance.
         initial: (n, m) L before the first iteration.
@@ -274,11 +284,21 @@ class _Prepared:
         if settings.location and graph.centres is None and len(graph):
             raise UsageError("Expected centres, since the settings give positions a weight; found None.")
         features = np.asarray(graph.features, np.float64)
-        length = np.sqrt(np.einsum("nd,nd->n", features, features))
-        self.features = features / np.maximum(length, 1e-30)[:, None]  # (n, d)
+        with np.errstate(over="ignore", under="ignore"):
+            length = np.sqrt(np.einsum("nd,nd->n", features, features))
+        if not ((length > _SAFE[0]) & (length < _SAFE[1])).all():
+            most = np.abs(features).max(1, initial=0.0)
+            features = features / np.where(most > 0.0, most, 1.0)[:, None]
+            length = np.sqrt(np.einsum("nd,nd->n", features, features))
+            length[most == 0.0] = 1.0  # no direction: like nothing
+        self.features = features / length[:, None]  # (n, d)
         importance = np.ascontiguousarray(graph.importance, np.float64)
-        total = float(importance.sum())
-        self.importance = importance / total if total > 0 else np.full(len(importance), 1.0 / max(len(importance), 1))
+        with np.errstate(over="ignore"):
+            total = float(importance.sum())
+        if not _SAFE[0] < total < _SAFE[1]:
+            importance = importance / (importance.max(initial=0.0) or 1.0)
+            total = float(importance.sum())
+        self.importance = importance / total if total != 0 else np.full(len(importance), 1.0 / max(len(importance), 1))
         self.centres = None if graph.centres is None else np.asarray(graph.centres, np.float64)  # (n, 2)
         subject, object_ = np.nonzero(graph.relations >= 0)
         self.object = np.ascontiguousarray(object_)  # (edges,), row by row
@@ -290,6 +310,8 @@ class _Prepared:
         even = 1.0 / np.maximum(self.degree, 1)[subject]
         self.share = np.divide(given, mass, out=even, where=mass > 0)  # (edges,) sum 1 over a row
         self.predicates = int(self.predicate.max(initial=-1)) + 1  # how many a similarity matrix must cover
+        if self.predicate.min(initial=0) < 0:
+            raise UsageError("Expected relations of at most 63 bits; found larger ones.")
 
     def __len__(self) -> int:
         return len(self.features)
@@ -303,6 +325,10 @@ def _initial(one: _Prepared, two: _Prepared, location: float) -> _Floats:
         raise UsageError(
             "Expected features of one length in both graphs (one encoder); found "
             f"{one.features.shape[1]} and {two.features.shape[1]}."
+        )
+    if len(one) * len(two) > _MAX_PAIRS:
+        raise UsageError(
+            f"Expected graphs whose object counts multiply to at most {_MAX_PAIRS}; found {len(one)} × {len(two)}."
         )
     cosine: _Floats = one.features @ two.features.T
     if not location or one.centres is None or two.centres is None:
@@ -318,6 +344,11 @@ def _run(
 ) -> tuple[tuple[float, float], _Floats, _Ints]:
     """(s1, s2); final (n, m); the column of each row in the first, the second and the shown assignment, (3, n)."""
     n, m = initial.shape
+    # The kernel trusts its numbers: an unordered NaN would lead its search out of its arrays. The graphs were checked
+    # when they were made, but their arrays may have been written to since.
+    for numbers in (initial, one.importance, one.share, two.importance, two.share):
+        if not np.isfinite(numbers).all():
+            raise UsageError("Expected finite features, importance and centres; found NaN or infinity.")
     if (needed := max(one.predicates, two.predicates)) > len(predicates):
         raise UsageError(f"Expected relations below {len(predicates)} (predicate_similarity); found {needed - 1}.")
     edges = len(one.object) * len(two.object)
@@ -401,25 +432,40 @@ def _as_pairs(column: _Ints) -> _Ints:
 
 
 def _predicates(similarity: NDArray[np.floating[Any]]) -> _Floats:
-    out = np.ascontiguousarray(similarity, np.float64)
-    if out.ndim != 2 or out.shape[0] != out.shape[1]:
-        raise UsageError(f"Expected predicate_similarity of shape (P, P); found {out.shape}.")
-    if not np.isfinite(out).all():
+    found = _expect("predicate_similarity", similarity, ("P", "P"))
+    if found.shape[0] != found.shape[1]:
+        raise UsageError(f"Expected predicate_similarity of shape (P, P); found {found.shape}.")
+    if not np.isfinite(found).all():
         raise UsageError("Expected a finite predicate_similarity; found NaN or infinity.")
+    out = np.ascontiguousarray(found, np.float64)
+    if out.size and np.abs(out).max() > _MAX_COSINE:
+        raise UsageError(f"Expected cosines in predicate_similarity; found {out.flat[np.abs(out).argmax()]}.")
     return out
 
 
 def _finite(name: str, value: float) -> float:
-    value = float(value)
-    if not np.isfinite(value):
-        raise UsageError(f"Expected a finite {name}; found {value}.")
-    return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(f"Expected a number as {name}; found {type(value).__name__}.") from None
+    if not np.isfinite(number):
+        raise UsageError(f"Expected a finite {name}; found {number}.")
+    return number
 
 
-def _expect(name: str, array: NDArray[Any], shape: tuple[int | str, ...]) -> None:
+def _expect(name: str, array: Any, shape: tuple[int | str, ...], *, kinds: str = "fiub") -> NDArray[Any]:
+    """The array, if it is one of that shape and kind of numbers, and its numbers remain when brought to 64 bits."""
+    wanted = ", ".join(map(str, shape))
+    if not isinstance(array, np.ndarray):
+        raise UsageError(f"Expected {name} as a numpy array of shape ({wanted}); found {type(array).__name__}.")
     fits = array.ndim == len(shape) and all(
         isinstance(want, str) or want == got for want, got in zip(shape, array.shape, strict=True)
     )
     if not fits:
-        wanted = ", ".join(map(str, shape))
         raise UsageError(f"Expected {name} of shape ({wanted}); found {array.shape}.")
+    if array.dtype.kind not in kinds:
+        raise UsageError(f"Expected {name} to be {'integers' if kinds == 'iu' else 'numbers'}; found {array.dtype}.")
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        with np.errstate(over="ignore"):
+            return array.astype(np.float64)  # what exceeds it becomes infinity
+    return array

@@ -5,18 +5,32 @@ Nothing here downloads except `fetch`, which says what and how large before it s
 
 from __future__ import annotations
 
-from semetric.weights.checkpoint import Checkpoint, HubFile, HubFolder, LocalFile, NpmMember, PypiMember
+from semetric.weights.checkpoint import ByHand, Checkpoint, HubFile, HubFolder, LocalFile, NpmMember, PypiMember
 from semetric.weights.fetching import clear, downloads, expand, fetch, fetch_file
 from semetric.weights.folders import ModelFolder
-from semetric.weights.lookup import WEIGHTS_DIR_ENV, file_identity, identity, locate, path, verify, weights_folder
-from semetric.weights.records import BUNDLES, CHECKPOINTS, FOLDERS
+from semetric.weights.lookup import (
+    WEIGHTS_DIR_ENV,
+    absent_of,
+    file_identity,
+    identity,
+    locate,
+    locate_all,
+    missing_together,
+    path,
+    verify,
+    weights_folder,
+)
+from semetric.weights.records import BUNDLES, CHECKPOINTS, FOLDERS, RELATE_ANYTHING
 from semetric.weights.restricted import load_arrays
+from semetric.weights.unreadable import why_unreadable
 
 __all__ = [
     "BUNDLES",
     "CHECKPOINTS",
     "FOLDERS",
+    "RELATE_ANYTHING",
     "WEIGHTS_DIR_ENV",
+    "ByHand",
     "Checkpoint",
     "HubFile",
     "HubFolder",
@@ -24,6 +38,7 @@ __all__ = [
     "ModelFolder",
     "NpmMember",
     "PypiMember",
+    "absent_of",
     "clear",
     "downloads",
     "expand",
@@ -33,7 +48,10 @@ __all__ = [
     "identity",
     "load_arrays",
     "locate",
+    "locate_all",
+    "missing_together",
     "path",
     "verify",
     "weights_folder",
+    "why_unreadable",
 ]

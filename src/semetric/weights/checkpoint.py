@@ -6,15 +6,31 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["ArchiveSource", "Checkpoint", "HubFile", "HubFolder", "LocalFile", "NpmMember", "PypiMember", "Source"]
+__all__ = [
+    "ArchiveSource",
+    "ByHand",
+    "Checkpoint",
+    "HubFile",
+    "HubFolder",
+    "LocalFile",
+    "NpmMember",
+    "PypiMember",
+    "Source",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalFile:
-    """A file that the user has: in the folder named by SEMETRIC_WEIGHTS_DIR, under the checkpoint's file name."""
+    """A file that the user has: in the folder named by SEMETRIC_WEIGHTS_DIR, under the checkpoint's file name.
+
+    Attributes:
+        url: where its publisher offers it, where no other source of the checkpoint does.
+    """
+
+    url: str = ""
 
     def __str__(self) -> str:
-        return "a file in the folder named by SEMETRIC_WEIGHTS_DIR"
+        return f"by hand: {self.url}" if self.url else "a file in the folder named by SEMETRIC_WEIGHTS_DIR"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,3 +151,27 @@ class HubFolder:
 
     def __str__(self) -> str:
         return f"{self.repo} on the model hub"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByHand:
+    """Weights that no command fetches and that have no published digest: the user brings them and names their place.
+
+    Attributes:
+        name: what lists call it.
+        file_name: the published file.
+        licence: of the weights.
+        paper: where the network is described.
+        source: who publishes the file, and where.
+        option: of the command line, which names the place.
+    """
+
+    name: str
+    file_name: str
+    licence: str
+    paper: str
+    source: str
+    option: str
+
+    def __str__(self) -> str:
+        return f"by hand: {self.source}"

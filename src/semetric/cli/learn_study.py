@@ -1,0 +1,188 @@
+"""`semetric learn study`: study files made, filled, looked at and written out."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from semetric.cli import _console as shared
+from semetric.errors import ImageError, UsageError
+
+if TYPE_CHECKING:
+    from semetric.learn.judgements import JudgementStore, Study
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Study files: what people judge, and what they said.", no_args_is_help=True)
+
+FileArgument = Annotated[Path, typer.Argument(help="The study file.")]
+NameOption = Annotated[str | None, typer.Option("--name", help="The study, where the file has several.")]
+FORMATS = ("csv", "jsonl", "nights", "bapps")
+
+
+@app.command()
+def create(
+    file: Annotated[Path, typer.Argument(help="The study file; one that exists gets another study.")],
+    name: Annotated[str, typer.Option(help="Of the study.")],
+    kind: Annotated[str, typer.Option(help="choice (the closer one), score (each in [0, 1]) or same (or different).")],
+    images: Annotated[Path, typer.Option(help="The folder that image paths start from.")],
+    instructions: Annotated[Path | None, typer.Option(help="A text file that annotators read first.")] = None,
+    judgements_per_item: Annotated[
+        int | None, typer.Option(help="An item is done after so many. Default: everybody judges every item.")
+    ] = None,
+    items_per_annotator: Annotated[int | None, typer.Option(help="An annotator is done after so many.")] = None,
+    check_every: Annotated[int | None, typer.Option(help="An attention check after so many items; 0 for none.")] = None,
+    lease_s: Annotated[float | None, typer.Option(help="Seconds that an item handed out is kept for somebody.")] = None,
+) -> None:
+    """Make an empty study."""
+    from semetric.learn.judgements import JudgementStore, Settings
+
+    if not images.is_dir():
+        raise ImageError(f"Expected a folder of images; {images} is none.")
+    given = shared.given(
+        judgements_per_item=judgements_per_item,
+        items_per_annotator=items_per_annotator,
+        check_every=check_every,
+        lease_s=lease_s,
+    )
+    settings = Settings(**given)
+    words = "" if instructions is None else _text(instructions)
+    with JudgementStore(file, create=True) as store:
+        study = store.create_study(name, _kind(kind), images.resolve(), instructions=words, settings=settings)
+    typer.echo(f"{file}: {study.kind} study {study.name!r}", err=True)
+
+
+@app.command("import")
+def import_(
+    file: FileArgument,
+    source: Annotated[
+        Path | None, typer.Argument(help="A CSV table, a JSONL export, NIGHTS's data.csv; nothing for bapps.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="csv, jsonl, nights or bapps.")] = "csv",
+    name: NameOption = None,
+    images: Annotated[Path | None, typer.Option(help="For jsonl: the image folder of a new study.")] = None,
+) -> None:
+    """Fill a study with items and judgements; what is there already stays as it is."""
+    from semetric.learn.judgements import JudgementStore
+    from semetric.learn.judgements.bapps import import_bapps
+    from semetric.learn.judgements.jsonl import import_jsonl
+    from semetric.learn.judgements.nights import import_nights
+    from semetric.learn.judgements.table import import_csv
+
+    _check_format(form)
+    if (source is None) != (form == "bapps"):
+        raise UsageError("Expected a file to import; for bapps none: its folders lie below the study's image folder.")
+    with JudgementStore(file, create=form == "jsonl") as store:
+        if form == "jsonl" and source is not None:
+            root = None if images is None else str(images.resolve())
+            study = import_jsonl(store, _text(source).splitlines(), name=name, image_root=root)
+            new, old = sum(1 for _ in store.items(study)), 0
+        else:
+            study = store.study(name)
+            if form == "bapps":
+                new, old = import_bapps(store, study)
+            elif form == "nights":
+                new, old = import_nights(store, study, source or "")
+            else:
+                new, old = import_csv(store, study, source or "")
+    there = f", {old} were there" if old else ""
+    typer.echo(f"{file}: {new} items in {study.name!r}{there}", err=True)
+
+
+@app.command()
+def export(
+    file: FileArgument,
+    out: Annotated[Path, typer.Option(help="The file, or for bapps the new folder, to write.")],
+    form: Annotated[str, typer.Option("--format", help="csv, jsonl (everything), nights or bapps.")] = "jsonl",
+    name: NameOption = None,
+) -> None:
+    """Write a study out."""
+    from semetric.learn.judgements import JudgementStore
+    from semetric.learn.judgements.bapps import export_bapps
+    from semetric.learn.judgements.jsonl import export_jsonl
+    from semetric.learn.judgements.nights import export_nights
+    from semetric.learn.judgements.table import export_csv
+
+    _check_format(form)
+    with JudgementStore(file) as store:
+        study = store.study(name)
+        if form == "jsonl":
+            export_jsonl(store, study, out)
+        elif form == "csv":
+            export_csv(store, study, out)
+        elif form == "nights":
+            written, left_out = export_nights(store, study, out)
+            typer.echo(f"{written} items; {left_out} left out, on which people did not agree", err=True)
+        else:
+            typer.echo(f"{export_bapps(store, study, out)} items", err=True)
+    typer.echo(str(out))
+
+
+@app.command()
+def info(file: FileArgument, as_json: shared.JsonOption = False) -> None:
+    """Show how the studies of a file stand."""
+    from rich.table import Table
+
+    from semetric.learn.judgements import JudgementStore
+
+    with JudgementStore(file) as store:
+        found = [_facts(store, study) for study in store.studies()]
+    if as_json:
+        shared.show_json({"studies": found})
+        return
+    table = Table("study", "kind", "items", "checks", "judgements", "annotators", "alpha")
+    for facts in found:
+        alpha = "–" if math.isnan(facts["alpha"]) else f"{facts['alpha']:.3f}"
+        numbers = [str(facts[key]) for key in ("items", "checks", "judgements")]
+        table.add_row(facts["name"], facts["kind"], *numbers, str(len(facts["annotators"])), alpha)
+    shared.show_table(table)
+
+
+@app.command()
+def link(
+    file: FileArgument,
+    annotator: Annotated[str, typer.Option(help="Who is to judge.")],
+    url: Annotated[str, typer.Option(help="The address at which the server is reached.")] = "http://127.0.0.1:8000",
+    days: Annotated[float, typer.Option(help="How long the link holds.")] = 14,
+    name: NameOption = None,
+) -> None:
+    """Print a signed link for an annotator; whoever has it judges in that name."""
+    from semetric.learn.judgements import JudgementStore
+    from semetric.web.signing import Signer, annotator_link, study_secret
+
+    with JudgementStore(file) as store:
+        study = store.study(name)
+        signer = Signer(study_secret(store))
+        typer.echo(annotator_link(signer, study, store.annotator(study, annotator), url, days=days))
+
+
+def _facts(store: JudgementStore, study: Study) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from semetric.learn.judgements.summary import summarise
+
+    found = summarise(store, study)
+    facts = {
+        key: getattr(found, key) for key in ("items", "checks", "judgements", "wanted", "complete", "alpha", "units")
+    }
+    people = [asdict(one) for one in found.annotators]
+    return {"name": study.name, "kind": study.kind, **facts, "annotators": people}
+
+
+def _kind(kind: str) -> Any:
+    return kind  # the store refuses what is none
+
+
+def _check_format(form: str) -> None:
+    if form not in FORMATS:
+        raise UsageError(f"Expected --format {', '.join(FORMATS)}; found {form!r}.")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImageError(f"Expected a text file in UTF-8; {path}: {error}.") from error

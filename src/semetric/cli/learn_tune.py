@@ -1,0 +1,251 @@
+"""`semetric learn tune`: SeSS's hyper-parameters from human judgements, as a file that `score --config` takes."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from semetric.cli import _console as shared
+from semetric.cli._lab import counter
+from semetric.cli._lab_options import Words, words
+from semetric.cli._names import log_names
+from semetric.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from semetric.learn.agreement.resampling import Estimate
+    from semetric.learn.datasets import Dataset
+    from semetric.learn.triplets import Choice, ScoredTriplet
+    from semetric.learn.tuning import Space, Tuning
+    from semetric.scene.build import GraphBuilder
+
+__all__ = ["tune"]
+
+_log = logging.getLogger(__name__)
+
+
+def tune(
+    dataset: Annotated[
+        str, typer.Argument(help="study for a file of your own (scores or choices), nights, bapps or things.")
+    ],
+    root: Annotated[Path, typer.Option(help="Where the data set is: its folder, or the study's file.")],
+    out: Annotated[Path, typer.Option(help="The folder of results; the same command goes on where it stopped.")],
+    objective: Annotated[str, typer.Option(help="mse, 2afc, srcc or mse+2afc.")] = "mse",
+    sampler: Annotated[str, typer.Option(help="random (the paper's), or Optuna's tpe, cmaes, gp or qmc.")] = "random",
+    trials: Annotated[int, typer.Option(help="Settings that a search tries.")] = 200,
+    folds: Annotated[int, typer.Option(help="Of the held-out report, by reference image; 0 for none.")] = 5,
+    vary: Annotated[
+        Words, typer.Option(help="Parameters to search, with commas between them. Default: all that are not fixed.")
+    ] = None,
+    fix: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of a parameter that stays, e.g. iterations=7; repeat for more.")
+    ] = None,
+    refine: Annotated[
+        bool, typer.Option("--refine/--no-refine", help="Lower the error from the best trial on (mse).")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Of the search, the folds and the bootstrap.")] = 0,
+    resamples: Annotated[int, typer.Option(help="Of the bootstrap.")] = 2000,
+    split: Annotated[str | None, typer.Option(help="train, val or test, where the data set has them.")] = None,
+    limit: Annotated[int | None, typer.Option(help="So many triplets, drawn with the seed.")] = None,
+    study: Annotated[str | None, typer.Option(help="The study's name, where the file holds several.")] = None,
+    images: Annotated[str | None, typer.Option(help="The folder of the study's images.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads that match; default: one a core.")] = None,
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the two pictures.")] = True,
+    as_json: shared.JsonOption = False,
+    profile: shared.ProfileOption = "lite",
+    device: shared.DeviceOption = "auto",
+    sam: shared.SamOption = None,
+    masks: shared.MasksOption = None,
+    objects: shared.ObjectsOption = None,
+    relations: shared.RelationsOption = None,
+    relations_weights: shared.RelationsWeightsOption = None,
+    predicates: shared.PredicatesOption = None,
+    fetch: shared.FetchOption = False,
+    no_cache: shared.NoCacheOption = False,
+) -> None:
+    """Tune SeSS on scored triplets or choices; writes sess.toml for `semetric score --config`."""
+    from semetric.learn.tuning import Space, TuneOptions, judged_of, load_batch, write_tuning
+    from semetric.learn.tuning import tune as run
+    from semetric.learn.tuning.objectives import objective as named
+    from semetric.learn.tuning.write import CONFIG, JOURNAL
+    from semetric.runs.files import held
+
+    space = Space.of(words(vary), _fixed(fix or ()))
+    options = TuneOptions(
+        objective=objective,
+        sampler=sampler,
+        trials=trials,
+        folds=folds,
+        refine=refine,
+        seed=seed,
+        resamples=resamples,
+    )
+    _check(options.sampler, trials)
+    loaded = _load(dataset, root, split, limit, seed, shared.given(study=study, images=images))
+    items = _triplets(loaded)
+    named(objective).check(judged_of(items))
+    choices = shared.given(
+        sam=sam,
+        masks=masks,
+        objects=objects,
+        relations=relations,
+        relations_weights=relations_weights,
+        predicates=predicates,
+    )
+    builder = _builder(profile, device, None if no_cache else "default", choices)
+    count = len({p for one in items for p in (one.triplet.reference, one.triplet.a, one.triplet.b)})
+    with held(out):
+        with shared.downloads_if(fetch), counter("images", estimate_s=60) as (begin, advance):
+            begin(count, 0)
+            items, batch, failed = load_batch(items, builder, workers=workers or os.cpu_count() or 1, advance=advance)
+        log_names(
+            f"images without a graph, whose triplets are left out: {len(failed)}",
+            [f"{name}: {why}" for name, why in failed.items()],
+            "tuning.json",
+        )
+        judged = judged_of(items)
+        try:
+            with counter("trials", estimate_s=60) as (begin, advance):
+                begin(_expected(space, options.refine and objective == "mse", trials, folds, sampler), 0)
+                found = run(judged, batch, space, options, journal=out / JOURNAL, advance=advance)
+        except KeyboardInterrupt:
+            _log.info("finished trials are in %s; the same command goes on from there", out)
+            raise
+        about = {
+            "source": f"{loaded.name}{f' ({split})' if split else ''}",
+            "profile": builder.runtime.profile.name,
+            "weights": {**builder.weights, **builder.comparison_weights},
+            "images_without_graph": failed,
+        }
+        paths = write_tuning(found, out, about)
+        if plots:
+            from semetric.report.tuning import draw_tuning
+
+            paths |= draw_tuning(found, out)
+    if as_json:
+        shared.show_json({**about, **found.to_dict()})
+    else:
+        shared.show_table(*_tables(found))
+        _tell(found)
+    _log.info("files: %s", ", ".join(str(path) for path in paths.values()))
+    _log.info("use them: semetric score REFERENCE IMAGE --metric sess --config %s", out / CONFIG)
+
+
+def _fixed(given: Sequence[str]) -> dict[str, float]:
+    """NAME=VALUE, an occurrence each."""
+    found = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        try:
+            if not equals:
+                raise ValueError
+            found[name.strip()] = float(value)
+        except ValueError:
+            raise UsageError(f"Expected --fix NAME=NUMBER; found {one!r}.") from None
+    return found
+
+
+def _check(sampler: str, trials: int) -> None:
+    """Looks before the graphs are made whether the search can be."""
+    from semetric.learn.tuning.samplers import search
+    from semetric.learn.tuning.space import Space
+
+    search(Space(), lambda settings: 0.0, trials=min(trials, 1), sampler=sampler)
+
+
+def _load(name: str, root: Path, split: str | None, limit: int | None, seed: int, own: dict[str, Any]) -> Dataset:
+    from semetric.learn.datasets import load_dataset
+
+    loaded = load_dataset(name, root, split, **own)
+    log_names(
+        f"{loaded.name}: missing or damaged, and left out: {loaded.problems.count}", loaded.problems.named, "--json"
+    )
+    if limit is None:
+        return loaded
+    import numpy as np
+
+    chosen = loaded.sample(limit, np.random.default_rng(seed))
+    _log.info("%s: %d of %d triplets drawn", loaded.name, len(chosen), len(loaded))
+    return chosen
+
+
+def _triplets(loaded: Dataset) -> list[ScoredTriplet | Choice]:
+    """Scored triplets as they are; everything else that can be as choices."""
+    from semetric.learn.datasets import choices_of
+    from semetric.learn.triplets import ScoredTriplet
+
+    scored = [item for item in loaded.items if isinstance(item, ScoredTriplet)]
+    return list(scored) if len(scored) == len(loaded.items) else list(choices_of(loaded))
+
+
+def _builder(profile: str, device: str, store: Any, choices: dict[str, str]) -> GraphBuilder:
+    from semetric.scene.build import GraphBuilder
+    from semetric.scoring import runtime
+
+    return GraphBuilder(runtime(profile, device=device, store=store, **choices))
+
+
+def _expected(space: Space, refined: bool, trials: int, folds: int, sampler: str) -> int:
+    """About how many settings will be scored, for the bar: a random search's trials serve every fold."""
+    searches = 1 if sampler == "random" else 1 + folds
+    smooth = sum(not p.integer for p in space.parameters)
+    whole = [p for p in space.parameters if p.integer]
+    starts = 1 + folds + sum(int(p.high - p.low) for p in whole)
+    return trials * searches + (starts * 3 * (smooth + 1) if refined else 0)
+
+
+def _tables(found: Tuning) -> list[Table]:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("parameter", style="bold")
+    table.add_column("found", justify="right")
+    table.add_column("95% interval", justify="right")
+    table.add_column("paper", justify="right")
+    table.add_column("evidence", overflow="fold")
+    paper = type(found.settings)().to_dict()
+    for one in found.estimates:
+        low, high = one.interval_95
+        table.add_row(one.name, f"{one.value:.3g}", f"{low:.3g} – {high:.3g}", f"{paper[one.name]:g}", one.note)
+    tables = [table]
+    if found.held_out is not None:
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        table.add_column("held out", style="bold")
+        for name in ("tuned", "paper", "demo", "tuned − paper"):
+            table.add_column(name, justify="right")
+        for line in found.held_out.lines:
+            arrow = "↑" if line.higher_is_better else "↓"
+            cells = [_cell(one) for one in (line.tuned, line.paper, line.demo, line.gain)]
+            table.add_row(f"{line.title} {arrow}", *cells)
+        tables.append(table)
+    return tables
+
+
+def _cell(one: Estimate) -> str:
+    if one.value is None:
+        return "–"
+    bounds = "" if one.interval_95 is None else f" [{one.interval_95[0]:.4f}, {one.interval_95[1]:.4f}]"
+    return f"{one.value:.4f}{bounds}".replace("-", "−")
+
+
+def _tell(found: Tuning) -> None:
+    """Says how the settings came about, and what the judgements leave open."""
+    _log.info(
+        "%s: %.6g with the found settings, %.6g with the paper's; %d settings scored on %d triplets of %d references",
+        found.options.objective,
+        found.loss,
+        found.paper_loss,
+        found.evaluations,
+        found.triplets,
+        found.references,
+    )
+    open_ = [one.name for one in found.estimates if not one.determined]
+    if open_:
+        _log.warning("the judgements do not determine %s: see the evidence", ", ".join(open_))

@@ -1,0 +1,23 @@
+"""Data sets of human judgements, read where they lie: no image is decoded, and what is damaged is named."""
+
+from __future__ import annotations
+
+from semetric.learn.datasets.base import Dataset, ImagePair, OddOneOut, Problems, choices_of
+from semetric.learn.datasets.panoptic import PanopticRecord, Relation, Segment, panoptic_ids, read_panoptic
+from semetric.learn.datasets.registry import DATASETS, DatasetSpec, load_dataset
+
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "DatasetSpec",
+    "ImagePair",
+    "OddOneOut",
+    "PanopticRecord",
+    "Problems",
+    "Relation",
+    "Segment",
+    "choices_of",
+    "load_dataset",
+    "panoptic_ids",
+    "read_panoptic",
+]

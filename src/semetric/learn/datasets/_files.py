@@ -1,0 +1,224 @@
+"""Paths and tables that come from outside: nothing leaves the root, and what is damaged is named."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from semetric.errors import UsageError
+from semetric.learn.datasets.base import NAMED, Problems
+
+__all__ = ["Damaged", "Files", "Noted", "choose_split", "find", "number", "read_rows", "read_text", "sorted_names"]
+
+_DRIVE = re.compile(r"^[A-Za-z]:")
+
+
+class Damaged(Exception):
+    """An entry that cannot be an item; the text says why. Loaders catch it and note it."""
+
+
+class Noted:
+    """Gathers problems: all are counted, the first are named."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._named: list[str] = []
+
+    def add(self, entry: str, why: object) -> None:
+        """Notes one entry."""
+        self._count += 1
+        if len(self._named) < NAMED:
+            text = f"{entry}: {why}"
+            self._named.append(text.encode("utf-8", "backslashreplace").decode())
+
+    def problems(self) -> Problems:
+        """What was noted so far."""
+        return Problems(count=self._count, named=tuple(self._named))
+
+    def nothing(self, what: str, root: Path) -> UsageError:
+        """What to raise where no item is left."""
+        first = f" The first problem: {self._named[0]}." if self._named else ""
+        more = f" ({self._count} entries are missing or damaged.)" if self._count > 1 else ""
+        return UsageError(f"Expected {what} in {root}; found none that is whole.{first}{more}")
+
+
+class Files:
+    """The files under a root. Each is looked at once, however many entries name it.
+
+    Args:
+        root: the folder that no entry may leave.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._known: dict[str, str | Damaged] = {}
+        self._folders: dict[str, dict[str, list[str]]] = {}
+
+    def path(self, name: str) -> str:
+        """Where the file of that relative path is.
+
+        Links inside the root are the user's own and are followed; the name itself may not lead out.
+
+        Raises:
+            Damaged: it leads out of the root, is missing, empty or no file.
+        """
+        found = self._known.get(name)
+        if found is None:
+            try:
+                found = _checked(self.root, name)
+            except Damaged as why:
+                found = why
+            self._known[name] = found
+        if isinstance(found, Damaged):
+            raise Damaged(*found.args)
+        return found
+
+    def any_case(self, folder: str, name: str) -> str:
+        """The path of a file whose name may be written in other case.
+
+        Raises:
+            Damaged: no such file, or several and none in the case asked for.
+        """
+        if "/" in name or "\\" in name or name in ("", ".", ".."):
+            raise Damaged(f"{name!r} is no file name")
+        if folder not in self._folders:
+            listed: dict[str, list[str]] = {}
+            for one in sorted_names(self.root / folder):
+                listed.setdefault(one.lower(), []).append(one)
+            self._folders[folder] = listed
+        same = self._folders[folder].get(name.lower(), [])
+        if not same:
+            raise Damaged(f"{folder}/{name} is missing")
+        if len(same) > 1 and name not in same:
+            raise Damaged(f"{folder} holds {' and '.join(same)}: which is meant?")
+        return self.path(f"{folder}/{name if name in same else same[0]}")
+
+
+def _checked(root: Path, name: str) -> str:
+    slashed = name.replace("\\", "/")
+    normal = posixpath.normpath(slashed) if slashed else ""
+    if not normal or normal == "." or "\0" in name:
+        raise Damaged(f"{name!r} is no path")
+    if normal.startswith(("/", "../")) or _DRIVE.match(normal) or normal == "..":
+        raise Damaged(f"{name!r} leads out of the data set's folder")
+    path = os.path.join(root, posixpath.normpath(name))
+    try:
+        size = os.stat(path).st_size if os.path.isfile(path) else None
+    except (OSError, ValueError) as error:
+        raise Damaged(f"{name} cannot be read ({error})") from None
+    if size is None:
+        raise Damaged(f"{name} is missing")
+    if size == 0:
+        raise Damaged(f"{name} is empty")
+    return path
+
+
+def find(root: Path, what: str, *names: str) -> Path:
+    """The first of several places under a root that exists.
+
+    Args:
+        root: the folder that the user named.
+        what: of which data set, for the message.
+        names: relative paths.
+
+    Raises:
+        UsageError: none exists.
+    """
+    if not root.is_dir():
+        state = "a file" if root.exists() else "not there"
+        raise UsageError(f"Expected the folder of {what}; {root} is {state}.")
+    for name in names:
+        if (root / name).exists():
+            return root / name
+    raise UsageError(f"Expected {what} in {root}: {' or '.join(names)}; found none of them.")
+
+
+def sorted_names(folder: Path) -> list[str]:
+    """The names in a folder, hidden ones left out; none where it is no folder."""
+    try:
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError:
+        return []
+
+
+def read_text(path: Path) -> str:
+    """A text file in UTF-8.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"Expected a text file in UTF-8; {path}: {error}.") from error
+
+
+def read_rows(
+    path: Path, columns: Sequence[str], noted: Noted, *, delimiter: str = ","
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a table with a header.
+
+    Args:
+        path: the file.
+        columns: those that must be there.
+        noted: is told of rows with too few or too many cells.
+        delimiter: between cells.
+
+    Yields:
+        The line number, and name → cell, without spaces around it.
+
+    Raises:
+        UsageError: the file cannot be read, or its header lacks a column.
+    """
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        missing = [name for name in columns if name not in header]
+        if missing:
+            found = ", ".join(header) or "nothing"
+            raise UsageError(
+                f"Expected the columns {', '.join(columns)} in {path}; {', '.join(missing)} is not in its header, "
+                f"which has {found[:200]}."
+            )
+        for cells in reader:
+            if not cells:
+                continue
+            if len(cells) != len(header):
+                noted.add(f"{path.name}, line {reader.line_num}", f"{len(cells)} cells instead of {len(header)}")
+                continue
+            yield reader.line_num, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+    except csv.Error as error:
+        raise UsageError(f"Expected a table in {path}; line {reader.line_num}: {error}.") from error
+
+
+def number(text: str, what: str, low: float, high: float) -> float:
+    """A finite number within bounds.
+
+    Raises:
+        Damaged: it is something else.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        raise Damaged(f"{what} is {text!r} and no number") from None
+    if not low <= value <= high:
+        raise Damaged(f"{what} is {text}, outside [{low:g}, {high:g}]")
+    return value
+
+
+def choose_split(split: str | None, known: Sequence[str], what: str) -> tuple[str, ...]:
+    """The splits to load: all, or the one that was named.
+
+    Raises:
+        UsageError: there is no such split.
+    """
+    if split is None:
+        return tuple(known)
+    if split not in known:
+        raise UsageError(f"Expected a split of {what}: {', '.join(known) or 'it has none'}; found {split!r}.")
+    return (split,)

@@ -1,0 +1,268 @@
+"""What a study holds, as plain values."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+from semetric.errors import UsageError
+
+__all__ = [
+    "KINDS",
+    "Annotator",
+    "Answer",
+    "Image",
+    "Item",
+    "Kind",
+    "Published",
+    "Settings",
+    "Side",
+    "StoredJudgement",
+    "Study",
+    "check_name",
+]
+
+Kind: TypeAlias = Literal["score", "choice", "same"]
+Side: TypeAlias = Literal["a", "b", "reference"]
+KINDS: tuple[Kind, ...] = ("score", "choice", "same")
+_KNOWN = {"score": ("a", "b"), "choice": ("a", "b"), "same": ("same", "different")}
+_NAME_CHARACTERS = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a study hands out its items.
+
+    Attributes:
+        judgements_per_item: after so many an item is done; None has every annotator judge every item.
+        items_per_annotator: after so many an annotator is done, attention checks not counted; None for no limit.
+        check_every: one attention check after so many other items; 0 for none. Those left at the end come then.
+        lease_s: how long an item that was handed out counts as being judged, in seconds.
+    """
+
+    judgements_per_item: int | None = None
+    items_per_annotator: int | None = None
+    check_every: int = 10
+    lease_s: float = 900.0
+
+    def __post_init__(self) -> None:
+        for name in ("judgements_per_item", "items_per_annotator"):
+            value = getattr(self, name)
+            if value is not None and not (_whole(value) and value > 0):
+                raise UsageError(f"Expected {name} to be a whole number above 0, or none; found {value!r}.")
+        if not (_whole(self.check_every) and self.check_every >= 0):
+            raise UsageError(f"Expected check_every to be a whole number of at least 0; found {self.check_every!r}.")
+        good = isinstance(self.lease_s, (int, float)) and not isinstance(self.lease_s, bool)
+        if not (good and math.isfinite(self.lease_s) and self.lease_s > 0):
+            raise UsageError(f"Expected lease_s to be a number of seconds above 0; found {self.lease_s!r}.")
+
+    def to_json(self) -> str:
+        """The settings as a JSON object."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Settings:
+        """The settings of a mapping.
+
+        Raises:
+            UsageError: an unknown name, or a value that is none.
+        """
+        known = [entry.name for entry in fields(cls)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise UsageError(f"Expected settings among {', '.join(known)}; found {', '.join(map(repr, unknown))}.")
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """One question that is put to people.
+
+    Attributes:
+        id: its number in the file.
+        name: unique in the file.
+        kind: "score" (a score in [0, 1] for each candidate), "choice" (the closer candidate) or "same" (same or
+            different).
+        instructions: what the annotators read first; plain text, an empty line between paragraphs.
+        image_root: the folder that image paths start from.
+        settings: how items are handed out.
+        created_utc: ISO 8601.
+    """
+
+    id: int
+    name: str
+    kind: Kind
+    instructions: str
+    image_root: str
+    settings: Settings
+    created_utc: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """An image file of a study.
+
+    Attributes:
+        id: its number in the file.
+        path: relative to the study's image root, with forward slashes.
+        sha256: of the file, in hex.
+        media: such as "image/png".
+    """
+
+    id: int
+    path: str
+    sha256: str
+    media: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """What is judged at a time: a triplet, or for same/different studies a pair.
+
+    Attributes:
+        key: unique in its study.
+        reference: path of the reference, relative to the image root.
+        a: path of the first candidate, or of a pair's image.
+        b: path of the second; None for a pair.
+        split: train, val, test or empty.
+        group: what it varies or where it comes from, or empty.
+        known: for an attention check the right answer: the closer candidate "a" or "b"; "same" or "different".
+        extra: other columns of the file it came from.
+    """
+
+    key: str
+    reference: str
+    a: str
+    b: str | None = None
+    split: str = ""
+    group: str = ""
+    known: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def check(self, kind: Kind) -> None:
+        """Raises UsageError where it cannot belong to a study of that kind."""
+        if not self.key:
+            raise UsageError(f"Expected a key for the item of reference {self.reference}; found none.")
+        if (self.b is None) != (kind == "same"):
+            wanted = "a pair (no b)" if kind == "same" else "a triplet (reference, a, b)"
+            raise UsageError(f"Expected {wanted} for a {kind!r} study; item {self.key!r} has b = {self.b!r}.")
+        if self.known is not None and self.known not in _KNOWN[kind]:
+            right = " or ".join(map(repr, _KNOWN[kind]))
+            raise UsageError(f"Expected the known answer of {self.key!r} to be {right}; found {self.known!r}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """An answer that came with a data set: votes counted already.
+
+    Attributes:
+        key: of the item.
+        share: of the votes, in [0, 1], that chose b, or said "same".
+        votes: how many; None where that is not known.
+        source: where it comes from; one an item and source.
+    """
+
+    key: str
+    share: float
+    votes: int | None
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Annotator:
+    """Somebody who judges, in one study."""
+
+    id: int
+    name: str
+    created_utc: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What was answered: exactly one of a choice, two scores, and same or different.
+
+    Attributes:
+        choice: the closer candidate, "a" or "b".
+        score_a, score_b: how alike the candidates are to the reference, in [0, 1].
+        same: whether the images look the same.
+    """
+
+    choice: Literal["a", "b"] | None = None
+    score_a: float | None = None
+    score_b: float | None = None
+    same: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.choice not in (None, "a", "b"):
+            raise UsageError(f"Expected the choice 'a' or 'b'; found {self.choice!r}.")
+        for name, value in (("score_a", self.score_a), ("score_b", self.score_b)):
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if value is not None and not (number and 0 <= value <= 1):
+                raise UsageError(f"Expected {name} in [0, 1]; found {value!r}.")
+        if self.same is not None and not isinstance(self.same, bool):
+            raise UsageError(f"Expected same to be true or false; found {self.same!r}.")
+        if (self.score_a is None) != (self.score_b is None):
+            raise UsageError("Expected a score for each of a and b; found one of them.")
+        if (self.choice is not None) + (self.score_a is not None) + (self.same is not None) != 1:
+            raise UsageError("Expected one of a choice, two scores, and same or different; found none or several.")
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of study that it answers."""
+        return "choice" if self.choice is not None else "score" if self.score_a is not None else "same"
+
+    def agrees(self, known: str) -> bool:
+        """Whether it is the known answer of an attention check; for scores the known candidate has the higher one."""
+        if self.choice is not None:
+            return self.choice == known
+        if self.same is not None:
+            return self.same == (known == "same")
+        a, b = self.score_a or 0.0, self.score_b or 0.0
+        return a > b if known == "a" else b > a
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredJudgement:
+    """A judgement as it is kept.
+
+    Attributes:
+        id: its number in the file, rising with time.
+        uid: its name in every file: a second judgement of that name is the same one.
+        key: of the item.
+        annotator: the name.
+        answer: what was answered.
+        shown_left: which image stood at the left: "a" or "b", and "reference" or "a" for pairs.
+        seconds: from showing the images to the answer.
+        time_utc: ISO 8601.
+        retracted_utc: when it was undone; None where it stands.
+    """
+
+    id: int
+    uid: str
+    key: str
+    annotator: str
+    answer: Answer
+    shown_left: Side
+    seconds: float
+    time_utc: str
+    retracted_utc: str | None = None
+
+
+def check_name(what: str, name: str) -> str:
+    """The name without outer spaces.
+
+    Raises:
+        UsageError: it is empty, too long, or holds characters that cannot be seen.
+    """
+    name = name.strip()
+    if not 0 < len(name) <= _NAME_CHARACTERS or not name.isprintable():
+        raise UsageError(f"Expected {what} of 1 to {_NAME_CHARACTERS} printable characters; found {name[:99]!r}.")
+    return name
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

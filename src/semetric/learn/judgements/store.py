@@ -1,0 +1,173 @@
+"""The judgements of a study file, which are only ever added to."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+from semetric.errors import StoreError, UsageError
+from semetric.learn.judgements.contents import StudyContents
+from semetric.learn.judgements.file import utc_now
+from semetric.learn.judgements.records import Annotator, Answer, Side, StoredJudgement, Study, check_name
+
+__all__ = ["JudgementStore"]
+
+_JUDGEMENTS = """
+SELECT j.id, j.uid, i.key, n.name, j.choice, j.score_a, j.score_b, j.same, j.shown_left, j.seconds, j.time_utc,
+    t.time_utc FROM judgements j JOIN items i ON i.id = j.item_id JOIN annotators n ON n.id = j.annotator_id
+LEFT JOIN retractions t ON t.judgement_id = j.id
+"""
+
+
+class JudgementStore(StudyContents):
+    """A study file with all that it can do: studies and items below, annotators and judgements here.
+
+    Args:
+        path: of the file.
+        create: make it where it does not exist.
+
+    Raises:
+        StoreError: it does not exist, is damaged, is another program's, or a newer Semetric wrote it.
+    """
+
+    def annotator(self, study: Study, name: str, *, created_utc: str | None = None) -> Annotator:
+        """The annotator of that name, made where there is none.
+
+        Raises:
+            UsageError: no printable name.
+        """
+        name = check_name("an annotator's name", name)
+        wanted = "SELECT id, name, created_utc FROM annotators WHERE study_id = ? AND name = ?"
+        with self.transaction() as connection:
+            row = self.row(wanted, (study.id, name))
+            if row is None:
+                connection.execute(
+                    "INSERT INTO annotators (study_id, name, created_utc) VALUES (?, ?, ?)",
+                    (study.id, name, created_utc or utc_now()),
+                )
+                row = connection.execute(wanted, (study.id, name)).fetchone()
+        return Annotator(id=row[0], name=row[1], created_utc=row[2])
+
+    def annotators(self, study: Study) -> list[Annotator]:
+        """All annotators, in the order in which they came."""
+        rows = self.rows("SELECT id, name, created_utc FROM annotators WHERE study_id = ? ORDER BY id", (study.id,))
+        return [Annotator(id=row[0], name=row[1], created_utc=row[2]) for row in rows]
+
+    def judge(
+        self,
+        study: Study,
+        key: str,
+        annotator: Annotator,
+        answer: Answer,
+        *,
+        shown_left: Side,
+        seconds: float,
+        uid: str | None = None,
+        time_utc: str | None = None,
+    ) -> tuple[StoredJudgement, bool]:
+        """Adds a judgement. A second one of the same uid is the first, whatever it says.
+
+        Args:
+            study: of the item and the annotator.
+            key: of the item.
+            annotator: who answered.
+            answer: of the study's kind.
+            shown_left: what stood at the left.
+            seconds: from showing to the answer, at least 0.
+            uid: the judgement's name in every file; None makes one.
+            time_utc: for imports; None takes the time.
+
+        Returns:
+            The judgement as it is stored, and whether it is new.
+
+        Raises:
+            UsageError: another kind of answer, no such item, or one that this annotator has judged and not undone.
+        """
+        self._check_answer(study, answer, shown_left, seconds)
+        uid = uid or secrets.token_hex(12)
+        with self.transaction() as connection:
+            before = self.judgement(uid)
+            if before is not None:
+                return before, False
+            row = self.row("SELECT id FROM items WHERE study_id = ? AND key = ?", (study.id, key))
+            if row is None:
+                raise UsageError(f"Expected an item of {study.name!r}; it has no item {key!r}.")
+            both = (row[0], annotator.id)
+            if self.row("SELECT 1 FROM standing WHERE item_id = ? AND annotator_id = ?", both):
+                raise UsageError(
+                    f"Expected one judgement of {key!r} by {annotator.name!r}; there is one. Undo it first."
+                )
+            attempt = self.row("SELECT 1 + count(*) FROM judgements WHERE item_id = ? AND annotator_id = ?", both)
+            connection.execute(
+                "INSERT INTO judgements (uid, item_id, annotator_id, attempt, choice, score_a, score_b, same,"
+                " shown_left, seconds, time_utc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    uid,
+                    *both,
+                    *(attempt or ()),
+                    answer.choice,
+                    None if answer.score_a is None else float(answer.score_a),
+                    None if answer.score_b is None else float(answer.score_b),
+                    None if answer.same is None else int(answer.same),
+                    shown_left,
+                    float(seconds),
+                    time_utc or utc_now(),
+                ),
+            )
+            stored = self.judgement(uid)
+        if stored is None:
+            raise StoreError(f"Expected the judgement {uid} in {self.path}; it is not there.")
+        return stored, True
+
+    def retract(self, uid: str, *, time_utc: str | None = None) -> StoredJudgement:
+        """Undoes a judgement by a row that says so; the judgement stays. Twice is once.
+
+        Raises:
+            UsageError: no such judgement.
+        """
+        with self.transaction() as connection:
+            before = self.judgement(uid)
+            if before is None:
+                raise UsageError(f"Expected the uid of a judgement in {self.path}; found {uid!r}.")
+            if before.retracted_utc is None:
+                connection.execute("INSERT INTO retractions VALUES (?, ?)", (before.id, time_utc or utc_now()))
+        found = self.judgement(uid)
+        return before if found is None else found
+
+    def judgement(self, uid: str) -> StoredJudgement | None:
+        """The judgement of that uid."""
+        row = self.row(_JUDGEMENTS + " WHERE j.uid = ?", (uid,))
+        return None if row is None else _judgement(row)
+
+    def judgements(self, study: Study, *, standing: bool = True) -> Iterator[StoredJudgement]:
+        """Judgements in the order in which they came: those that stand, or all."""
+        stands = " AND t.judgement_id IS NULL" if standing else ""
+        return map(_judgement, self.rows(_JUDGEMENTS + f" WHERE i.study_id = ?{stands} ORDER BY j.id", (study.id,)))
+
+    def _check_answer(self, study: Study, answer: Answer, shown_left: Side, seconds: float) -> None:
+        if answer.kind != study.kind:
+            raise UsageError(f"Expected a {study.kind!r} answer in {study.name!r}; found a {answer.kind!r} answer.")
+        sides = ("reference", "a") if study.kind == "same" else ("a", "b")
+        if shown_left not in sides:
+            raise UsageError(
+                f"Expected {' or '.join(sides)} at the left of a {study.kind!r} study; found {shown_left!r}."
+            )
+        if not 0 <= seconds < float("inf"):
+            raise UsageError(f"Expected the seconds of a judgement to be at least 0; found {seconds!r}.")
+
+
+def _judgement(row: tuple[Any, ...]) -> StoredJudgement:
+    number, uid, key, annotator, choice, score_a, score_b, same, shown_left, seconds, time_utc, retracted = row
+    answer = Answer(choice=choice, score_a=score_a, score_b=score_b, same=None if same is None else bool(same))
+    return StoredJudgement(
+        id=number,
+        uid=uid,
+        key=key,
+        annotator=annotator,
+        answer=answer,
+        shown_left=shown_left,
+        seconds=seconds,
+        time_utc=time_utc,
+        retracted_utc=retracted,
+    )

@@ -1,0 +1,164 @@
+"""A study as one CSV table, a row a judgement: for spreadsheets and statistics, and to fill a study by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from semetric.errors import ImageError, UsageError
+from semetric.learn.judgements.records import Answer, Item, Study
+from semetric.learn.judgements.store import JudgementStore
+from semetric.runs.files import write_whole
+
+__all__ = ["export_csv", "import_csv", "read_rows", "table_text"]
+
+_ITEM = ("key", "reference", "a", "b", "split", "group", "known")
+_ANSWER = ("annotator", "choice", "score_a", "score_b", "same", "shown_left", "seconds", "time_utc", "uid")
+_FORMULA = re.compile(r"^'*[=+\-@\t\r]")  # what spreadsheets run; such text goes behind an apostrophe
+
+
+def table_text(store: JudgementStore, study: Study) -> str:
+    """The table: every standing judgement, and a row without an annotator for each item that has none."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow((*_ITEM, *_ANSWER))
+    said: dict[str, list[list[Any]]] = {}
+    for found in store.judgements(study):
+        answer = found.answer
+        same = None if answer.same is None else "same" if answer.same else "different"
+        said.setdefault(found.key, []).append(
+            [
+                _guarded(found.annotator),
+                answer.choice,
+                _number(answer.score_a),
+                _number(answer.score_b),
+                same,
+                found.shown_left,
+                _number(found.seconds),
+                found.time_utc,
+                found.uid,
+            ]
+        )
+    for item in store.items(study):
+        own = [_guarded(value) for value in (item.key, item.reference, item.a, item.b, item.split, item.group)]
+        for rest in said.get(item.key, [[None] * len(_ANSWER)]):
+            table.writerow([*own, item.known, *rest])
+    return text.getvalue()
+
+
+def export_csv(store: JudgementStore, study: Study, path: str | os.PathLike[str]) -> None:
+    """Writes `table_text` to a file, whole or not at all.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    text = table_text(store, study)
+    write_whole(Path(path), lambda stream: stream.write(text.encode()))
+
+
+def import_csv(
+    store: JudgementStore,
+    study: Study,
+    path: str | os.PathLike[str],
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[int, int]:
+    """Reads a table of items, and the judgements of rows that name an annotator; all or nothing.
+
+    Columns reference and a must be there, b for triplets; key defaults to the row's number. Judgements without
+    shown_left, seconds or a time are refused: they cannot be made up.
+
+    Returns:
+        How many items are new, and how many were there.
+
+    Raises:
+        UsageError: a row that is none, named by its line, or as `add_items` and `judge`.
+        ImageError: images that are missing, or a table that cannot be read.
+    """
+    rows = list(read_rows(path, ("reference", "a")))
+    items: dict[str, Item] = {}
+    judged: list[tuple[int, str, dict[str, str]]] = []
+    for line, raw in rows:
+        row = {name: _plain(value) for name, value in raw.items() if value}
+        key = row.get("key", f"row {line}")
+        item = Item(
+            key=key,
+            reference=row.get("reference", ""),
+            a=row.get("a", ""),
+            b=row.get("b"),
+            split=row.get("split", ""),
+            group=row.get("group", ""),
+            known=row.get("known"),
+        )
+        if items.setdefault(key, item) != item:
+            raise UsageError(f"Expected one item of key {key!r} in {path}; line {line} has another one.")
+        if "annotator" in row:
+            judged.append((line, key, row))
+    with store.transaction():
+        counted = store.add_items(study, items.values(), progress=progress)
+        for line, key, row in judged:
+            try:
+                store.judge(
+                    study,
+                    key,
+                    store.annotator(study, row["annotator"]),
+                    _answer(row),
+                    shown_left=row["shown_left"],  # type: ignore[arg-type]  # checked there
+                    seconds=float(row["seconds"]),
+                    uid=row.get("uid"),
+                    time_utc=row["time_utc"],
+                )
+            except (KeyError, ValueError) as error:
+                what = f"no {error.args[0]}" if isinstance(error, KeyError) else str(error)
+                raise UsageError(f"Expected line {line} of {path} to be a judgement; {what}") from error
+    return counted
+
+
+def read_rows(path: str | os.PathLike[str], needed: Collection[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file with their line numbers.
+
+    Raises:
+        ImageError: it cannot be read as UTF-8 text.
+        UsageError: a column that is missing, or a row of another length.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImageError(f"Expected a CSV table in UTF-8; {path}: {error}.") from error
+    table = csv.DictReader(io.StringIO(text, newline=""))
+    missing = [name for name in needed if name not in (table.fieldnames or ())]
+    if missing:
+        raise UsageError(f"Expected the columns {', '.join(needed)} in {path}; it has no {', '.join(missing)}.")
+    for row in table:
+        if None in row or None in row.values():
+            raise UsageError(f"Expected as many values as columns in line {table.line_num} of {path}.")
+        yield table.line_num, row
+
+
+def _answer(row: dict[str, str]) -> Answer:
+    same = row.get("same")
+    if same not in (None, "same", "different"):
+        raise UsageError(f"Expected same or different in the column same; found {same!r}.")
+    return Answer(
+        choice=row.get("choice"),  # type: ignore[arg-type]  # checked there
+        score_a=float(row["score_a"]) if "score_a" in row else None,
+        score_b=float(row["score_b"]) if "score_b" in row else None,
+        same=None if same is None else same == "same",
+    )
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else repr(value)
+
+
+def _guarded(value: str | None) -> str | None:
+    return f"'{value}" if value and _FORMULA.match(value) else value
+
+
+def _plain(value: str) -> str:
+    return value[1:] if value.startswith("'") and _FORMULA.match(value) else value

@@ -1,0 +1,211 @@
+"""The whole of tuning: search, refinement, intervals, held-out folds, influence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semetric.errors import UsageError
+from semetric.learn.tuning.heldout import HeldOut, fold_numbers, held_out
+from semetric.learn.tuning.influence import Influence, influences
+from semetric.learn.tuning.intervals import ParameterEstimate, from_errors, from_trials
+from semetric.learn.tuning.judged import Judged
+from semetric.learn.tuning.memo import Memo
+from semetric.learn.tuning.objectives import objective
+from semetric.learn.tuning.refine import Refined, refine
+from semetric.learn.tuning.samplers import Trial, best, search
+from semetric.learn.tuning.space import Space
+from semetric.metrics.sess_settings import SessSettings
+from semetric.scene.batch import PairBatch
+
+__all__ = ["TuneOptions", "Tuning", "tune"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneOptions:
+    """How to tune.
+
+    Attributes:
+        objective: one of OBJECTIVES.
+        sampler: one of SAMPLERS.
+        trials: of the search; each fold's search has as many.
+        folds: of the cross-validation, by reference image; 0 for none.
+        refine: whether to lower the error from the best trial on; only the objective mse can be.
+        seed: of everything random.
+        resamples: of each interval of the held-out report.
+    """
+
+    objective: str = "mse"
+    sampler: str = "random"
+    trials: int = 200
+    folds: int = 5
+    refine: bool = True
+    seed: int = 0
+    resamples: int = 2000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tuning:
+    """What tuning found.
+
+    Attributes:
+        options: how it was done.
+        space: what varied.
+        settings: the best.
+        loss: the objective there, on all judgements.
+        paper_loss: the objective of the paper's settings.
+        trials: of the search on all judgements.
+        refined: whether `settings` is better than every trial, by refinement.
+        estimates: each parameter's value and interval.
+        rmse_by_iterations: number of updates → root mean squared error, each refined; empty without refinement.
+        influence: each parameter's share in the objective's variance.
+        held_out: the cross-validation; None without folds.
+        triplets: how many judgements.
+        references: of how many reference images.
+        evaluations: settings under which all pairs were scored, earlier runs included.
+    """
+
+    options: TuneOptions
+    space: Space
+    settings: SessSettings
+    loss: float
+    paper_loss: float
+    trials: tuple[Trial, ...]
+    refined: bool
+    estimates: tuple[ParameterEstimate, ...]
+    rmse_by_iterations: dict[int, float]
+    influence: tuple[Influence, ...]
+    held_out: HeldOut | None
+    triplets: int
+    references: int
+    evaluations: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; the trials are in a table of their own."""
+        folds = self.held_out
+        return {
+            "options": asdict(self.options),
+            "settings": self.settings.to_dict(),
+            "loss": self.loss,
+            "paper_loss": self.paper_loss,
+            "refined": self.refined,
+            "triplets": self.triplets,
+            "references": self.references,
+            "evaluations": self.evaluations,
+            "parameters": [
+                {**asdict(one), "interval_95": list(one.interval_95), "searched": list(one.searched)}
+                for one in self.estimates
+            ],
+            "rmse_by_iterations": {str(n): v for n, v in self.rmse_by_iterations.items()},
+            "influence": [asdict(one) for one in self.influence],
+            "held_out": None
+            if folds is None
+            else {
+                "folds": [{**asdict(one), "settings": one.settings.to_dict()} for one in folds.folds],
+                "measures": [
+                    {
+                        "name": line.name,
+                        "title": line.title,
+                        "higher_is_better": line.higher_is_better,
+                        **{w: getattr(line, w).to_dict() for w in ("tuned", "paper", "demo", "gain")},
+                    }
+                    for line in folds.lines
+                ],
+            },
+        }
+
+
+def tune(
+    judged: Judged,
+    batch: PairBatch,
+    space: Space | None = None,
+    options: TuneOptions | None = None,
+    *,
+    journal: Path | None = None,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Tuning:
+    """Finds the settings of SeSS that agree best with what people said.
+
+    Args:
+        judged: what they said.
+        batch: the pairs of graphs, in the order of `judged`.
+        space: what varies; all by default.
+        options: how.
+        journal: where computed scores are kept, so that the same call goes on after an interruption.
+        advance: told after each settings that had to be computed.
+
+    Raises:
+        UsageError: options that do not exist or do not fit the judgements.
+        MissingExtraError: the sampler needs Optuna.
+        StoreError: the journal cannot be written.
+    """
+    space, options = space or Space(), options or TuneOptions()
+    aim = objective(options.objective)
+    aim.check(judged)
+    if len(batch) != 2 * len(judged):
+        raise UsageError(f"Expected two pairs a triplet; found {len(batch)} pairs for {len(judged)} triplets.")
+    if options.folds:
+        fold_numbers(judged.groups, options.folds, np.random.default_rng(0))  # before the work, not after it
+    least_squares = options.refine and aim.name == "mse"
+    memo = Memo(batch, journal, advance=advance)
+    try:
+
+        def searched(groups: NDArray[np.bool_] | None) -> list[Trial]:
+            return search(
+                space,
+                lambda settings: aim.loss(memo(settings), judged, groups),
+                trials=options.trials,
+                sampler=options.sampler,
+                seed=options.seed,
+            )
+
+        def tuned(groups: NDArray[np.bool_]) -> SessSettings:
+            start = best(searched(groups)).settings
+            return refine(memo, space, start, judged, groups).settings if least_squares else start
+
+        trials = searched(None)
+        winner = best(trials)
+        settings = winner.settings
+        rmse: dict[int, float] = {}
+        estimates: Sequence[ParameterEstimate]
+        if least_squares:
+            found: Refined = refine(memo, space, settings, judged)
+            found, estimates, rmse = from_errors(memo, space, found, judged)
+            settings = found.settings
+        else:
+            estimates = from_trials(memo, space, trials, judged, aim, seed=options.seed)
+        validated = None
+        if options.folds:
+            validated = held_out(
+                tuned,
+                memo,
+                judged,
+                aim,
+                folds=options.folds,
+                seed=options.seed,
+                resamples=options.resamples,
+            )
+        loss = aim.loss(memo(settings), judged)
+        return Tuning(
+            options=options,
+            space=space,
+            settings=settings,
+            loss=loss,
+            paper_loss=aim.loss(memo(SessSettings.PAPER), judged),
+            trials=tuple(trials),
+            refined=loss < winner.loss,
+            estimates=tuple(estimates),
+            rmse_by_iterations=rmse,
+            influence=influences(space, trials, seed=options.seed),
+            held_out=validated,
+            triplets=len(judged),
+            references=judged.groups,
+            evaluations=len(memo),
+        )
+    finally:
+        memo.close()

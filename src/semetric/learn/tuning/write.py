@@ -1,0 +1,55 @@
+"""What a tuning leaves in its folder: settings for `semetric score --config`, the report, the trials."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from semetric.learn.tuning.tune import Tuning
+from semetric.metrics.sess_settings import sess_settings_toml
+from semetric.runs.files import named_errors, write_json, write_whole
+
+__all__ = ["CONFIG", "JOURNAL", "REPORT", "TRIALS", "write_tuning"]
+
+CONFIG = "sess.toml"
+REPORT = "tuning.json"
+TRIALS = "trials.csv"
+JOURNAL = "trials.jsonl"
+
+
+def write_tuning(found: Tuning, out: Path, about: Mapping[str, Any]) -> dict[str, Path]:
+    """Writes the settings, the report and the table of trials; files of an earlier run are replaced.
+
+    Args:
+        found: by `tune`.
+        out: the folder; made if need be.
+        about: of the judgements and the graphs: source, profile, weights, what was left out; JSON values.
+
+    Returns:
+        Role → path.
+
+    Raises:
+        StoreError: they cannot be written.
+    """
+    with named_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    paths = {"config": out / CONFIG, "report": out / REPORT, "trials": out / TRIALS}
+    comments = [
+        f"SeSS tuned on {found.triplets} triplets of {found.references} reference images ({about.get('source', '?')}).",
+        f"Objective {found.options.objective}: {found.loss:.6g}; the paper's settings: {found.paper_loss:.6g}.",
+        f"Graphs of the profile {about.get('profile', '?')}; settings tuned on one profile's graphs fit no other's.",
+    ]
+    text = sess_settings_toml(found.settings, comments=comments)
+    table = io.StringIO(newline="")
+    rows = csv.writer(table)
+    names = list(found.settings.to_dict())
+    rows.writerow(["number", "loss", *names])
+    for trial in found.trials:
+        rows.writerow([trial.number, trial.loss, *trial.settings.to_dict().values()])
+    write_whole(paths["trials"], lambda stream: stream.write(table.getvalue().encode()))
+    write_json(paths["report"], {**about, **found.to_dict()})
+    write_whole(paths["config"], lambda stream: stream.write(text.encode()))
+    return paths

@@ -1,0 +1,1 @@
+"""The annotation server: studies in the browser, their progress, and two uploaded images explained."""

@@ -1,0 +1,110 @@
+"""The administrator's side: progress, agreement, links, export."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from semetric.learn.judgements.jsonl import study_lines
+from semetric.learn.judgements.nights import nights_table
+from semetric.learn.judgements.records import Study
+from semetric.learn.judgements.store import JudgementStore
+from semetric.learn.judgements.summary import StudySummary, summarise
+from semetric.learn.judgements.table import table_text
+from semetric.web import pages
+from semetric.web.sessions import Sessions, json_of
+from semetric.web.signing import annotator_link
+from semetric.web.writer import Readers, Writer
+
+__all__ = ["Administration"]
+
+_EXPORTS: dict[str, tuple[str, str, Callable[[JudgementStore, Study], str]]] = {
+    "jsonl": ("jsonl", "application/x-ndjson", lambda store, study: "".join(study_lines(store, study))),
+    "csv": ("csv", "text/csv", table_text),
+    "nights": ("nights.csv", "text/csv", lambda store, study: nights_table(store, study)[0]),
+}
+
+
+class Administration:
+    """Routes of whoever runs a study.
+
+    Args:
+        sessions: who is who.
+        writer, readers: the study file.
+        base_url: gives the address of links, once the server knows its port.
+        compare: whether to point to the compare page.
+    """
+
+    def __init__(
+        self, sessions: Sessions, writer: Writer, readers: Readers, base_url: Callable[[], str], *, compare: bool
+    ) -> None:
+        self.sessions = sessions
+        self.writer = writer
+        self.readers = readers
+        self.base_url = base_url
+        self.compare = compare
+
+    def routes(self) -> list[Route]:
+        """What an administrator can ask for."""
+        return [
+            Route("/admin", self.page),
+            Route("/admin/links", self.link, methods=["POST"]),
+            Route("/admin/export/{study:int}/{format}", self.export),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """How every study stands."""
+        token = self.sessions.admin_token(request)
+        if token is None:
+            return RedirectResponse("/", 303)
+        found = await self.readers.run(_summaries)
+        return HTMLResponse(pages.admin(found, token, compare=self.compare))
+
+    async def link(self, request: Request) -> Response:
+        """A signed link for an annotator, who is made where there is none of that name."""
+        self.sessions.check_admin(request)
+        sent = await json_of(request)
+        study_id, name, days = sent.get("study"), sent.get("name"), sent.get("days")
+        if not isinstance(study_id, int) or not isinstance(name, str) or type(days) not in (int, float):
+            raise HTTPException(400, "Expected a study, a name and a number of days.")
+        study = await self._study(study_id)
+        signer, base_url = self.sessions.signer, self.base_url()
+
+        def work(store: JudgementStore) -> dict[str, str]:
+            annotator = store.annotator(study, name)
+            return {
+                "name": annotator.name,
+                "url": annotator_link(signer, study, annotator, base_url, days=float(str(days))),
+            }
+
+        return JSONResponse(await self.writer.run(work))
+
+    async def export(self, request: Request) -> Response:
+        """A study as a file."""
+        self.sessions.check_admin(request)
+        wanted = _EXPORTS.get(request.path_params["format"])
+        if wanted is None:
+            raise HTTPException(404, f"Expected one of the formats {', '.join(_EXPORTS)}.")
+        study = await self._study(request.path_params["study"])
+        suffix, media, text_of = wanted
+        text = await self.readers.run(lambda store: text_of(store, study))
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", study.name).strip("_") or "study"
+        return Response(
+            text, media_type=media, headers={"Content-Disposition": f'attachment; filename="{name}.{suffix}"'}
+        )
+
+    async def _study(self, number: int) -> Study:
+        found = await self.readers.run(JudgementStore.studies)
+        for study in found:
+            if study.id == number:
+                return study
+        raise HTTPException(404, "There is no such study.")
+
+
+def _summaries(store: JudgementStore) -> list[StudySummary]:
+    return [summarise(store, study) for study in store.studies()]

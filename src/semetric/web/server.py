@@ -1,0 +1,83 @@
+"""Runs the application with uvicorn, and says where it is."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+
+from semetric.errors import MissingExtraError, StoreError
+from semetric.web.settings import ServerSettings
+
+__all__ = ["serve"]
+
+_CONCURRENT = 200  # requests; more are answered with 503
+_KEEP_ALIVE_S = 30
+
+
+def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
+    """Serves until Ctrl-C or a termination signal; what was acknowledged by then is in the file.
+
+    Args:
+        settings: what to serve, and where.
+        announce: is told the administrator's link, once.
+
+    Raises:
+        MissingExtraError: Starlette or uvicorn is not installed.
+        StoreError: the study file cannot be used, or the address is taken.
+    """
+    try:
+        import uvicorn
+
+        from semetric.web.app import create_app
+        from semetric.web.sessions import ADMIN_LIFETIME_S
+    except ImportError as error:
+        raise MissingExtraError(
+            f"Expected Starlette and uvicorn for the server; {error.name} is not installed. "
+            "pip install 'semetric[serve]'"
+        ) from error
+    log = logging.getLogger("semetric")
+    listening = _listen(settings)
+    with listening:
+        made = create_app(settings)
+        made.port = int(listening.getsockname()[1])
+        base_url = settings.base_url(made.port)
+        if not settings.loopback:
+            log.warning(
+                "listening on %s, which other machines can reach: whoever sees a link, or the traffic, can judge in "
+                "its holder's name and read the study's images. Put a proxy with TLS in front and give its address "
+                "with --public-url.",
+                settings.host,
+            )
+        token = made.signer.sign("admin", {"role": "admin"}, lifetime_s=ADMIN_LIFETIME_S)
+        announce(f"{base_url}/admin/enter/{token}")
+        config = uvicorn.Config(
+            made.asgi,
+            log_level="warning",
+            access_log=False,  # it would hold everybody's links
+            server_header=False,
+            limit_concurrency=_CONCURRENT,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=5,
+            ws="none",
+        )
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        except KeyboardInterrupt:  # uvicorn passes the signal on when all is closed; here it is the way to end
+            return
+
+
+def _listen(settings: ServerSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.host, settings.port))
+        listening.listen()  # from here on nobody is refused: who comes early waits
+    except OSError as error:
+        listening.close()
+        raise StoreError(
+            f"Expected to listen on {settings.host}, port {settings.port}; {error.strerror or error}. "
+            "Choose another --port."
+        ) from error
+    return listening
