@@ -1,8 +1,9 @@
-"""Model folders as transformers writes them, tiny and random, for whoever needs a CLIP or a ViT without weights."""
+"""What tests of several packages share: tiny random model folders as transformers writes them, and signals."""
 
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,13 @@ import pytest
 CLIP_SIDE = 30  # px
 VIT_SIDE = 24
 _TOWER = {"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 2, "num_attention_heads": 4}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Lets the processes that tests start see Ctrl-C: a shell's background jobs ignore it, and their children too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

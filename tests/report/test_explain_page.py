@@ -247,7 +247,7 @@ def test_places_that_take_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(StoreError, match="No space left"):
+    with pytest.raises(StoreError, match="the disk is full"):
         save_explanation(scores_of(), one, one, tmp_path / "report.html")
     assert os.listdir(tmp_path) == ["folder.html"]
 
