@@ -84,7 +84,7 @@ def test_every_experiment_gives_page_figures_and_tables(tmp_path: Path, experime
     assert figures == {f"{stem}.{kind}" for stem in stems for kind in ("pdf", "png")}
     tables = {file.name for file in (run / "report" / "tables").iterdir()}
     assert {f"{TELLING[experiment]}.csv", f"{TELLING[experiment]}.tex", "means.csv"} <= tables
-    assert not list((run / "report").rglob("*.part"))
+    assert not list((run / "report").rglob("*.tmp"))
     found = read(page)
     assert found.tags.count("img") >= 2 + 1 + 4
     assert "How this was made" in found.text
