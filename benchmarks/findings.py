@@ -33,7 +33,7 @@ METRICS = "psnr,ssim,ms_ssim,lpips,vitscore,samscore,sess"
 EXPERIMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "compression": ("--codecs", "jpeg,jpeg2000,webp,avif"),
-        "channel": ("--codecs", "jpeg", "--modulations", "16qam", "--deepjscc", "16qam"),
+        "channel": ("--codecs", "jpeg", "--modulations", "16qam", "--deepjscc", "plain"),
         "transform": tuple(
             word
             for strength in (
@@ -63,7 +63,7 @@ def export(folder: Path, count: int) -> list[Path]:
             Image.fromarray(pixels).save(temporary, "PNG")
             temporary.replace(place)
         written.append(place)
-    return written
+    return sorted(written)
 
 
 def run(name: str, files: list[Path], out: Path, jobs: int) -> float:
