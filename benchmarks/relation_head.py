@@ -32,7 +32,7 @@ from semetric.scene.predicates import PREDICATES
 from semetric.scene.spatial import spatial_probabilities
 from semetric.scoring import runtime
 
-TRAIN, TEST = 140, 24
+TRAIN, TEST = 200, 24
 CONFIG = RelationTraining(
     size=HeadSize(hidden=96, intermediate=192, layers=2, embedding=32),
     epochs=60,

@@ -1,14 +1,15 @@
 """Pairs a second, by metric and batch size, and each metric's peak memory. Writes docs/throughput.md.
 
-    python -m benchmarks.throughput [--pairs 8] [--metric NAME]… [--official FOLDER]
+    python -m benchmarks.throughput [--pairs 8] [--metric NAME]… [--official FOLDER] [--official-pairs 32]
 
 Every metric runs in a process of its own, on 512 × 512 crops of scikit-image's photos that are all
 different, with nothing cached: the worst case, since a folder usually shares references. Loading is
 not counted. Without --metric, what the profile lite can score.
 
---official names a folder with a Python environment (`bin/python`) that holds the package samscore
-1.34, and `sam_vit_b.pth`, any SAM ViT-B checkpoint: then both score one 32-pair folder on those weights,
-one after the other, and the page gains their ratio.
+--official names a folder with the authors' packages, each in a Python environment of its own, and weights:
+`samscore/bin/python` (samscore 1.34) and `sam_vit_b.pth`, any SAM ViT-B checkpoint; `dreamsim/bin/python`
+(dreamsim 0.2.1) and `dreamsim_weights`, a folder as it unpacks `dino_vitb16`. What is there of the two is
+measured: both sides score one folder on the same weights, one after the other; the page gains their ratio.
 """
 
 from __future__ import annotations
@@ -32,34 +33,74 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "throughput.md"
 BATCHES = (1, 4, 16)
 SIDE = 512
 
-OFFICIAL = """
-import sys, time, types
+TIMED = """
+import sys, time
+
+def timed(once):
+    names = sys.argv[2:]
+    once(names[:1], names[1:2])
+    begin, cpu = time.perf_counter(), time.process_time()
+    values = once(names[::2], names[1::2])
+    print(time.perf_counter() - begin, time.process_time() - cpu, *values)
+"""
+
+SAMSCORE = """
 import torch
 library = torch.library.Library("torchvision", "DEF")  # what torchvision's compiled part would register
 library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 import samscore
 metric = samscore.SAMScore(model_type="vit_b", model_weight_path=sys.argv[1])
-names = sys.argv[2:]
-metric.evaluation_from_path(source_image_path=names[0], generated_image_path=names[1])
-begin, cpu = time.perf_counter(), time.process_time()
-values = [
-    float(metric.evaluation_from_path(source_image_path=a, generated_image_path=b))
-    for a, b in zip(names[::2], names[1::2])
-]
-print(time.perf_counter() - begin, time.process_time() - cpu)
+timed(lambda left, right: [
+    float(metric.evaluation_from_path(source_image_path=a, generated_image_path=b)) for a, b in zip(left, right)
+])
+"""
+
+DREAMSIM = """
+import torch
+from PIL import Image
+import dreamsim.model
+from dreamsim.feature_extraction import vision_transformer
+
+def trunk(*args, **kwargs):  # what torch.hub would fetch
+    net = vision_transformer.vit_base(patch_size=16)
+    net.load_state_dict(torch.load(sys.argv[1] + "/checkpoints/dino_vitbase16_pretrain.pth", weights_only=True))
+    return net
+
+torch.hub.load = trunk
+dreamsim.model.download_weights = lambda **kwargs: None
+net, prepare = dreamsim.model.dreamsim(cache_dir=sys.argv[1], dreamsim_type="dino_vitb16", device="cpu")
+with torch.no_grad():
+    timed(lambda left, right: [
+        float(net(prepare(Image.open(a)), prepare(Image.open(b)))) for a, b in zip(left, right)
+    ])
 """
 
 OURS = """
-import sys, time
 import semetric
-metric = semetric.create("samscore", sam=sys.argv[1], padding="include", store=None)
-names = sys.argv[2:]
-metric(names[0], names[1])
-begin, cpu = time.perf_counter(), time.process_time()
-metric.batch(names[::2], names[1::2])
-print(time.perf_counter() - begin, time.process_time() - cpu)
+metric = semetric.create({options}, store=None, device="cpu")
+timed(lambda left, right: [score.value for score in metric.batch(left, right)])
 """
+
+# package, title, weights, the authors' program, ours, the largest difference allowed between values
+PACKAGES = (
+    (
+        "samscore",
+        "SAMScore on SAM ViT-B, samscore 1.34",
+        "sam_vit_b.pth",
+        SAMSCORE,
+        OURS.replace("{options}", '"samscore", sam=sys.argv[1], padding="include"'),
+        1e-3,
+    ),
+    (
+        "dreamsim",
+        "DreamSim on dino_vitb16, dreamsim 0.2.1",
+        "dreamsim_weights",
+        DREAMSIM,
+        OURS.replace("{options}", '"dreamsim", dreamsim="dino_vitb16", dreamsim_weights=sys.argv[1]'),
+        1e-4,
+    ),
+)
 
 
 def pairs(count: int, seed: int = 0) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
@@ -100,34 +141,40 @@ def one_metric(name: str, count: int) -> dict[str, float]:
     return figures
 
 
-def against_official(folder: Path, count: int = 32) -> str:
-    """A sentence with both packages' times on one folder."""
+def against_official(folder: Path, count: int = 32) -> list[str]:
+    """A table with both sides' times on one folder of `count` pairs, for each package whose weights are there.
+
+    Raises:
+        SystemExit: the two differ in value by more than their parity tests allow.
+    """
     from PIL import Image
 
+    lines = [
+        "| package | theirs, s | ours, s | ratio | in processor time | largest difference |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
     with tempfile.TemporaryDirectory() as place:
         names = []
         for i, both in enumerate(pairs(count)):
             for kind, pixels in zip("ab", both, strict=True):
                 names.append(f"{place}/{i}{kind}.png")
                 Image.fromarray(pixels).save(names[-1])
-        seconds = {}
-        for who, python, program in (
-            ("official", str(folder / "bin" / "python"), OFFICIAL),
-            ("ours", sys.executable, OURS),
-        ):
-            done = subprocess.run(
-                [python, "-c", program, str(folder / "sam_vit_b.pth"), *names],
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            seconds[who] = [float(v) for v in done.stdout.split()[-2:]]
-    wall, cpu = (seconds["official"][i] / seconds["ours"][i] for i in (0, 1))
-    return (
-        f"SAMScore on SAM ViT-B, {count} pairs of 512 × 512 files: the package samscore 1.34 takes "
-        f"{seconds['official'][0]:.0f} s, this one {seconds['ours'][0]:.0f} s on the same weights, **{wall:.2f} ×** "
-        f"({cpu:.2f} × in processor time)."
-    )
+        for package, title, weights, theirs, ours, allowed in PACKAGES:
+            if not (folder / weights).exists():
+                continue
+            found = []
+            for python, program in ((str(folder / package / "bin" / "python"), theirs), (sys.executable, ours)):
+                command = [python, "-c", TIMED + program, str(folder / weights), *names]
+                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+                found.append([float(v) for v in done.stdout.splitlines()[-1].split()])
+            (wall, cpu, *values), (own_wall, own_cpu, *own_values) = found
+            difference = max(abs(a - b) for a, b in zip(values, own_values, strict=True))
+            if not difference <= allowed:
+                raise SystemExit(f"{title}: expected values within {allowed} of the package's; found {difference:.2g}.")
+            cells = (f"{wall:.0f}", f"{own_wall:.0f}", f"{wall / own_wall:.2f} ×", f"{cpu / own_cpu:.2f} ×")
+            lines.append(f"| {title} | {' | '.join(cells)} | {difference:.1g} |")
+            print(lines[-1], flush=True)
+    return lines
 
 
 def _number(value: float) -> str:
@@ -139,7 +186,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Pairs a second by metric and batch size.")
     parser.add_argument("--pairs", type=int, default=16, help="pairs a measurement")
     parser.add_argument("--metric", action="append", help="only this one; repeat for more")
-    parser.add_argument("--official", type=Path, help="a folder with bin/python and sam_vit_b.pth")
+    parser.add_argument("--official", type=Path, help="a folder with the authors' packages and weights")
+    parser.add_argument("--official-pairs", type=int, default=32)
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -168,7 +216,14 @@ def main() -> None:
         *rows,
     ]
     if options.official:
-        text += ["", "## Against the authors' package", "", against_official(options.official)]
+        text += [
+            "",
+            "## Against the authors' packages",
+            "",
+            f"{options.official_pairs} pairs of 512 × 512 PNG files, both on the same weights, one after the other.",
+            "",
+            *against_official(options.official, options.official_pairs),
+        ]
     kept = PAGE.read_text(encoding="utf-8").partition("<!-- by hand -->")[2] if PAGE.exists() else "\n"
     PAGE.write_text("\n".join([*text, "", "<!-- by hand -->"]) + kept, encoding="utf-8")
 

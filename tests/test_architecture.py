@@ -42,6 +42,7 @@ LAYERS = (
     "web",
     "semetric",
     "cli",
+    "__main__",
 )
 
 # Packages that take long to import, or that not every command needs: the modules that may import them at module level.

@@ -107,6 +107,12 @@ def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"semetric {semetric.__version__}\n"
 
 
+def test_the_package_runs_as_a_module_with_the_same_exit_codes() -> None:
+    done = subprocess.run([sys.executable, "-m", "semetric", "graph", "."], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    assert done.stderr.startswith("semetric: Expected --out")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 def test_ctrl_c_is_5() -> None:
     code = (

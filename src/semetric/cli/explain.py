@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli._choices import accepts, image_options, metric_options, scene_options
 from semetric.cli._scores import exit_code, profile_missing, say_notes, score_tables
 from semetric.errors import UsageError, WeightsError
 
 __all__ = ["explain"]
 
 
+@accepts(scene_options, metric_options, image_options)
 def explain(
     ctx: typer.Context,
     reference: Annotated[str, typer.Argument(help="The image to compare with.")],
@@ -30,22 +32,9 @@ def explain(
     resize: Annotated[
         str | None, typer.Option(help="'reference' resizes the image to the reference's size first.")
     ] = None,
-    variant: Annotated[str | None, typer.Option(help="SeSS as in the paper, or as its demo: paper or demo.")] = None,
-    padding: Annotated[str | None, typer.Option(help="SAMScore's padded cells: exclude or include.")] = None,
-    sam: shared.SamOption = None,
-    masks: shared.MasksOption = None,
-    objects: shared.ObjectsOption = None,
-    relations: shared.RelationsOption = None,
-    relations_weights: shared.RelationsWeightsOption = None,
-    predicates: shared.PredicatesOption = None,
-    clip: shared.ClipOption = None,
-    vit: shared.VitOption = None,
-    dreamsim: shared.DreamsimOption = None,
-    dreamsim_weights: shared.DreamsimWeightsOption = None,
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
-    max_pixels: shared.MaxPixelsOption = None,
-    background: shared.BackgroundOption = None,
+    **choices: Any,
 ) -> None:
     """Show in one HTML page why two images score as they do."""
     for name in (reference, image):
@@ -54,23 +43,7 @@ def explain(
     import semetric
     from semetric.runs.files import check_place
 
-    choices = shared.given(
-        resize=resize,
-        variant=variant,
-        padding=padding,
-        sam=sam,
-        masks=masks,
-        objects=objects,
-        relations=relations,
-        relations_weights=relations_weights,
-        predicates=predicates,
-        clip=clip,
-        vit=vit,
-        dreamsim=dreamsim,
-        dreamsim_weights=dreamsim_weights,
-        max_pixels=max_pixels,
-        background=background,
-    )
+    choices = shared.given(resize=resize, **choices)
     check_place(out, "a page", shared.files_of(reference, image, *choices.values()))
     if no_cache:
         choices["store"] = None

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli._choices import accepts, image_options, scene_options
 from semetric.errors import UsageError
 
 __all__ = ["graph"]
 
 
+@accepts(scene_options, image_options)
 def graph(
     image: Annotated[str, typer.Argument(help="The image.")],
     out: Annotated[Path | None, typer.Option(help="Write the graph, as JSON with COCO run-length masks, here.")] = None,
@@ -22,15 +24,9 @@ def graph(
     profile: shared.ProfileOption = "lite",
     device: shared.DeviceOption = "auto",
     as_json: shared.JsonOption = False,
-    sam: shared.SamOption = None,
-    masks: shared.MasksOption = None,
-    objects: shared.ObjectsOption = None,
-    relations: shared.RelationsOption = None,
-    relations_weights: shared.RelationsWeightsOption = None,
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
-    max_pixels: shared.MaxPixelsOption = None,
-    background: shared.BackgroundOption = None,
+    **choices: Any,
 ) -> None:
     """Find an image's objects and their relations."""
     if out is None and png is None and not as_json:
@@ -41,9 +37,8 @@ def graph(
     from semetric.runs import files
     from semetric.scene.build import GraphBuilder
 
-    choices = shared.given(
-        sam=sam, masks=masks, objects=objects, relations=relations, relations_weights=relations_weights
-    )
+    choices = shared.given(**choices)
+    reading = {name: choices.pop(name) for name in ("max_pixels", "background") if name in choices}
     read = shared.files_of(image, *choices.values())  # outputs are looked at before the work, not after it
     if out is not None:
         files.check_place(out, "the graph", read)
@@ -55,7 +50,7 @@ def graph(
             raise UsageError(f"Expected two files; --out and --png are both {png}.")
     if no_cache:
         choices["store"] = None
-    picture = semetric.read_image(image, **shared.given(max_pixels=max_pixels, background=background))
+    picture = semetric.read_image(image, **reading)
     with shared.downloads_if(fetch), shared.working("finding objects and relations", shown=not fetch):
         found = GraphBuilder(semetric.runtime(profile, device=device, **choices))(picture)
     if out is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli._choices import accepts, image_options, metric_options, scene_options
 from semetric.cli._lab import counter
 from semetric.cli._lab_options import Words, words
 from semetric.cli._names import grouped, log_names
@@ -28,6 +29,7 @@ __all__ = ["evaluate"]
 _log = logging.getLogger(__name__)
 
 
+@accepts(scene_options, metric_options, image_options)
 def evaluate(
     dataset: Annotated[
         str,
@@ -55,24 +57,11 @@ def evaluate(
     resize: Annotated[
         str | None, typer.Option(help="'reference' resizes the image to the reference's size first.")
     ] = None,
-    variant: Annotated[str | None, typer.Option(help="SeSS as in the paper, or as its demo: paper or demo.")] = None,
-    padding: Annotated[str | None, typer.Option(help="SAMScore's padded cells: exclude or include.")] = None,
-    sam: shared.SamOption = None,
-    masks: shared.MasksOption = None,
-    objects: shared.ObjectsOption = None,
-    relations: shared.RelationsOption = None,
-    relations_weights: shared.RelationsWeightsOption = None,
-    predicates: shared.PredicatesOption = None,
-    clip: shared.ClipOption = None,
-    vit: shared.VitOption = None,
-    dreamsim: shared.DreamsimOption = None,
-    dreamsim_weights: shared.DreamsimWeightsOption = None,
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
-    max_pixels: shared.MaxPixelsOption = None,
-    background: shared.BackgroundOption = None,
     batch: Annotated[int | None, typer.Option(help="Pairs scored together.")] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that decode.")] = None,
+    **choices: Any,
 ) -> None:
     """Hold metrics against human judgements: 2AFC, SRCC, KRCC, PLCC, JND average precision, with intervals."""
     if as_json and latex:
@@ -80,23 +69,7 @@ def evaluate(
     if logistic not in (4, 5):
         raise UsageError(f"Expected --logistic 4 or 5; found {logistic}.")
     loaded = _load(dataset, root, split, option, limit, seed)
-    choices = shared.given(
-        resize=resize,
-        variant=variant,
-        padding=padding,
-        sam=sam,
-        masks=masks,
-        objects=objects,
-        relations=relations,
-        relations_weights=relations_weights,
-        predicates=predicates,
-        clip=clip,
-        vit=vit,
-        dreamsim=dreamsim,
-        dreamsim_weights=dreamsim_weights,
-        max_pixels=max_pixels,
-        background=background,
-    )
+    choices = shared.given(resize=resize, **choices)
     if no_cache:
         choices["store"] = None
     from semetric.learn.agreement.evaluation import AGREEMENT

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli._choices import SamOption
 from semetric.cli._lab import counter
 from semetric.cli._lab_options import read_config
 from semetric.cli._names import log_names
@@ -50,7 +51,7 @@ def train_relations(
     start: Annotated[Path | None, typer.Option(help="A head to begin with, such as ram_epoch12.pth.")] = None,
     as_json: shared.JsonOption = False,
     profile: shared.ProfileOption = "lite",
-    sam: shared.SamOption = None,
+    sam: SamOption = None,
     device: shared.DeviceOption = "auto",
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,

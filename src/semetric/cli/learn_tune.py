@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli._choices import PredicatesOption, accepts, scene_options
 from semetric.cli._lab import counter
 from semetric.cli._lab_options import Words, words
 from semetric.cli._names import log_names
@@ -30,6 +31,7 @@ __all__ = ["tune"]
 _log = logging.getLogger(__name__)
 
 
+@accepts(scene_options)
 def tune(
     dataset: Annotated[
         str, typer.Argument(help="study for a file of your own (scores or choices), nights, bapps or things.")
@@ -60,14 +62,10 @@ def tune(
     as_json: shared.JsonOption = False,
     profile: shared.ProfileOption = "lite",
     device: shared.DeviceOption = "auto",
-    sam: shared.SamOption = None,
-    masks: shared.MasksOption = None,
-    objects: shared.ObjectsOption = None,
-    relations: shared.RelationsOption = None,
-    relations_weights: shared.RelationsWeightsOption = None,
-    predicates: shared.PredicatesOption = None,
+    predicates: PredicatesOption = None,
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
+    **choices: Any,
 ) -> None:
     """Tune SeSS on scored triplets or choices; writes sess.toml for `semetric score --config`."""
     from semetric.learn.tuning import Space, TuneOptions, judged_of, load_batch, write_tuning
@@ -90,14 +88,7 @@ def tune(
     loaded = _load(dataset, root, split, limit, seed, shared.given(study=study, images=images))
     items = _triplets(loaded)
     named(objective).check(judged_of(items))
-    choices = shared.given(
-        sam=sam,
-        masks=masks,
-        objects=objects,
-        relations=relations,
-        relations_weights=relations_weights,
-        predicates=predicates,
-    )
+    choices = shared.given(predicates=predicates, **choices)
     builder = _builder(profile, device, None if no_cache else "default", choices)
     count = len({p for one in items for p in (one.triplet.reference, one.triplet.a, one.triplet.b)})
     with held(out):

