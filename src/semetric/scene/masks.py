@@ -147,7 +147,7 @@ def _ask(sam: Sam, embedding: Tensor, frame: Frame, points: NDArray[np.float64],
     scale = np.array([frame.content[1] / w, frame.content[0] / h])
     prompts = torch.as_tensor(points * scale, dtype=torch.float32, device=embedding.device)[:, None]
     labels = torch.ones(len(points), 1, device=embedding.device)
-    decoded = sam.decode(embedding, prompts, labels, min_iou=settings.min_iou)
+    decoded = sam.decode(embedding, prompts, labels, min_iou=settings.min_iou, content=frame.content)
     kept = decoded.kept
     iou = decoded.iou[kept]
     good = iou > settings.min_iou  # (K, 3)

@@ -77,7 +77,10 @@ def test_upscaling_is_two_transposed_convolutions(decoder: MaskDecoder, randomis
     cells, filters = random(2, 4096, 256, seed=0), random(2, 3, 32, seed=1)
     image = double.output_upscaling(cells.transpose(1, 2).reshape(2, 256, 64, 64))  # (2, 32, 256, 256)
     expected = torch.einsum("kmc,kchw->kmhw", filters, image)
+    cells = cells.view(2, 64, 64, 256)
     torch.testing.assert_close(double._upscale(cells, filters), expected, **CLOSE)
+    part = double._upscale(cells[:, :5, :7], filters)
+    torch.testing.assert_close(part, expected[:, :, :20, :28], **CLOSE)
 
 
 def inputs(prompts: int) -> tuple[Tensor, Tensor, Tensor]:

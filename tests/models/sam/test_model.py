@@ -83,6 +83,23 @@ def test_kept_prompts_are_numbered_across_chunks(toy_sam: Sam) -> None:
     torch.testing.assert_close(some.logits, everything.logits[some.kept], **CLOSE)
 
 
+@pytest.mark.parametrize("size", [(300, 451), (451, 300), (512, 512), (768, 1024), (3000, 1), (13, 1024), (1021, 1024)])
+def test_only_cells_that_hold_image_are_upscaled_and_the_masks_stay(toy_sam: Sam, size: tuple[int, int]) -> None:
+    frame = Frame.of(size)
+    embedding = random(256, 64, 64)
+    whole = toy_sam.decode(embedding, *some_points(2))
+    part = toy_sam.decode(embedding, *some_points(2), content=frame.content)
+    torch.testing.assert_close(  # rounding: products of other shapes add up in another order
+        Sam.full_size(part.logits, frame), Sam.full_size(whole.logits, frame), **CLOSE
+    )
+    torch.testing.assert_close(part.iou, whole.iou)
+    done = part.logits.abs().sum((0, 1)) > 0
+    rows, columns = (min(256, 4 * -(-(side + 4) // 16)) for side in frame.content)  # a logit past the image's last
+    assert done[:rows, :columns].all()
+    assert not done[rows:].any()
+    assert not done[:, columns:].any()
+
+
 def test_mask_prompts_are_chunked_with_their_points(toy_sam: Sam) -> None:
     embedding, masks = random(256, 64, 64), random(5, 1, 256, 256, seed=4)
     points, labels = some_points(5)

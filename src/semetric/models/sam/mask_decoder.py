@@ -5,7 +5,7 @@ seven tokens, the image 4096 cells. Where tokens attend to cells (or cells to to
 the cells costs most; softmax(q (K W)ᵀ) V W' = softmax((q Wᵀ) Kᵀ) V W', so the projections are
 applied to the few tokens instead, which halves the work. Before the first exchange the cells are
 the same for every prompt and stay unexpanded. Upscaling, half of what is left, runs only for
-prompts whose predicted IoU makes a mask worth having.
+prompts whose predicted IoU makes a mask worth having, and only for cells that hold image.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Decoded(NamedTuple):
     """What the decoder says of B prompts, M masks each.
 
     Attributes:
-        logits: (K, M, 256, 256) mask logits of the K prompts in `kept`.
+        logits: (K, M, 256, 256) mask logits of the K prompts in `kept`; 0 beyond the cells asked for.
         iou: (B, M) predicted IoU of every mask.
         tokens: (B, M, 256) output tokens of the masks.
         kept: (K,) indices of the prompts that were upscaled.
@@ -186,7 +186,14 @@ class MaskDecoder(nn.Module):
         self.iou_prediction_head = Mlp(WIDTH, WIDTH, 4, 3)
 
     def forward(
-        self, cells: Tensor, prompts: Tensor, grid: Tensor, *, multimask: bool = True, min_iou: float | None = None
+        self,
+        cells: Tensor,
+        prompts: Tensor,
+        grid: Tensor,
+        *,
+        multimask: bool = True,
+        min_iou: float | None = None,
+        shape: tuple[int, int] = (GRID, GRID),
     ) -> Decoded:
         """Decodes B prompts on one image.
 
@@ -196,6 +203,7 @@ class MaskDecoder(nn.Module):
             grid: (4096, 256), the cells' position code.
             multimask: three masks a prompt (whole, part, sub-part) rather than the single one.
             min_iou: upscale only prompts with a mask predicted at least this good.
+            shape: upscale only so many rows and columns of cells, from the top left.
         """
         head = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         tokens = torch.cat([head.expand(len(prompts), -1, -1), prompts], dim=1)
@@ -210,24 +218,27 @@ class MaskDecoder(nn.Module):
         filters = [mlp(mask_tokens[kept, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps[wanted])]
         step = 1 if cells.device.type == "cpu" else 64  # 8 MB a prompt stays in a processor's cache, 30 MB do not
         stacked = torch.stack(filters, dim=1)
-        parts = [self._upscale(c, f) for c, f in zip(torch.split(cells, step), torch.split(stacked, step), strict=True)]
-        logits = torch.cat(parts) if len(kept) else cells.new_zeros(0, iou.shape[1], 4 * GRID, 4 * GRID)
-        return Decoded(logits.float(), iou, mask_tokens.float(), kept)
+        logits = iou.new_zeros(len(kept), iou.shape[1], 4 * GRID, 4 * GRID)
+        rows, columns = shape
+        for i in range(0, len(kept), step):
+            part = cells[i : i + step].view(-1, GRID, GRID, WIDTH)[:, :rows, :columns]
+            logits[i : i + step, :, : 4 * rows, : 4 * columns] = self._upscale(part, stacked[i : i + step])
+        return Decoded(logits, iou, mask_tokens.float(), kept)
 
     def _upscale(self, cells: Tensor, filters: Tensor) -> Tensor:
-        """Cells (K, 4096, 256), filters (K, M, 32) → logits (K, M, 256, 256).
+        """Cells (K, H, W, 256), filters (K, M, 32) → logits (K, M, 4H, 4W).
 
         A 2 × 2 transposed convolution of stride 2 is one matrix product a cell, so all stays
         channels-last until the masks, which are small.
         """
-        k, m = filters.shape[:2]
+        (k, m), (h, w) = filters.shape[:2], cells.shape[1:3]
         x = _spread(cells, *self.output_upscaling[0].parameters())
         weight, bias = self.output_upscaling[1].parameters()
         x = F.gelu(F.layer_norm(x, weight.shape, weight, bias, 1e-6))
-        x = F.gelu(_spread(x, *self.output_upscaling[3].parameters()))  # (K, cell, quarter, sixteenth, 32)
-        y = torch.matmul(x.flatten(1, 3), filters.transpose(1, 2))
-        y = y.view(k, GRID, GRID, 2, 2, 2, 2, m)  # row, column, row/2, column/2, row/4, column/4
-        return y.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(k, m, 4 * GRID, 4 * GRID)
+        x = F.gelu(_spread(x, *self.output_upscaling[3].parameters()))  # (K, row, column, quarter, sixteenth, 32)
+        y = torch.matmul(x.flatten(1, 4), filters.transpose(1, 2))
+        y = y.view(k, h, w, 2, 2, 2, 2, m)  # row, column, row/2, column/2, row/4, column/4
+        return y.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(k, m, 4 * h, 4 * w)
 
 
 def _spread(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

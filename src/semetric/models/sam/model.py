@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from semetric.models.frame import SIDE, Frame
-from semetric.models.sam.mask_decoder import Decoded, MaskDecoder
+from semetric.models.sam.mask_decoder import GRID, Decoded, MaskDecoder
 from semetric.models.sam.prompt_encoder import PromptEncoder
 
 __all__ = ["Sam", "prepare", "prepare_tensor"]
@@ -62,6 +62,7 @@ class Sam(nn.Module):
         masks: Tensor | None = None,
         multimask: bool = True,
         min_iou: float | None = None,
+        content: tuple[int, int] = (SIDE, SIDE),
     ) -> Decoded:
         """Masks for B prompts on one image.
 
@@ -73,16 +74,22 @@ class Sam(nn.Module):
             masks: (B, 1, 256, 256) logits of an earlier decoding.
             multimask: three masks a prompt rather than one.
             min_iou: skip the upscaling of prompts whose best predicted IoU is lower.
+            content: height and width of the image in prepared pixels; logits that `full_size` does not need for
+                it are left 0.
         """
         cells = embedding.flatten(1).T[None] + self.prompt_encoder.dense(masks)
         tokens = self.prompt_encoder(points, labels, boxes)
         grid = self.prompt_encoder.grid()
+        # A pixel at the edge is interpolated from the logit under it and the next one; four logits make a cell.
+        rows, columns = (min(GRID, -(-(-(-side // 4) + 1) // 4)) for side in content)
         # A few prompts at a time keep the cells (4 MB a prompt) near the processor; a GPU wants many.
         step = 4 if tokens.device.type == "cpu" else 64
         parts = []
         for i in range(0, len(tokens), step):
             own = cells if len(cells) == 1 else cells[i : i + step]
-            part: Decoded = self.mask_decoder(own, tokens[i : i + step], grid, multimask=multimask, min_iou=min_iou)
+            part: Decoded = self.mask_decoder(
+                own, tokens[i : i + step], grid, multimask=multimask, min_iou=min_iou, shape=(rows, columns)
+            )
             parts.append(part._replace(kept=part.kept + i))
         return Decoded(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
