@@ -210,7 +210,7 @@ def killed(folder: Path, *, annotators: int, seconds: float, items: int = 20_000
 def _check(path: Path, acknowledged: list[str]) -> int:
     with JudgementStore(path) as store:
         stored = [(found.uid, found.key, found.annotator) for found in store.judgements(store.study())]
-        damage = store.rows("PRAGMA integrity_check").fetchall()
+        damage = store.rows("PRAGMA integrity_check")
     missing = set(acknowledged) - {uid for uid, _, _ in stored}
     doubled = [pair for pair, count in Counter(row[1:] for row in stored).items() if count > 1]
     if missing or doubled or damage != [("ok",)]:

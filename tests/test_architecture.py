@@ -26,6 +26,7 @@ SOURCE = ROOT / "src" / "semetric"
 # its public names) is the last but one, since its names come from scoring: only the command line may import it.
 LAYERS = (
     "errors",
+    "markup",
     "cache",
     "profiles",
     "image",
@@ -221,6 +222,14 @@ def test_importing_it_imports_nothing_heavy(module: str) -> None:
     """In a fresh process, since this one has imported everything."""
     heavy = ["torch", "numpy", "matplotlib", "numba", "scipy", "onnx", "PIL", "rich.table"]
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_server_imports_no_matplotlib() -> None:
+    """It draws nothing; what explains a pair draws in a process of its own."""
+    modules = ", ".join(f"semetric.{name}" for name in FILES if layer_of(name) == "web")
+    code = f"import sys, {modules}; print([name for name in ('matplotlib', 'torch') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

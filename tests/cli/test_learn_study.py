@@ -120,3 +120,16 @@ def test_what_cannot_be_done_is_said(
     assert "Traceback" not in said.err
     with JudgementStore("made.db") as store:
         assert list(store.items(store.study())) == []
+
+
+def test_letters_that_look_like_line_ends_come_back(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON leaves some of them as they are, and an editor may put a byte order mark before the first line."""
+    words = "one\u2028two\u2029three\x85four\x0cfive"
+    Path("words.txt").write_text(words, encoding="utf-8")
+    create("choice", "--instructions", "words.txt")
+    assert run("import", "s.db", "items.csv") == 0
+    assert run("export", "s.db", "--out", "o.jsonl") == 0
+    Path("o.jsonl").write_bytes(b"\xef\xbb\xbf" + Path("o.jsonl").read_bytes())
+    assert run("import", "copy.db", "o.jsonl", "--format", "jsonl") == 0
+    with JudgementStore("copy.db") as store:
+        assert store.study().instructions == words

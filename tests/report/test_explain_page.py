@@ -13,13 +13,14 @@ from explain_pages import LPIPS, Reader, explanation, page, samscore, scores_of
 from fake_graphs import discs, photo, quarrel, sess_score
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from semetric.errors import ImageError, StoreError, UsageError, WeightsMissingError
+from semetric.markup import Markup, fill, script_json, tag
 from semetric.metrics.base import Score
 from semetric.report import save_explanation
 from semetric.report.explain import losses
 from semetric.report.explain.data import gather
-from semetric.report.explain.markup import Markup, fill, script_json, tag
 from semetric.report.explain.page import render
 
 HOSTILE = "</script></title><img src=x onerror='hit()'>\"'`&amp;{{data}}<!--"
@@ -262,6 +263,20 @@ def test_explain_checks_the_page_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"absent\.png"):
         semetric.explain("absent.png", "absent.png", tmp_path / "report.html", store=None)
     assert not os.listdir(tmp_path)
+
+
+def test_an_image_is_not_replaced_by_its_page(tmp_path: Path) -> None:
+    import semetric
+
+    file = tmp_path / "image.html"  # what is read is an image by its bytes
+    Image.new("RGB", (9, 9)).save(file, "PNG")
+    before = file.read_bytes()
+    for pair in ((file, "absent.png"), (str(tmp_path / "absent.png"), str(file))):
+        with pytest.raises(UsageError, match="to a file of its own"):
+            semetric.explain(*pair, file, ["psnr"], store=None)
+    with pytest.raises(UsageError, match="to a file of its own"):
+        save_explanation(scores_of(), photo((9, 9)), photo((9, 9), name=str(file)), file)
+    assert file.read_bytes() == before
 
 
 def test_explain_scores_what_it_shows(tmp_path: Path) -> None:

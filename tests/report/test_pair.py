@@ -162,6 +162,17 @@ def test_a_wrong_suffix_is_refused_before_drawing(scored: Make, tmp_path: Path) 
         save_plot(scored(PSNR), photo((5, 5)), photo((5, 5)), tmp_path / "out.jpeg")
 
 
+def test_an_image_is_not_replaced_by_its_plot(scored: Make, tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    Image.new("RGB", (5, 5)).save(file)
+    before = file.read_bytes()
+    own = photo((5, 5), name=str(file))
+    for pair in ((own, photo((5, 5))), (photo((5, 5)), own)):
+        with pytest.raises(UsageError, match="to a file of its own"):
+            save_plot(scored(PSNR), *pair, file)
+    assert file.read_bytes() == before
+
+
 @pytest.mark.parametrize("sizes", [[(100, 100), (50, 50)], [(371, 512), (800, 300)], [(10, 4000), (4000, 10)]])
 def test_panels_fit_the_page(sizes: list[tuple[int, int]]) -> None:
     for width, height in panel_sizes(sizes):

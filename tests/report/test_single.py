@@ -8,6 +8,7 @@ from fake_graphs import discs, photo
 from matplotlib.colors import to_hex
 from PIL import Image
 
+from semetric.errors import UsageError
 from semetric.report import save_graph
 from semetric.report.single import MOST_OBJECTS, graph_figure
 
@@ -22,6 +23,15 @@ def test_any_number_of_objects(tmp_path: Path, n: int, suffix: str) -> None:
             assert np.asarray(drawn.convert("RGB")).std() > 10  # a blank page has 0
     else:
         assert out.read_text().count('id="number ') == min(n, MOST_OBJECTS)
+
+
+def test_an_image_is_not_replaced_by_its_graph(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    Image.new("RGB", (5, 5)).save(file)
+    before = file.read_bytes()
+    with pytest.raises(UsageError, match="to a file of its own"):
+        save_graph(discs(1, (20, 20)), photo((20, 20), name=str(file)), file)
+    assert file.read_bytes() == before
 
 
 def test_the_most_important_are_drawn_under_their_numbers() -> None:

@@ -33,8 +33,10 @@ def test_purpose_secret_and_time_count() -> None:
     assert Signer(SECRET[::-1], clock=lambda: 1000.0).read("link", token) is None
     assert Signer(SECRET, clock=lambda: 1009.9).read("link", token) == {"annotator": 1}
     assert Signer(SECRET, clock=lambda: 1010.0).read("link", token) is None
-    assert SIGNER.remaining_s("link", token) == 10
-    assert SIGNER.remaining_s("admin", token) == 0
+    session, lifetime = SIGNER.exchange("link", token, "session") or ("", 0)
+    assert (SIGNER.read("session", session), lifetime) == ({"annotator": 1}, 10)
+    assert SIGNER.exchange("link", token, "session") == (session, 10)
+    assert SIGNER.exchange("admin", token, "session") is None
 
 
 def test_form_tokens_belong_to_one_session() -> None:

@@ -213,6 +213,60 @@ def test_undo_brings_the_images_back(site: Callable[..., Site]) -> None:
     assert [one.retracted_utc is None for one in found.judged(standing=False)] == [False, True, False, True]
 
 
+def test_an_undo_while_images_load_never_shows_one_item_and_stores_another(site: Callable[..., Site]) -> None:
+    """The second item's images come late, and after those of the first, which was undone meanwhile."""
+    found = site(items=2)
+    page = found.begin("Ada")
+    first = uid(page)
+    page.wait_for_timeout(200)  # the images of both items are loaded ahead
+    page.evaluate("() => { window.late = []; queue[0].ready = new Promise(done => { window.late.push(done); }); }")
+    page.keyboard.press("1")
+    stored(page, 1)
+    page.wait_for_timeout(300)  # the page waits for the second item now
+    page.keyboard.press("u")
+    page.wait_for_function("first => document.body.dataset.shown !== first", arg=first)
+    again = uid(page)
+    page.evaluate("() => window.late.forEach(done => done())")
+    page.wait_for_timeout(200)
+    assert uid(page) == again  # what was asked for first came last, and shows nothing
+    page.keyboard.press("2")
+    stored(page, 1)
+    undone, stands = found.judged(standing=False)
+    assert (undone.uid, stands.uid, undone.key) == (first, again, stands.key)
+
+
+def test_an_undo_that_fails_while_images_load_leaves_the_keys_off(site: Callable[..., Site]) -> None:
+    found = site(items=2)
+    page = found.begin("Ada")
+    page.wait_for_timeout(200)
+    page.evaluate("() => { queue[0].ready = new Promise(done => { window.late = done; }); }")
+    page.keyboard.press("1")
+    stored(page, 1)
+    page.wait_for_timeout(300)
+    page.route("**/annotate/undo", lambda route: route.abort())
+    page.keyboard.press("u")
+    page.wait_for_selector("#status:has-text('nothing was undone')")
+    page.keyboard.press("2")  # the first item is on the screen still
+    page.wait_for_timeout(300)
+    assert len(found.judged(standing=False)) == 1
+    page.evaluate("() => window.late()")
+    press(page, "2")
+    page.wait_for_selector("#done:visible")
+    assert len(found.judged()) == 2
+    found.complaints.clear()
+
+
+def test_a_session_that_runs_out_is_not_the_end_of_the_work(site: Callable[..., Site]) -> None:
+    found = site(items=1)
+    page = found.begin("Ada")
+    page.route("**/annotate/next", lambda route: route.fulfill(status=401, json={"error": "Your link has run out."}))
+    page.keyboard.press("1")
+    page.wait_for_selector("#status:has-text('run out')")
+    page.wait_for_timeout(900)  # the page asks again after half a second at most
+    assert page.is_hidden("#done")
+    found.complaints.clear()  # of status 401
+
+
 def test_a_key_held_down_answers_once(site: Callable[..., Site]) -> None:
     found = site(items=6)
     page = found.begin("Ada")

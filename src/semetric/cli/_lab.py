@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,9 +51,11 @@ def run(kind: str, images: Sequence[str], own: Mapping[str, Any], options: Mappi
     out: Path = options["out"]
     for title, names in experiment.passed_over().items():
         log_names(f"{title}: {len(names)}", names, _WHOLE)
+    broken: set[str] = set()
     with counter("units", estimate_s=60) as (begin, advance):
 
         def started(known: Started) -> None:
+            broken.update(known.broken)
             _report(known)
             begin(known.units, known.done)
 
@@ -76,7 +78,7 @@ def run(kind: str, images: Sequence[str], own: Mapping[str, Any], options: Mappi
         shared.show_json(done.summary)
     else:
         shared.show_table(_table(done.summary))
-    _tell(done.summary)
+    _tell(done.summary, broken)
     _log.info("rows: %s", done.path / "rows.csv")
     if done.summary["failed"]:
         raise typer.Exit(1)
@@ -112,8 +114,8 @@ def _report(known: Started) -> None:
         _log.info("%d of %d units were finished before", known.done, known.units)
 
 
-def _tell(summary: Mapping[str, Any]) -> None:
-    """Says what fell back and what failed."""
+def _tell(summary: Mapping[str, Any], broken: Container[str] = ()) -> None:
+    """Says what fell back and what failed, but for the units of broken images, which are named already."""
     if summary["fallbacks"]:
         _log.info(
             "%d of %d streams were rejected by their decoders; fallback images were scored",
@@ -123,6 +125,7 @@ def _tell(summary: Mapping[str, Any]) -> None:
     failed = [
         f"{one['image']}, {one['system']} at {one['level']:g}: {'; '.join(dict.fromkeys(one['errors'].values()))}"
         for one in summary["failed"]
+        if one["image"] not in broken
     ]
     log_names(f"{len(failed)} of {summary['units']} units failed:", failed, _WHOLE)
 

@@ -82,12 +82,12 @@ def table(option: str, given: Sequence[str] | None) -> dict[str, list[float]] | 
     """
     if not given:
         return None
-    found = {}
+    found: dict[str, list[float]] = {}
     for one in given:
         name, equals, values = one.partition("=")
         if not equals:
             raise UsageError(f"Expected {option} NAME=NUMBER,NUMBER; found {one!r}.")
-        found[name.strip()] = numbers(option, [values]) or []
+        found[name.strip()] = [*found.get(name.strip(), []), *(numbers(option, [values]) or [])]
     return found
 
 
@@ -108,8 +108,9 @@ def read_config(path: Path | None, kind: str) -> dict[str, Any]:
         found = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
     except OSError as error:
         raise UsageError(f"Expected a file of options; {path}: {error.strerror or error}.") from error
-    except ValueError as error:
-        raise UsageError(f"Expected TOML (or a lab.json) in {path}; {error}.") from error
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise UsageError(f"Expected TOML (or a lab.json) in {path}; {why}.") from error
     if not isinstance(found, Mapping):
         raise UsageError(f"Expected a table of options in {path}; found {type(found).__name__}.")
     values = dict(found)

@@ -45,7 +45,9 @@ def channel(
     ] = None,
     snrs_db: Annotated[Words, typer.Option(help="Signal-to-noise ratios in dB. Default: eight from 0 to 20.")] = None,
     snr_kind: Annotated[str | None, typer.Option(help="es_n0 (default) or eb_n0.")] = None,
-    fading: Annotated[str | None, typer.Option(help="none (default), rayleigh or rayleigh_block.")] = None,
+    fading: Annotated[
+        str | None, typer.Option(help="none (default), rayleigh, rayleigh_block or rayleigh_stream.")
+    ] = None,
     fallback: Annotated[str | None, typer.Option(help="For rejected streams: grey (default) or rows.")] = None,
     **options: Any,
 ) -> None:

@@ -78,7 +78,7 @@ def import_(
     with JudgementStore(file, create=form == "jsonl") as store:
         if form == "jsonl" and source is not None:
             root = None if images is None else str(images.resolve())
-            study = import_jsonl(store, _text(source).splitlines(), name=name, image_root=root)
+            study = import_jsonl(store, _text(source).split("\n"), name=name, image_root=root)
             new, old = sum(1 for _ in store.items(study)), 0
         else:
             study = store.study(name)
@@ -183,6 +183,6 @@ def _check_format(form: str) -> None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ImageError(f"Expected a text file in UTF-8; {path}: {error}.") from error

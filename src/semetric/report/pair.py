@@ -64,10 +64,10 @@ def save_plot(scores: Scores, reference: Picture, image: Picture, path: str | os
         path: .png, .pdf or .svg.
 
     Raises:
-        UsageError: another suffix.
+        UsageError: another suffix, or the path is the file of one of the images.
         StoreError: the picture cannot be written there.
     """
-    check_output(path)
+    check_output(path, [reference.name, image.name])
     write(pair_figure(scores, reference, image), path)
 
 

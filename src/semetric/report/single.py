@@ -49,10 +49,10 @@ def save_graph(graph: SceneGraph, picture: Picture, path: str | os.PathLike[str]
         path: .png, .pdf or .svg.
 
     Raises:
-        UsageError: another suffix.
+        UsageError: another suffix, or the path is the picture's own file.
         StoreError: the picture cannot be written there.
     """
-    check_output(path)
+    check_output(path, [picture.name])
     write(graph_figure(graph, picture), path)
 
 

@@ -81,7 +81,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     """
     path = folder / "run.json"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:

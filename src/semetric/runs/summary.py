@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Any
 
+from semetric.errors import UsageError
 from semetric.runs.pairing import Pairing
 from semetric.runs.statistics import LARGE, RESAMPLES, SEED, describe
 
@@ -33,6 +34,9 @@ def summarise(
         pairing: the pairs, and the files that found no partner.
         asked: as for `failed_rows`.
         left_out: metric → why the whole run went without it.
+
+    Raises:
+        UsageError: the errors of a row are damaged.
     """
     metrics: dict[str, Any] = {name: _metric(table[name].to_numpy(), one) for name, one in record["metrics"].items()}
     failed = []
@@ -40,7 +44,7 @@ def summarise(
     texts = [table.column(name) for name in ("reference", "image", "error")]
     for index in _indices(table["error"]):
         reference, image, text = (column[index].as_py() for column in texts)
-        errors: dict[str, str] = json.loads(text)
+        errors = _errors(text, metrics)
         for name, why in errors.items():
             metrics[name]["failed"] += 1
             metrics[name].setdefault("because", why)
@@ -82,9 +86,12 @@ def failed_rows(table: pa.Table, metrics: int, *, asked: bool) -> list[int]:
         metrics: how many the run has.
         asked: whether they were named: then a pair without one of them has failed; else a pair has
             failed if no metric scored it.
+
+    Raises:
+        UsageError: the errors of a row are damaged.
     """
     errors = table["error"]
-    return [i for i in _indices(errors) if asked or len(json.loads(errors[i].as_py())) == metrics]
+    return [i for i in _indices(errors) if asked or len(_errors(errors[i].as_py())) == metrics]
 
 
 def is_summary(document: Any, record: Mapping[str, Any]) -> bool:
@@ -107,6 +114,22 @@ def is_summary(document: Any, record: Mapping[str, Any]) -> bool:
             for one in failed
         )
     )
+
+
+def _errors(text: str, metrics: Container[str] | None = None) -> dict[str, str]:
+    """The errors of a row: metric → why; of these metrics, where they are known."""
+    try:
+        errors = json.loads(text)
+        whole = isinstance(errors, dict) and all(isinstance(why, str) for why in errors.values())
+    except (ValueError, RecursionError):
+        whole = False
+    if not whole or (metrics is not None and not all(name in metrics for name in errors)):
+        raise UsageError(
+            f"Expected the errors of a row as a JSON object, a text a metric; found {text[:60]!r}. "
+            "The rows of this run are damaged: choose another --out."
+        )
+    found: dict[str, str] = errors
+    return found
 
 
 def _is_metric(one: Mapping[str, Any]) -> bool:

@@ -54,7 +54,7 @@ class Administration:
         return [
             Route("/admin", self.page),
             Route("/admin/links", self.link, methods=["POST"]),
-            Route("/admin/export/{study:int}/{format}", self.export),
+            Route("/admin/export/{study}/{format}", self.export),
         ]
 
     async def page(self, request: Request) -> Response:
@@ -70,7 +70,7 @@ class Administration:
         self.sessions.check_admin(request)
         sent = await json_of(request)
         study_id, name, days = sent.get("study"), sent.get("name"), sent.get("days")
-        if not isinstance(study_id, int) or not isinstance(name, str) or type(days) not in (int, float):
+        if type(study_id) is not int or not isinstance(name, str) or type(days) not in (int, float):
             raise HTTPException(400, "Expected a study, a name and a number of days.")
         study = await self._study(study_id)
         signer, base_url = self.sessions.signer, self.base_url()
@@ -90,7 +90,8 @@ class Administration:
         wanted = _EXPORTS.get(request.path_params["format"])
         if wanted is None:
             raise HTTPException(404, f"Expected one of the formats {', '.join(_EXPORTS)}.")
-        study = await self._study(request.path_params["study"])
+        number = request.path_params["study"]
+        study = await self._study(int(number) if re.fullmatch("[0-9]{1,18}", number) else 0)
         suffix, media, text_of = wanted
         text = await self.readers.run(lambda store: text_of(store, study))
         name = re.sub(r"[^A-Za-z0-9_-]+", "_", study.name).strip("_") or "study"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
+import sys
 from typing import Any, Literal
 
 from starlette.exceptions import HTTPException
@@ -73,7 +73,7 @@ class Annotation:
         """The items that the annotator holds, the one to show first."""
         visitor = self.sessions.sender(request)
         count = (await json_of(request)).get("count")
-        if not isinstance(count, int) or not 1 <= count <= _MOST_AHEAD:
+        if type(count) is not int or not 1 <= count <= _MOST_AHEAD:
             raise HTTPException(400, f"Expected a count of 1 to {_MOST_AHEAD}.")
         state = await self.writer.run(lambda store: self._state(store, visitor, count), durable=False)
         return JSONResponse(state)
@@ -83,7 +83,7 @@ class Annotation:
         visitor = self.sessions.sender(request)
         sent = await json_of(request)
         uid, seconds = _uid(sent), sent.get("seconds")
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < math.inf:
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= sys.float_info.max:
             raise HTTPException(400, "Expected seconds of at least 0.")
         said = _said(sent)
 
@@ -112,12 +112,16 @@ class Annotation:
         if visitor is None:
             raise HTTPException(401, "Your link has run out. Ask for a new one.")
         uid, slot = request.path_params["uid"], request.path_params["slot"]
-        row = await self.readers.run(lambda store: store.row(_LEASED_IMAGE, (uid, visitor.annotator.id)))
-        found = None if row is None else _in_slot(row, slot, visitor.study.kind)
-        if found is None:
-            raise HTTPException(404, "There is no such image.")
-        path, sha256, media = found
-        content = await self.readers.run(lambda store: _content(store, visitor.study, path, sha256))
+
+        def work(store: JudgementStore) -> tuple[bytes | None, str]:
+            row = store.row(_LEASED_IMAGE, (uid, visitor.annotator.id))
+            found = None if row is None else _in_slot(row, slot, visitor.study.kind)
+            if found is None:
+                raise HTTPException(404, "There is no such image.")
+            path, sha256, media = found
+            return _content(store, visitor.study, path, sha256), media
+
+        content, media = await self.readers.run(work)
         if content is None or media not in MEDIA:
             raise HTTPException(409, "This image is missing, or has changed since it was added to the study.")
         return Response(content, media_type=media, headers={"Cache-Control": "private, max-age=3600"})
@@ -182,6 +186,6 @@ def _content(store: JudgementStore, study: Study, path: str, sha256: str) -> byt
 
 def _uid(sent: dict[str, Any]) -> str:
     uid = sent.get("uid")
-    if not isinstance(uid, str) or not 0 < len(uid) <= 64:
+    if not isinstance(uid, str) or not (0 < len(uid) <= 64 and uid.isprintable()):
         raise HTTPException(400, "Expected the uid of an item.")
     return uid

@@ -10,12 +10,13 @@ import secrets
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from semetric.errors import UsageError
+from semetric.errors import StoreError, UsageError
 from semetric.learn.judgements.images import MEDIA, media_of
 
 __all__ = ["MOST_BYTES", "MOST_PIXELS", "Comparer", "Job", "run_process"]
@@ -63,6 +64,7 @@ class Comparer:
         self._jobs: dict[str, Job] = {}
         self._order: asyncio.Queue[Job] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+        self._lock = threading.Lock()
 
     def start(self) -> None:
         """Begins to work, in the running loop."""
@@ -84,6 +86,7 @@ class Comparer:
 
         Raises:
             UsageError: another type of file, or too large.
+            StoreError: the disk is full.
         """
         media = media_of(content[:16])
         if len(content) > MOST_BYTES or media not in MEDIA:
@@ -93,15 +96,20 @@ class Comparer:
             )
         token = secrets.token_hex(12)
         path = self._folder / f"{token}.{media.partition('/')[2]}"
-        path.write_bytes(content)
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise StoreError(f"Expected to keep an upload in {self._folder}; {error.strerror or error}.") from error
         printable = "".join(letter for letter in os.path.basename(name) if letter.isprintable())[:80]
-        self._uploads[token] = (path, printable or "image")
-        going_on = [job for job in self._jobs.values() if job.state in ("waiting", "working")]
-        busy = {job.asked[which] for job in going_on for which in ("reference", "image")}
-        for old, (file, _) in list(self._uploads.items())[:-_UPLOADS]:
-            if str(file) not in busy:
-                file.unlink(missing_ok=True)
-                del self._uploads[old]
+        with self._lock:  # uploads come from threads
+            self._uploads[token] = (path, printable or "image")
+            going_on = [job for job in self._jobs.values() if job.state in ("waiting", "working")]
+            busy = {job.asked[which] for job in going_on for which in ("reference", "image")}
+            for old, (file, _) in list(self._uploads.items())[:-_UPLOADS]:
+                if str(file) not in busy:
+                    file.unlink(missing_ok=True)
+                    del self._uploads[old]
         return token
 
     def ask(self, reference: str, image: str) -> str:
@@ -110,6 +118,10 @@ class Comparer:
         Raises:
             UsageError: an upload that is gone, or a full queue.
         """
+        with self._lock:
+            return self._ask(reference, image)
+
+    def _ask(self, reference: str, image: str) -> str:
         if reference not in self._uploads or image not in self._uploads:
             raise UsageError("Expected two uploaded images; one of them is gone. Upload it again.")
         if self._order.qsize() >= _WAITING:
@@ -154,12 +166,11 @@ class Comparer:
 
 
 async def run_process(asked: Mapping[str, Any]) -> str | None:
-    """Explains a pair in a process of low priority. Returns why it failed, or None."""
+    """Explains a pair in a process of its own. Returns why it failed, or None."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "semetric.web.explaining"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        preexec_fn=_yield_to_annotators if os.name == "posix" else None,
     )
     try:
         said, _ = await asyncio.wait_for(process.communicate(json.dumps(asked).encode()), _TIMEOUT_S)
@@ -174,7 +185,3 @@ async def run_process(asked: Mapping[str, Any]) -> str | None:
     except (ValueError, KeyError, TypeError):
         return f"The process that explains ended with code {process.returncode}; the server's log says why."
     return None if words is None else str(words)
-
-
-def _yield_to_annotators() -> None:
-    os.nice(10)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from semetric.learn.judgements.records import Study
 from semetric.learn.judgements.summary import AnnotatorSummary, StudySummary
-from semetric.report.explain.markup import Markup, tag
+from semetric.markup import Markup, tag
 
 __all__ = ["admin", "annotate", "compare", "no_link"]
 

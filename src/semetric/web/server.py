@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 from collections.abc import Callable
 
 from semetric.errors import MissingExtraError, StoreError
@@ -13,6 +14,9 @@ __all__ = ["serve"]
 
 _CONCURRENT = 200  # requests; more are answered with 503
 _KEEP_ALIVE_S = 30
+_SWITCH_S = 0.0005
+"""How long a thread may keep Python to itself while another waits. The writer gives it up at each of some fifteen SQL
+statements; at Python's own 5 ms a busy event loop would make a judgement wait that long for each of them."""
 
 
 def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
@@ -61,10 +65,14 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
             timeout_graceful_shutdown=5,
             ws="none",
         )
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_S)
         try:
             uvicorn.Server(config).run(sockets=[listening])
         except KeyboardInterrupt:  # uvicorn passes the signal on when all is closed; here it is the way to end
             return
+        finally:
+            sys.setswitchinterval(before)
 
 
 def _listen(settings: ServerSettings) -> socket.socket:
@@ -74,10 +82,10 @@ def _listen(settings: ServerSettings) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((settings.host, settings.port))
         listening.listen()  # from here on nobody is refused: who comes early waits
-    except OSError as error:
+    except (OSError, UnicodeError, TypeError) as error:  # the latter two of names that cannot be any
         listening.close()
+        why = getattr(error, "strerror", None) or error
         raise StoreError(
-            f"Expected to listen on {settings.host}, port {settings.port}; {error.strerror or error}. "
-            "Choose another --port."
+            f"Expected to listen on {settings.host}, port {settings.port}; {why}. Choose another --port."
         ) from error
     return listening

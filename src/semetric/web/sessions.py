@@ -53,16 +53,18 @@ class Sessions:
         self._known: dict[tuple[int, int], tuple[Study, Annotator]] = {}
 
     def enter(self, request: Request, purpose: str, cookie: str, place: str) -> Response | None:
-        """A redirection that sets the cookie of a link's token; None where the token does not hold."""
-        token = str(request.path_params["token"])
-        values = self.signer.read(purpose, token)
-        if values is None:
+        """A redirection that sets the cookie of a link's token; None where the token does not hold.
+
+        The same link gives the same cookie, so that pages opened by it before go on.
+        """
+        found = self.signer.exchange(purpose, str(request.path_params["token"]), cookie)
+        if found is None:
             return None
-        lifetime = self.signer.remaining_s(purpose, token)
+        session, lifetime = found
         answer = RedirectResponse(place, status_code=303)
         answer.set_cookie(
             cookie,
-            self.signer.sign(cookie, values, lifetime_s=lifetime),
+            session,
             max_age=int(lifetime),
             httponly=True,
             samesite="lax",  # strict would lose the cookie on the redirection from a link in a mail
@@ -127,13 +129,14 @@ async def body_of(request: Request, most: int) -> bytes:
         HTTPException: 413 where it is longer.
     """
     said = request.headers.get("content-length", "0")
+    fits = said.isdecimal() and len(said) < 20 and int(said) <= most
     body = bytearray()
-    if said.isdecimal() and int(said) <= most:
+    if fits:
         async for chunk in request.stream():
             body += chunk
             if len(body) > most:
                 break
-    if len(body) > most or not said.isdecimal() or int(said) > most:
+    if len(body) > most or not fits:
         raise HTTPException(413, f"Expected at most {most / 1e6:g} MB.")
     return bytes(body)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from semetric.errors import UsageError
 
@@ -42,8 +42,8 @@ class ServerSettings:
         if self.study is None and not self.compare:
             raise UsageError("Expected a study file or the compare page to serve; found neither.")
         if self.public_url is not None:
-            parts = urlsplit(self.public_url)
-            if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+            parts = _split(self.public_url)
+            if parts is None or parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
                 raise UsageError(
                     f"Expected a public URL such as https://example.org, without a path; found {self.public_url!r}."
                 )
@@ -66,7 +66,7 @@ class ServerSettings:
     @property
     def secure(self) -> bool:
         """Whether annotators come by HTTPS, so that cookies may say so."""
-        return self.public_url is not None and self.public_url.startswith("https://")
+        return self.public_url is not None and urlsplit(self.public_url).scheme == "https"
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -80,7 +80,9 @@ class ServerSettings:
         if self.public_url is None:
             return ()
         parts = urlsplit(self.public_url)
-        return (f"{parts.scheme}://{parts.netloc}".lower(),)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        usual = parts.port in (None, 443 if parts.scheme == "https" else 80)  # browsers leave it out
+        return (f"{parts.scheme}://{host}" if usual else f"{parts.scheme}://{host}:{parts.port}",)
 
     def base_url(self, port: int) -> str:
         """The address to put into links."""
@@ -88,3 +90,13 @@ class ServerSettings:
             return self.public_url.rstrip("/")
         host = "127.0.0.1" if self.everywhere else self.host
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a web address; None where it is none."""
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        return None
+    return parts if whole else None

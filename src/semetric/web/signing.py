@@ -39,19 +39,20 @@ class Signer:
 
     def sign(self, purpose: str, values: Mapping[str, Any], *, lifetime_s: float) -> str:
         """A token for a URL or a cookie: the values, readable by whoever holds it, and the proof that they are ours."""
-        body = {"values": dict(values), "until": self._clock() + lifetime_s}
-        text = _encode(json.dumps(body, separators=(",", ":")).encode())
-        return f"{text}.{self._mac(purpose, text)}"
+        return self._signed(purpose, {"values": dict(values), "until": self._clock() + lifetime_s})
+
+    def exchange(self, purpose: str, token: str, other: str) -> tuple[str, float] | None:
+        """A token of the same values and end for another purpose, always the same one; and how long it holds, in s.
+
+        None where `read` gives None.
+        """
+        found = self._body(purpose, token)
+        return None if found is None else (self._signed(other, found), float(found["until"]) - self._clock())
 
     def read(self, purpose: str, token: str | None) -> dict[str, Any] | None:
         """The values of a token; None where it is none, was signed for something else, or has run out."""
         found = self._body(purpose, token)
         return None if found is None else dict(found["values"])
-
-    def remaining_s(self, purpose: str, token: str) -> float:
-        """How long the token holds; 0 where `read` gives None."""
-        found = self._body(purpose, token)
-        return 0.0 if found is None else float(found["until"]) - self._clock()
 
     def form_token(self, session: str) -> str:
         """What a form of that session has to send along: nobody else can know it."""
@@ -60,6 +61,10 @@ class Signer:
     def form_token_holds(self, session: str, token: str | None) -> bool:
         """Whether the form was ours."""
         return token is not None and hmac.compare_digest(self.form_token(session).encode(), _bytes(token))
+
+    def _signed(self, purpose: str, body: Mapping[str, Any]) -> str:
+        text = _encode(json.dumps(body, separators=(",", ":")).encode())
+        return f"{text}.{self._mac(purpose, text)}"
 
     def _body(self, purpose: str, token: str | None) -> dict[str, Any] | None:
         if not token or len(token) > _TOKEN_CHARACTERS:

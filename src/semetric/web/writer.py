@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from semetric.errors import StoreError
 from semetric.learn.judgements.store import JudgementStore
 
 __all__ = ["Readers", "Writer"]
@@ -55,10 +57,15 @@ class Writer:
 
     Args:
         path: of the study file.
+
+    Raises:
+        StoreError: it cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._store, self._checkpoints = JudgementStore(path), JudgementStore(path)
+        self._level = ""  # of `synchronous`, once it is known
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._ended = threading.Event()
         self._threads = [
@@ -93,20 +100,45 @@ class Writer:
 
     def _write_back(self) -> None:
         log = self._path.with_name(f"{self._path.name}-wal")
-        with JudgementStore(self._path) as store:
+        with self._checkpoints as store:
             while not self._ended.wait(_CHECK_S):
-                if log.is_file() and log.stat().st_size > _LOG_BYTES:
-                    store.rows("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                try:
+                    if log.stat().st_size > _LOG_BYTES:
+                        store.rows("PRAGMA wal_checkpoint(PASSIVE)")
+                except (StoreError, OSError) as error:  # no log yet, or a full disk; the next look may do better
+                    logging.getLogger("semetric").debug("%s", error)
 
     def _serve(self) -> None:
-        with JudgementStore(self._path) as store:
-            store.rows("PRAGMA wal_autocheckpoint = 0").fetchall()
+        with self._store as store:
+            store.connection.execute("PRAGMA wal_autocheckpoint = 0")
             while True:
                 jobs, going_on = self._waiting()
                 if jobs:
-                    _together(store, jobs)
+                    self._together(store, jobs)
                 if not going_on:
                     return
+
+    def _together(self, store: JudgementStore, jobs: list[_Job]) -> None:
+        outcomes: list[tuple[Any, BaseException | None]] = []
+        level = "FULL" if any(job.durable for job in jobs) else "NORMAL"
+        try:
+            if level != self._level:
+                self._level = ""
+                store.rows(f"PRAGMA synchronous = {level}")
+                self._level = level
+            with store.transaction():
+                for job in jobs:
+                    try:
+                        with store.transaction():
+                            value = job.work(store)
+                    except Exception as error:
+                        outcomes.append((None, error))
+                    else:
+                        outcomes.append((value, None))
+        except Exception as error:  # nothing of it is on the disk
+            outcomes = [(None, error)] * len(jobs)
+        for job, (value, failure) in zip(jobs, outcomes, strict=True):
+            job.finish(value, failure)
 
     def _waiting(self) -> tuple[list[_Job], bool]:
         found: list[_Job] = []
@@ -152,22 +184,3 @@ class Readers:
             self._own.store = store
             self._stores.append(store)
         return work(store)
-
-
-def _together(store: JudgementStore, jobs: list[_Job]) -> None:
-    outcomes: list[tuple[Any, BaseException | None]] = []
-    store.rows(f"PRAGMA synchronous = {'FULL' if any(job.durable for job in jobs) else 'NORMAL'}")
-    try:
-        with store.transaction():
-            for job in jobs:
-                try:
-                    with store.transaction():
-                        value = job.work(store)
-                except Exception as error:
-                    outcomes.append((None, error))
-                else:
-                    outcomes.append((value, None))
-    except Exception as error:  # nothing of it is on the disk
-        outcomes = [(None, error)] * len(jobs)
-    for job, (value, failure) in zip(jobs, outcomes, strict=True):
-        job.finish(value, failure)

@@ -20,10 +20,10 @@ def q(x: float) -> float:
 
 
 def test_published_values() -> None:
-    # Proakis, 4th ed., fig. 5.2-4: BPSK needs 9.6 dB of Eb / N0 for 1e-5; QPSK the same, which is 3 dB more of Es / N0.
+    # Proakis, Digital Communications: BPSK needs 9.6 dB of Eb / N0 for 1e-5; QPSK the same, 3 dB more of Es / N0.
     assert bit_error_rate("bpsk", 9.6) == pytest.approx(1e-5, rel=0.05)
     assert bit_error_rate("qpsk", 9.6 + 10 * math.log10(2)) == pytest.approx(bit_error_rate("bpsk", 9.6))
-    # 14.3: 1 / (4 γ) at high SNR.
+    # Likewise, of Rayleigh fading: 1 / (4 γ) at high SNR.
     assert bit_error_rate("bpsk", 40.0, fading=True) == pytest.approx(1 / 4e4, rel=1e-3)
 
 

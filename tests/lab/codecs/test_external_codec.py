@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from semetric.errors import CodecError, UsageError
-from semetric.lab.codecs import ExternalSystem, create_codec, encode_at_rate
+from semetric.lab.codecs import CODECS, ExternalSystem, create_codec, encode_at_rate
 from semetric.lab.codecs.external import CallableCodec, CommandCodec
 
 RNG = np.random.default_rng(0)
@@ -270,3 +270,46 @@ def test_an_image_in_one_go_without_a_stream(small_photo: NDArray[np.uint8]) -> 
     got = ExternalSystem(lambda p, q, rng: p).send(small_photo, 7, RNG)
     assert got.rate_bpp is None
     assert np.array_equal(got.pixels, small_photo)
+
+
+@pytest.mark.parametrize("steps", [5, None, "abc", [1, float("nan")], [float("nan")], [1, float("inf")], [True]])
+def test_steps_of_another_kind(steps: Any) -> None:
+    with pytest.raises(UsageError, match="Expected steps"):
+        create_codec("external", encode="e {input} {stream}", decode="d {stream} {output}", steps=steps)
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), float("inf"), "x", None, True])
+def test_time_limits_that_are_none(timeout_s: Any) -> None:
+    with pytest.raises(UsageError, match="Expected timeout_s above 0"):
+        create_codec(
+            "external", encode="e {input} {stream}", decode="d {stream} {output}", steps=[1], timeout_s=timeout_s
+        )
+    with pytest.raises(UsageError, match="Expected timeout_s above 0"):
+        ExternalSystem("s {input} {output}", timeout_s=timeout_s)
+
+
+def test_options_of_another_kind_are_named() -> None:
+    def factory(*, size: int = 1) -> Any:
+        raise TypeError("'str' is no size")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(CODECS, "picky", factory)
+        with pytest.raises(UsageError, match=r"options that the codec picky takes; found .*: 'str' is no size"):
+            create_codec("picky", size="x")
+
+
+def test_a_programs_last_words_are_text(small_photo: NDArray[np.uint8], tmp_path: Path) -> None:
+    """Neither escape sequences nor binary reach a terminal, however much of it there is."""
+    talker = tmp_path / "talker.py"
+    talker.write_text(
+        "import sys\n"
+        "sys.stdout.buffer.write(bytes(range(256)) * 40_000 + b'\\x1b[2J the end\\r\\nof it')\n"
+        "sys.exit(3)\n"
+    )
+    line = f"{sys.executable} {talker} {{input}} {{stream}}"
+    codec = create_codec("external", encode=line, decode="d {stream} {output}", steps=[1])
+    with pytest.raises(CodecError, match=r"(?s)ended with status 3\. It said: .* the end\nof it") as caught:
+        codec.encode(small_photo, 1)
+    said = str(caught.value).replace("\n", "")
+    assert said.isprintable()
+    assert len(said) < 3000

@@ -106,6 +106,8 @@ def test_other_images_are_refused(tiny_file: Path, image: Any) -> None:
         ({"constellation": "16qam"}, "found both"),
         ({"fading": "rice"}, "found 'rice'"),
         ({"device": "tpu"}, "found 'tpu'"),
+        ({"device": "cpu:x"}, "found 'cpu:x'"),
+        ({"device": "auto:1"}, "found 'auto:1'"),
     ],
 )
 def test_impossible_options_are_refused(tiny_file: Path, options: dict[str, Any], said: str) -> None:

@@ -4,15 +4,17 @@ import csv
 import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from semetric.errors import UsageError, WeightsCorruptError
+from semetric.errors import StoreError, UsageError, WeightsCorruptError
 from semetric.lab.deepjscc.config import DeepJsccConfig
 from semetric.lab.deepjscc.network import DeepJscc
 from semetric.lab.deepjscc.training import CHECKPOINT, CURVE, WEIGHTS, Progress, TrainingConfig, train
-from semetric.lab.deepjscc.weights import load_deepjscc
+from semetric.lab.deepjscc.weights import load_deepjscc, pack
+from semetric.runs.files import held
 
 CONFIG = TrainingConfig(
     network=DeepJsccConfig(symbols=4, width=16, blocks=1),
@@ -60,7 +62,7 @@ def test_loss_falls_and_everything_is_written(photo_folder: Path, tmp_path: Path
     assert sum(by_snr) / 3 == pytest.approx(psnrs[-1], rel=1e-5)
     assert by_snr == sorted(by_snr)
     assert load_deepjscc(done.weights).config == config.network
-    assert {path.name for path in tmp_path.iterdir()} == {CHECKPOINT, CURVE, WEIGHTS}
+    assert {path.name for path in tmp_path.iterdir()} - {".lock"} == {CHECKPOINT, CURVE, WEIGHTS}
 
 
 @pytest.mark.parametrize("stop", [4, 7])
@@ -114,7 +116,7 @@ def test_a_training_that_diverges_says_so(photo_folder: Path, tmp_path: Path, mo
     monkeypatch.setattr(DeepJscc, "forward", spoil)
     with pytest.raises(UsageError, match=r"Expected a finite loss; found nan at step 1\. Use a lower learning rate"):
         train(photo_folder, tmp_path, CONFIG)
-    assert not list(tmp_path.iterdir())
+    assert {path.name for path in tmp_path.iterdir()} <= {".lock"}
 
 
 def test_fine_tuning_begins_with_the_given_weights(photo_folder: Path, tmp_path: Path) -> None:
@@ -148,6 +150,31 @@ def test_other_checkpoints_are_refused(photo_folder: Path, tmp_path: Path) -> No
     torch.save({**torch.load(io.BytesIO(whole), weights_only=True), "network": {}}, checkpoint)
     with pytest.raises(WeightsCorruptError, match="Expected a whole DeepJSCC training checkpoint"):
         train(photo_folder, tmp_path, config)
+    torch.save({"config": "5", "photos": ""}, checkpoint)
+    with pytest.raises(WeightsCorruptError, match="cannot be read"):
+        train(photo_folder, tmp_path, config)
+
+
+def test_places_that_take_no_training(photo_folder: Path, tmp_path: Path, tiny: DeepJscc) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"Expected to write .*file"):
+        train(photo_folder, tmp_path / "file", CONFIG)
+    with held(tmp_path / "busy"), pytest.raises(StoreError, match="another process"):
+        train(photo_folder, tmp_path / "busy", CONFIG)
+    (tmp_path / "own").mkdir()
+    own = tmp_path / "own" / WEIGHTS
+    own.write_bytes(pack(tiny))
+    with pytest.raises(UsageError, match="to a file of its own"):
+        train(photo_folder, tmp_path / "own", CONFIG, start=own)
+    assert own.read_bytes() == pack(tiny)
+    with pytest.raises(UsageError, match="found 'cpux'"):
+        train(photo_folder, tmp_path / "new", CONFIG, device="cpux")
+
+
+@pytest.mark.parametrize("wrong", [{"seed": 2**63}, {"validation_snrs_db": (1e9,)}, {"validation_snrs_db": ()}])
+def test_numbers_that_torch_does_not_take(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="Expected"):
+        replace(CONFIG, **wrong)
 
 
 def test_photos_that_cannot_train_are_named(photo_folder: Path, tmp_path: Path) -> None:

@@ -91,10 +91,12 @@ def test_the_rates_are_six_evenly_spaced_on_a_logarithmic_axis() -> None:
         (Compression(codec_options={"bpg": {}}), "codec_options of jpeg.*found options of 'bpg'"),
         (Compression(codec_options={"jpeg": 1}), "codec_options.jpeg to be a table"),
         (Compression(codec_options={"jpeg": {"nothing": 1}}), "nothing"),
+        (Compression(codec_options={"jpeg": {"progressive": "no"}}), "progressive to be true or false; found 'no'"),
         (Channel(deepjscc=(), modulations=("8psk",)), "Expected a modulation of bpsk.*found '8psk'"),
         (Channel(deepjscc=(), modulations=()), "at least one modulation"),
         (Channel(deepjscc=(), code_rate="7/8"), "code rate"),
         (Channel(deepjscc=(), fading="snow"), "fading"),
+        (Channel(codecs=(), fading="snow"), "fading of none, .*; found 'snow'"),
         (Channel(deepjscc=(), fallback="pink"), "fallback"),
         (Channel(deepjscc=(), uses_per_pixel=0.0), "channel uses per pixel"),
         (Channel(deepjscc=(), snrs_db=(500.0,)), "snrs_db above -50 and up to 100; found 500"),
@@ -136,6 +138,32 @@ def test_a_codec_of_ones_own(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "out" / "lab.json").read_text())
     assert [one["label"] for one in record["systems"]] == ["ours", "small"]
     assert [one["name"] for one in record["systems"]] == ["ours", "small"]
+
+
+def test_a_codec_may_take_part_twice_under_labels() -> None:
+    options = {"j444": {"codec": "jpeg", "subsampling": "4:4:4", "label": "JPEG, all colours"}, "jpeg": {"label": "J"}}
+    made = arms(Compression(codecs=("jpeg", "j444"), codec_options=options))
+    assert [(arm.system.name, arm.system.label) for arm in made] == [("jpeg", "J"), ("j444", "JPEG, all colours")]
+
+
+def test_trained_networks_are_called_by_their_folders(tmp_path: Path) -> None:
+    from semetric.lab.deepjscc.weights import shipped_weights
+
+    paths = []
+    for place in ("ours/weights", "theirs/weights", "a/last", "b/last", "c/other"):
+        paths.append(tmp_path / f"{place}.safetensors")
+        paths[-1].parent.mkdir()
+        paths[-1].write_bytes(shipped_weights().read_bytes())
+    made = arms(Channel(codecs=(), deepjscc=tuple(map(str, paths))))
+    assert [arm.system.name for arm in made] == ["ours", "theirs", "a", "b", "other"]
+
+
+def test_a_function_in_a_configuration_is_named(tmp_path: Path) -> None:
+    make_images(tmp_path / "images", 1)
+    own = {"codec": "external", "run": lambda pixels, quality, rng: (pixels, 9), "steps": [1]}
+    experiment = Compression(codecs=("ours",), codec_options={"ours": own})
+    with pytest.raises(UsageError, match=r"an experiment of plain values.*'module:function'"):
+        run_experiment(experiment, [tmp_path / "images"], tmp_path / "out", SETTINGS, cached=False)
 
 
 def test_edits_minds_missing_masks_before_the_first_image() -> None:
@@ -224,6 +252,19 @@ def test_levels_pair_by_name(made_elsewhere: Path) -> None:
     Image.new("RGB", (16, 16)).save(made_elsewhere / "noise_10" / "0.png")
     with pytest.raises(UsageError, match=r"differs from this one in systems\.levels\.contents"):
         run_experiment(experiment, [], made_elsewhere / "out", settings, cached=False)
+
+
+def test_levels_are_read_as_their_originals_are(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for folder in ("originals", "same_1"):
+        (tmp_path / folder).mkdir()
+    pixels = rng.integers(0, 256, (40, 60, 4), dtype=np.uint8)
+    for folder in ("originals", "same_1"):
+        Image.fromarray(pixels).save(tmp_path / folder / "0.png")
+    experiment = Levels(originals=str(tmp_path / "originals"), folders=(str(tmp_path / "same_1"),))
+    settings = RunSettings(metrics=("mse",), device="cpu", examples=0, background="black", resize_longest=30)
+    done = run_experiment(experiment, [], tmp_path / "out", settings, cached=False)
+    assert [row["value"] for row in done.rows] == [0.0]  # the same file: any difference is of the reading
 
 
 def test_sizes_may_be_left_alone(made_elsewhere: Path) -> None:

@@ -66,6 +66,21 @@ def test_examples_of_one_stem_have_folders_of_their_own(tmp_path: Path) -> None:
     assert [one.example for one in known] == ["a_0.png", "b_0.png"]
 
 
+def test_folders_of_examples_are_names_of_files_anywhere(tmp_path: Path) -> None:
+    names = ["new\nline.png", "back\\slash.png", "...png", "<b>.png", "x/b.png", "b.png", "x_b.png.png", "B.jpg.png"]
+    names += ["long" * 60 + ".png", "long" * 60 + ".jpg"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (4, 4)).save(tmp_path / name, "PNG")
+    folders = [str(one.example) for one in look_at(find_images([tmp_path, tmp_path / "...png"]), examples=99)]
+    assert len({one.casefold() for one in folders}) == len(names)
+    for folder in folders:
+        assert folder.isprintable()
+        assert len(folder) <= 70
+        assert not set(folder) & set('/\\:*?"<>|')
+        assert not folder.startswith(".")
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_the_name_of_a_level_reads_as_the_level(level: float) -> None:
     assert float(level_name(level)) == level

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_systems import DIES, FAILS, FOREIGN, WRONG, Fake, Nested, make_images
+from fake_systems import DIES, FAILS, FOREIGN, WRONG, Fake, Grey, Nested, make_images
 from PIL import Image
 
 from semetric.errors import SemetricError, StoreError, UsageError
@@ -234,6 +234,28 @@ def test_folders_that_are_no_run_and_runs_that_are_held(root: Path) -> None:
     (root / "bad" / "lab.json").write_text("[]")
     with pytest.raises(UsageError, match="it is none: its format"):
         run(root, out="bad")
+
+
+def test_places_that_take_no_run_are_left_as_they_are(root: Path) -> None:
+    (root / "file").write_text("")
+    with pytest.raises(UsageError, match=r"Expected --out to be a folder; .* is a file"):
+        run(root, out="file")
+    (root / "other").mkdir()
+    (root / "other" / "letter.txt").write_text("")
+    with pytest.raises(UsageError, match=r"holds letter\.txt"):
+        run(root, out="other")
+    assert [path.name for path in (root / "other").iterdir()] == ["letter.txt"]
+    for out in ("images", "images/deep/run"):  # its pictures would be among those that are sent
+        with pytest.raises(UsageError, match="Choose another --out"):
+            run(root, out=out)
+    assert sorted(path.name for path in (root / "images").iterdir()) == ["0.png", "1.png", "2.png"]
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "a\0", "a\n", "x" * 201, "ä" * 101, "original.png"])
+def test_systems_have_names_of_folders(name: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Grey, "name", name)
+    with pytest.raises(UsageError, match="to be one of a folder"):
+        run(root)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Literal
 
 import pytest
@@ -55,6 +56,10 @@ def test_plain_values_come_back() -> None:
         ({"on": 1}, "Expected on to be true or false"),
         ({"maybe": "1"}, "Expected maybe to be a whole number"),
         ({"more": 1}, "Expected more to be a table"),
+        ({"more": {"a": {"b": [date(2020, 1, 1)]}}}, r"Expected more\.a\.b to be text, a finite number"),
+        ({"more": {"a": float("nan")}}, r"Expected more\.a to be text, a finite number"),
+        ({"more": {"a": [float("-inf")]}}, r"Expected more\.a to be text, a finite number"),
+        ({"more": {"a": [[[[[[[[[[1]]]]]]]]]]}}, "at most 8 levels"),
         ({"inner": 1}, "Expected inner to be a table"),
         ({"inner": {"w": 1}}, "Expected options among width; found 'w'"),
     ],

@@ -152,6 +152,16 @@ def test_a_system_with_options() -> None:
     assert (system.name, system.label) == ("wrapped", "round the corner")
     with pytest.raises(UsageError, match="among rows, columns; found fill"):
         TransformationSystem("deformation", fill="edge")
+    for name, wrong in (
+        ("rotation", {"fill": 5}),
+        ("translation", {"fill": "empty"}),
+        ("translation", {"fill": "mean"}),
+    ):
+        with pytest.raises(UsageError, match="Expected a fill of black, edge, reflect, wrap; found"):
+            TransformationSystem(name, **wrong)
+    for rows in (2.5, "x", True, 1):
+        with pytest.raises(UsageError, match="Expected at least 2 control points a side, a whole number; found"):
+            TransformationSystem("deformation", rows=rows)
     with pytest.raises(UsageError, match="among none; found rows"):
         TRANSFORMATIONS["hue"](image, 3.0, rng(0), rows=3)
     with pytest.raises(UsageError, match=r"Expected a transformation among translation, .*; found 'shift'"):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from scipy import stats
 from semetric.errors import UsageError
 from semetric.learn.agreement import correlations
 from semetric.learn.agreement.correlations import krcc, plcc, srcc
-from semetric.learn.agreement.resampling import draws_of, estimate, resampled_counts
+from semetric.learn.agreement.resampling import Measured, draws_of, estimate, resampled_counts
 
 PAIRS = st.lists(st.tuples(st.integers(-20, 20), st.integers(1, 9)), min_size=2, max_size=40)
 
@@ -152,3 +154,18 @@ def test_bad_ratings() -> None:
             srcc(scores, opinions, higher_is_better=True)
     with pytest.raises(UsageError, match="4 or 5"):
         plcc([1.0], [1.0], higher_is_better=True, form=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("measure", [srcc, krcc, plcc])
+def test_what_is_undefined_says_why(measure: Callable[..., Measured]) -> None:
+    some, flat = np.arange(6.0), np.full(6, 3.0)
+    for scores, opinions, why in [
+        (flat, some, "all scores are equal"),
+        (np.full(6, np.inf), some, "all scores are equal|all are infinite"),
+        (some, flat, "all opinions are equal"),
+        (some[:1], some[:1], "equal|one item"),
+    ]:
+        found = measure(scores, opinions, higher_is_better=True)
+        assert found.value is None
+        assert re.search(why, found.note)
+    assert measure(some, some[::-1].copy(), higher_is_better=False).value == pytest.approx(1.0)

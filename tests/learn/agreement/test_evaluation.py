@@ -228,6 +228,40 @@ def test_tables(photos: list[str], tmp_path: Path) -> None:
     assert [path.read_text() for path in paths] == [to_csv(summary), latex]
 
 
+def test_measures_that_are_undefined_say_why(photos: list[str], tmp_path: Path) -> None:
+    same = [photos[0]] * 6
+    items = tuple(
+        JudgedPair(key=str(i), reference=photos[0], image=one, opinion=float(i)) for i, one in enumerate(same)
+    )
+    rated = Dataset(name="=1+1", root=".", kind="pairs", items=items)
+    found = evaluate(rated, ["mse"], tmp_path / "rated", **QUICK).summary
+    values = found["metrics"]["mse"]["measures"]
+    for name in ("srcc", "krcc", "plcc"):
+        assert (values[name]["value"], values[name]["interval_95"]) == (None, None)
+        assert "all scores are equal" in values[name]["note"]
+    assert "\n'=1+1," in to_csv(found)
+    assert "nan" not in to_latex(found)
+    unlike = tuple(JudgedPair(key=str(i), reference=photos[0], image=photos[i], opinion=0.0) for i in range(1, 5))
+    pairs = Dataset(name="same", root=".", kind="same", items=unlike)
+    found = evaluate(pairs, ["mse"], tmp_path / "same", **QUICK).summary
+    assert found["metrics"]["mse"]["measures"]["jnd_map"]["value"] is None
+    assert "nobody said" in found["metrics"]["mse"]["measures"]["jnd_map"]["note"]
+
+
+def test_a_negative_number_has_a_minus_in_print_and_stays_a_number(photos: list[str], tmp_path: Path) -> None:
+    items = tuple(
+        JudgedPair(key=str(i), reference=photos[0], image=photos[i], opinion=float(i), group=group)
+        for i, group in zip(range(1, 7), ["-2+3", "|x|"] * 3, strict=True)
+    )
+    found = evaluate(
+        Dataset(name="mine", root=".", kind="pairs", items=items), ["mse"], tmp_path / "r", **QUICK
+    ).summary
+    assert found["metrics"]["mse"]["measures"]["srcc"]["value"] == -1.0
+    assert "$-$1.000" in to_latex(found)
+    assert ",-1," in to_csv(found)
+    assert ",'-2+3," in to_csv(found)
+
+
 def test_published_figures_name_metrics_and_measures_that_exist() -> None:
     from semetric.learn.datasets import DATASETS
 

@@ -188,6 +188,32 @@ def test_coco_with_annotations(tmp_path: Path, touch: Callable[..., None]) -> No
         load_dataset("coco", tmp_path)
 
 
+def test_damaged_annotations_of_coco_are_named(tmp_path: Path, touch: Callable[..., None]) -> None:
+    touch(*(f"train2017/{n}.jpg" for n in range(6)), *(f"panoptic_train2017/{n}.png" for n in range(6)))
+    segment = {"id": 3, "category_id": 200, "area": 5, "bbox": [1, 2, 3, 4]}
+    changes: list[dict[str, Any]] = [
+        {},
+        {"bbox": [1, 2, 3]},
+        {"bbox": ["x", 2, 3, 4]},
+        {"bbox": [1, 2, float("nan"), 4]},
+        {"bbox": 7},
+    ]
+    content = {
+        "images": [{"id": n, "file_name": f"{n}.jpg", "height": 4, "width": 6} for n in range(5)],
+        "annotations": [
+            {"image_id": n, "file_name": f"{n}.png", "segments_info": [segment | change]}
+            for n, change in [*enumerate(changes), (0, {})]
+        ],
+        "categories": [{"id": 200, "name": "rug", "isthing": 0}],
+    }
+    (tmp_path / "panoptic_train2017.json").write_text(json.dumps(content))
+    data = load_dataset("coco", tmp_path, "train")
+    assert [one.key for one in data.of(PanopticRecord)] == ["0"]
+    named = [text.partition(", image ")[2] for text in data.problems.named]
+    assert [text[0] for text in named] == ["1", "2", "3", "4", "0"]
+    assert named[-1].endswith("annotated twice")
+
+
 def test_numbers_of_segments(tmp_path: Path) -> None:
     pixels = np.array([[[1, 0, 0], [0, 1, 0], [3, 2, 1]]], np.uint8)
     expected = [[1, 256, 3 + 2 * 256 + 65536]]

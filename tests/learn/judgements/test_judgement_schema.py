@@ -32,9 +32,9 @@ def shape(path: Path) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("table", KEPT)
 def test_nothing_is_changed_or_deleted(store: JudgementStore, studied: Callable[..., Study], table: str) -> None:
     full(store, studied())
-    before = store.rows(f"SELECT * FROM {table}").fetchall()
+    before = store.rows(f"SELECT * FROM {table}")
     assert before
-    column = store.rows(f"PRAGMA table_info({table})").fetchall()[-1][1]
+    column = store.rows(f"PRAGMA table_info({table})")[-1][1]
     for statement in (
         f"UPDATE {table} SET {column} = {column}",
         f"DELETE FROM {table}",
@@ -42,7 +42,7 @@ def test_nothing_is_changed_or_deleted(store: JudgementStore, studied: Callable[
     ):
         with pytest.raises(sqlite3.IntegrityError, match="only ever added to"):
             store.connection.execute(statement)
-    assert store.rows(f"SELECT * FROM {table}").fetchall() == before
+    assert store.rows(f"SELECT * FROM {table}") == before
 
 
 def test_the_tables_themselves_refuse_wrong_values(store: JudgementStore, studied: Callable[..., Study]) -> None:
@@ -74,7 +74,7 @@ def test_a_file_of_schema_1_becomes_one_of_today(tmp_path: Path, pictures: Path)
     with JudgementStore(old) as store:
         assert store.row("PRAGMA user_version") == (schema.VERSION,)
         assert list(store.judgements(store.study(), standing=False)) == said
-        assert store.rows("SELECT item_id, standing FROM tallies ORDER BY item_id").fetchall() == [(1, 0), (2, 1)]
+        assert store.rows("SELECT item_id, standing FROM tallies ORDER BY item_id") == [(1, 0), (2, 1)]
         assert store.row("PRAGMA journal_mode") == ("wal",)
         assert store.row("PRAGMA foreign_key_check") is None
     JudgementStore(new, create=True).close()

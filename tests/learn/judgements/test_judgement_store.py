@@ -62,11 +62,11 @@ def test_whatever_is_done_rows_stay_and_nobody_judges_twice(
             else:
                 with pytest.raises(UsageError, match="there is one"):
                     store.judge(study, str(key), person, data.draw(ANSWERS[kind]), shown_left=left, seconds=1)  # type: ignore[arg-type]
-            rows = store.rows("SELECT * FROM judgements ORDER BY id").fetchall()
+            rows = store.rows("SELECT * FROM judgements ORDER BY id")
             assert rows[: len(seen)] == seen
             seen = rows
             assert {found.uid for found in store.judgements(study)} == set(model.values())
-        tallies = dict(store.rows("SELECT item_id - 1, standing FROM tallies").fetchall())
+        tallies = dict(store.rows("SELECT item_id - 1, standing FROM tallies"))
         assert tallies == {k: sum(key == k for key, _ in model) for k in range(3)}
 
         lines = list(study_lines(store, study))

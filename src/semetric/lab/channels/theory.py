@@ -1,9 +1,10 @@
 """Closed-form error rates of uncoded Gray-labelled modulations, for maximum-likelihood decisions symbol by symbol.
 
-Over additive white Gaussian noise: Proakis, Digital Communications, 4th ed., 5.2; the bit error rate of QAM exactly,
-with all terms, after Cho and Yoon 2002 (IEEE Trans. Commun. 50(7), 1074). Over Rayleigh fading with a known gain:
-Proakis 14.3; the symbol error rate of QAM after Simon and Alouini, Digital Communication over Fading Channels, chapter
-8. A bit or symbol meets one gain whether that changes by symbol or by block, so all kinds of fading share a curve.
+Over additive white Gaussian noise: Proakis, Digital Communications; the bit error rate of QAM exactly, with all terms,
+after Cho and Yoon, On the General BER Expression of One- and Two-Dimensional Amplitude Modulations (2002). Over
+Rayleigh fading with a known gain: Proakis; the symbol error rate of QAM after Simon and Alouini, Digital Communication
+over Fading Channels. A bit or symbol meets one gain whether that changes by symbol or by block, so all kinds of fading
+share a curve.
 
 γ is Es / N0 per complex symbol, BPSK's too; means over the fading are over γ's exponential distribution.
 """
@@ -38,7 +39,7 @@ def bit_error_rate(modulation: str, es_n0_db: ArrayLike, *, fading: bool = False
     bits, snr = bits_per_symbol(modulation), _ratio(es_n0_db)
     if bits == 1:
         return _tail(snr, fading)
-    # Each dimension is an amplitude modulation of √M points with bits / 2 labels (Cho and Yoon, eq. 9 to 11).
+    # Each dimension is an amplitude modulation of √M points with bits / 2 labels (Cho and Yoon).
     levels = 2 ** (bits // 2)
     total = np.zeros_like(snr)
     for k in range(1, bits // 2 + 1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -18,13 +19,22 @@ from semetric.image.read import MAX_PIXELS, read_image
 from semetric.lab.codecs.base import Size, check_size
 from semetric.lab.systems import Pixels
 
-__all__ = ["TIMEOUT_S", "check_template", "received_pixels", "run_command", "stream_bytes", "write_png"]
+__all__ = [
+    "TIMEOUT_S",
+    "check_template",
+    "check_timeout",
+    "received_pixels",
+    "run_command",
+    "stream_bytes",
+    "write_png",
+]
 
 TIMEOUT_S = 600.0
 """Seconds that a program may take for one image."""
 
 _KEPT = 2000  # characters of a program's output that an error message carries
 _MAX_STREAM = 1 << 30  # bytes
+_LONGEST_S = 30 * 86400.0
 
 
 def check_template(template: str, *, needs: Sequence[str], may: Sequence[str] = ()) -> list[str]:
@@ -54,6 +64,18 @@ def check_template(template: str, *, needs: Sequence[str], may: Sequence[str] = 
             f"found {template!r} ({wrong})."
         )
     return words
+
+
+def check_timeout(timeout_s: float) -> float:
+    """The time limit of a program.
+
+    Raises:
+        UsageError: it is no number of seconds above 0.
+    """
+    number = isinstance(timeout_s, (int, float)) and not isinstance(timeout_s, bool)
+    if not (number and 0 < timeout_s <= _LONGEST_S):  # false for NaN
+        raise UsageError(f"Expected timeout_s above 0 and up to {_LONGEST_S:g} seconds; found {timeout_s!r}.")
+    return timeout_s
 
 
 def run_command(words: Sequence[str], values: Mapping[str, Any], *, folder: Path, timeout_s: float) -> None:
@@ -149,5 +171,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _tail(said: Path) -> str:
-    text = said.read_bytes()[-4 * _KEPT :].decode(errors="replace").strip()[-_KEPT:]
-    return f". It said: {text}" if text else " and said nothing"
+    with said.open("rb") as stream:  # which may be long
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - 4 * _KEPT))
+        text = stream.read().decode(errors="replace")
+    # What is no text goes to a terminal and into tables: neither escapes nor binary.
+    plain = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text.replace("\r\n", "\n"))
+    plain = re.sub("\ufffd+", "\ufffd", plain).strip()[-_KEPT:]
+    return f". It said: {plain}" if plain else " and said nothing"

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from semetric.errors import CodecError, UsageError
-from semetric.lab.codecs._commands import TIMEOUT_S, received_pixels, run_command, stream_bytes, write_png
+from semetric.lab.codecs._commands import (
+    TIMEOUT_S,
+    check_timeout,
+    received_pixels,
+    run_command,
+    stream_bytes,
+    write_png,
+)
 from semetric.lab.codecs.base import Codec, Quality, Size, check_size
 from semetric.lab.systems import Pixels
 
@@ -49,7 +56,7 @@ class BPG(Codec):
                     "https://bellard.org/bpg, or use 'heic', which codes with the same tools (HEVC intra)."
                 )
         self.effort = int(effort)
-        self.timeout_s = timeout_s
+        self.timeout_s = check_timeout(timeout_s)
 
     def to_dict(self) -> dict[str, Any]:
         """With the effort."""

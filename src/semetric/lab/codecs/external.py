@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -15,6 +16,7 @@ from semetric.errors import UsageError
 from semetric.lab.codecs._commands import (
     TIMEOUT_S,
     check_template,
+    check_timeout,
     received_pixels,
     run_command,
     stream_bytes,
@@ -61,13 +63,13 @@ class CommandCodec(Codec):
             timeout_s: seconds that a program may take.
 
         Raises:
-            UsageError: a placeholder is missing or unknown, or the steps are no scale.
+            UsageError: a placeholder is missing or unknown, the steps are no scale, or a time limit that is none.
         """
         self._encode_words = check_template(encode, needs=("input", "stream"), may=("quality",))
         self._decode_words = check_template(decode, needs=("stream", "output"), may=("width", "height"))
         self.commands = {"encode": encode, "decode": decode}
         self.name, self.label, self.unit, self.steps = name, label, unit, scale(steps)
-        self.timeout_s = timeout_s
+        self.timeout_s = check_timeout(timeout_s)
 
     def to_dict(self) -> dict[str, Any]:
         """With the command lines."""
@@ -205,10 +207,13 @@ def scale(steps: Sequence[Quality]) -> tuple[Quality, ...]:
     """Steps as a tuple that rises or falls all the way.
 
     Raises:
-        UsageError: none, no numbers, or neither rising nor falling.
+        UsageError: none, no finite numbers, or neither rising nor falling.
     """
-    found = tuple(steps)
-    numbers = all(isinstance(s, (int, float)) and not isinstance(s, bool) for s in found)
+    try:
+        found = tuple(steps)
+    except TypeError:
+        raise UsageError(f"Expected steps as a list of numbers; found {steps!r}.") from None
+    numbers = all(isinstance(s, (int, float)) and not isinstance(s, bool) and math.isfinite(s) for s in found)
     pairs = list(pairwise(found)) if numbers else []
     if not (found and numbers and (all(a < b for a, b in pairs) or all(a > b for a, b in pairs))):
         raise UsageError(

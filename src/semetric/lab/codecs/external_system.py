@@ -13,6 +13,7 @@ from semetric.errors import CodecError, ImageError, SemetricError, UsageError
 from semetric.lab.codecs._commands import (
     TIMEOUT_S,
     check_template,
+    check_timeout,
     received_pixels,
     run_command,
     stream_bytes,
@@ -69,7 +70,7 @@ class ExternalSystem(System):
         self.name, self.label = name, label or name
         self.steps = None if steps is None else scale(steps)
         self.tolerance = tolerance
-        self.timeout_s = timeout_s
+        self.timeout_s = check_timeout(timeout_s)
         self._what = run if isinstance(run, str) else getattr(run, "__qualname__", type(run).__qualname__)
         self._words: list[str] | None = None
         if isinstance(run, str) and "{" in run:

@@ -60,10 +60,12 @@ class JPEG(Codec):
             progressive: several scans instead of one.
 
         Raises:
-            UsageError: another subsampling.
+            UsageError: another subsampling, or `progressive` is neither true nor false.
         """
         if subsampling not in _SUBSAMPLINGS:
             raise UsageError(f"Expected subsampling of {', '.join(_SUBSAMPLINGS)}; found {subsampling!r}.")
+        if not isinstance(progressive, bool):
+            raise UsageError(f"Expected progressive to be true or false; found {progressive!r}.")
         self.subsampling = subsampling
         self.progressive = progressive
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from semetric.errors import UsageError
+from semetric.errors import SemetricError, UsageError
 from semetric.lab.codecs.avif import AVIF
 from semetric.lab.codecs.base import Codec
 from semetric.lab.codecs.bpg import BPG
@@ -60,7 +60,12 @@ def create_codec(name: str, /, **options: Any) -> Codec:
     if unknown or missing:
         wrong = f"found {unknown[0]!r}" if unknown else f"{missing[0]!r} is missing"
         raise UsageError(f"Expected options of the codec {name} among {', '.join(known) or 'none'}; {wrong}.")
-    return CODECS[name](**options)
+    try:
+        return CODECS[name](**options)
+    except SemetricError:
+        raise
+    except (TypeError, ValueError) as error:  # a value of another kind
+        raise UsageError(f"Expected options that the codec {name} takes; found {options}: {error}.") from error
 
 
 def create_system(name: str, /, *, level: Level = "rate", **options: Any) -> System:

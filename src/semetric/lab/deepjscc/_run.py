@@ -159,7 +159,7 @@ class Run:
         """Reads a checkpoint of an equal config and equal photos."""
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
-            config, photos = json.loads(state["config"]), state["photos"]
+            config, photos = dict(json.loads(state["config"])), state["photos"]
         except Exception as error:  # torch.load raises nearly anything on a damaged file
             raise WeightsCorruptError(
                 f"Expected a DeepJSCC training checkpoint at {path}; it cannot be read ({type(error).__name__}). "

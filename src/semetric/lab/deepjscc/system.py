@@ -31,7 +31,7 @@ class DeepJsccSystem(System):
         weights: a weights file; None for those that come with the package.
         constellation: which of the shipped ones: "none" or "16qam". Only without `weights`.
         fading: "none" for AWGN, "rayleigh" for one gain an image; None as in training.
-        device: "auto" (CUDA where there is one), "cpu" or "cuda".
+        device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         name: of the curve; None for "deepjscc" or "deepjscc-16qam".
         label: in a legend; None for one that follows from the constellation.
 
@@ -52,6 +52,7 @@ class DeepJsccSystem(System):
         label: str | None = None,
     ) -> None:
         from semetric.lab.deepjscc.weights import load_deepjscc, shipped_weights
+        from semetric.models.runtime import Runtime
         from semetric.weights.digests import sha256_of
 
         if weights is not None and constellation is not None:
@@ -61,7 +62,7 @@ class DeepJsccSystem(System):
         if fading not in (None, "none", "rayleigh"):
             raise UsageError(f"Expected fading none or rayleigh; found {fading!r}.")
         path = Path(weights) if weights is not None else shipped_weights(constellation or "none")
-        self._device = _device(device)
+        self._device = Runtime(device=device).device
         self._network: DeepJscc = load_deepjscc(path, device=self._device)
         self._sha256 = sha256_of(path)
         self._fading: Fading = fading or self._network.config.fading
@@ -120,15 +121,3 @@ class DeepJsccSystem(System):
             "fading": self._fading,
             "weights_sha256": self._sha256,
         }
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name.split(":")[0] not in {"auto", "cpu", "cuda"}:
-        raise UsageError(f"Expected a device among auto, cpu, cuda; found {name!r}.")
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(f"Expected a CUDA device for {name!r}; found none. Use the device cpu.")
-    return name

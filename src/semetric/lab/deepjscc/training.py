@@ -7,9 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from semetric.lab.deepjscc.training_config import TrainingConfig
-from semetric.runs.files import write_whole
+from semetric.runs.files import check_place, held, write_whole
+
+if TYPE_CHECKING:
+    from semetric.lab.deepjscc._run import Run
 
 __all__ = ["CHECKPOINT", "CURVE", "WEIGHTS", "Progress", "Training", "TrainingConfig", "train"]
 
@@ -81,17 +85,19 @@ def train(
         out: gets CHECKPOINT, CURVE and WEIGHTS. A checkpoint that is there is resumed.
         config: None for the defaults.
         start: a weights file to begin with, of the same symbols, width and blocks; for fine-tuning.
-        device: "cpu" or "cuda".
+        device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         progress: called after every step.
 
     Raises:
-        UsageError: no photos, a checkpoint of another config or of other photos, or a training that diverges.
+        UsageError: no photos, a checkpoint of another config or of other photos, a `start` that would be replaced,
+            or a training that diverges.
         WeightsCorruptError: a checkpoint that is damaged.
         WeightsMissingError: no `start`.
-        StoreError: the results cannot be written.
+        StoreError: the results cannot be written, or another process trains into the folder.
     """
     from semetric.lab.deepjscc._run import Run
     from semetric.lab.deepjscc.patches import PhotoSet
+    from semetric.models.runtime import Runtime
 
     config = config or TrainingConfig()
     photos = PhotoSet(
@@ -102,10 +108,27 @@ def train(
         seed=config.seed,
     )
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    run = Run(config, photos, start, device)
-    if (folder / CHECKPOINT).is_file():
-        run.restore(folder / CHECKPOINT)
+    used = Runtime(device=device).device
+    with held(folder):
+        check_place(folder / WEIGHTS, "the weights", [] if start is None else [start])
+        run = Run(config, photos, start, used)
+        if (folder / CHECKPOINT).is_file():
+            run.restore(folder / CHECKPOINT)
+        _advance(run, folder, progress)
+    return Training(
+        weights=folder / WEIGHTS,
+        curve=folder / CURVE,
+        step=run.step,
+        psnr_db=run.best_db,
+        stopped_early=run.exhausted and run.step < config.steps,
+        photos=(len(photos.training) // len(config.longest_sides), len(photos.validation)),
+        digest=photos.digest,
+    )
+
+
+def _advance(run: Run, folder: Path, progress: Callable[[Progress], None] | None) -> None:
+    """The steps that are left, with their evaluations and files."""
+    config = run.config
     before_s, began = run.elapsed_s, time.monotonic()
     while run.step < config.steps and not run.exhausted:
         loss = run.advance()
@@ -118,12 +141,3 @@ def train(
         if progress:
             latest = run.history[-1]["psnr_db"] if run.history else None
             progress(Progress(step=run.step, steps=config.steps, loss=loss, psnr_db=latest, elapsed_s=run.elapsed_s))
-    return Training(
-        weights=folder / WEIGHTS,
-        curve=folder / CURVE,
-        step=run.step,
-        psnr_db=run.best_db,
-        stopped_early=run.exhausted and run.step < config.steps,
-        photos=(len(photos.training) // len(config.longest_sides), len(photos.validation)),
-        digest=photos.digest,
-    )

@@ -59,8 +59,12 @@ class TrainingConfig:
             raise UsageError(f"Expected patches whose side is a multiple of 8 px; found {self.patch}.")
         if not self.longest_sides or min(self.longest_sides) < self.patch:
             raise UsageError(f"Expected longest sides of at least {self.patch} px; found {self.longest_sides}.")
-        if not self.validation_snrs_db:
-            raise UsageError("Expected at least one SNR to validate at; found none.")
+        if self.seed >= 2**63:
+            raise UsageError(f"Expected a seed below 2^63; found {self.seed}.")
+        if not self.validation_snrs_db or not all(-50.0 <= snr <= 100.0 for snr in self.validation_snrs_db):
+            raise UsageError(
+                f"Expected one SNR or more from -50 to 100 dB to validate at; found {self.validation_snrs_db}."
+            )
         for name, low, high in (("learning_rate", 0.0, 1.0), ("average", 0.0, 1.0), ("validation_share", 0.0, 1.0)):
             if not low < getattr(self, name) < high:
                 raise UsageError(f"Expected {name} between {low:g} and {high:g}; found {getattr(self, name)}.")

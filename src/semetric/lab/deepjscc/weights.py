@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from semetric.errors import UsageError, WeightsCorruptError, WeightsMissingError
+from semetric.errors import WeightsCorruptError, WeightsMissingError
 from semetric.lab.deepjscc.config import Constellation, DeepJsccConfig
 from semetric.lab.deepjscc.network import DeepJscc
 
@@ -94,7 +94,7 @@ def _config(entries: dict[str, str], path: str | os.PathLike[str]) -> DeepJsccCo
         found = header["format"]
         if found == FORMAT:
             return DeepJsccConfig.from_dict(header["config"])
-    except (KeyError, TypeError, ValueError, UsageError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:  # UsageError is a ValueError
         raise WeightsCorruptError(f"Expected a DeepJSCC config in the header of {os.fspath(path)}; {error}") from error
     raise WeightsCorruptError(f"Expected format {FORMAT} in {os.fspath(path)}; found {found!r}.")
 

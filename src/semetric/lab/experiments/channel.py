@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from semetric.errors import UsageError
 from semetric.lab.experiments.base import Arm, Axis, Context, Experiment, check_levels
@@ -35,8 +35,8 @@ class Channel(Experiment):
             DeepJSCC takes.
         snrs_db: signal-to-noise ratios.
         snr_kind: es_n0; or eb_n0, of an information bit, which DeepJSCC does not have.
-        fading: none, rayleigh (a gain a symbol) or rayleigh_block (a gain a code block); DeepJSCC then has a gain an
-            image.
+        fading: none, rayleigh (a gain a symbol), rayleigh_block (a gain a code block) or rayleigh_stream (a gain an
+            image, as DeepJSCC has under each of the three).
         fallback: what a receiver shows where the decoder rejects the stream: grey or rows.
         codec_options: a codec's name → its options.
     """
@@ -62,9 +62,12 @@ class Channel(Experiment):
 
     def arms(self, context: Context) -> tuple[Arm, ...]:
         """Each codec with each modulation, then each DeepJSCC."""
+        from semetric.lab.channels.link import Fading
         from semetric.lab.experiments.codecs import check_options, codec_of
 
         check_levels("snrs_db", self.snrs_db, low=-50.0, high=100.0)
+        if self.fading not in get_args(Fading):
+            raise UsageError(f"Expected fading of {', '.join(get_args(Fading))}; found {self.fading!r}.")
         codecs, joint = (tuple(name for name in names if name != _NONE) for names in (self.codecs, self.deepjscc))
         if not codecs and not joint:
             raise UsageError("Expected at least one codec or DeepJSCC; found neither.")
@@ -77,7 +80,8 @@ class Channel(Experiment):
             )
         check_options(codecs, self.codec_options)
         links = [self._link(name) for name in self.modulations] if codecs else []
-        networks = [self._network(name, context) for name in joint]
+        names = _names(joint)
+        networks = [self._network(path, name, context) for path, name in zip(joint, names, strict=True)]
         uses = self.uses_per_pixel
         if uses is None:
             uses = 3 * float(networks[0].to_dict()["bandwidth_ratio"]) if networks else USES_PER_PIXEL
@@ -99,13 +103,22 @@ class Channel(Experiment):
 
         return CodedSystem(codec, link, uses_per_pixel=uses, fallback=self.fallback)  # type: ignore[arg-type]
 
-    def _network(self, name: str, context: Context) -> System:
+    def _network(self, weights: str, name: str, context: Context) -> System:
         from semetric.lab.deepjscc.system import DeepJsccSystem
 
         fading: Any = "none" if self.fading == "none" else "rayleigh"
         device = context.runtime.device
-        if name in _SHIPPED:
-            constellation: Any = _SHIPPED[name]
+        if weights in _SHIPPED:
+            constellation: Any = _SHIPPED[weights]
             return DeepJsccSystem(constellation=constellation, fading=fading, device=device)
-        stem = Path(name).name.removesuffix(".safetensors")
-        return DeepJsccSystem(name, fading=fading, device=device, name=stem, label=stem)
+        return DeepJsccSystem(weights, fading=fading, device=device, name=name, label=name)
+
+
+def _names(weights: Sequence[str]) -> list[str]:
+    """Of the curves: a file's own name, or its folder's where the name says nothing or another file has it."""
+    stems = [Path(one).name.removesuffix(".safetensors") for one in weights]
+    folders = [Path(one).absolute().parent.name for one in weights]
+    return [
+        folder if folder and (stem == "weights" or stems.count(stem) > 1) else stem
+        for stem, folder in zip(stems, folders, strict=True)
+    ]

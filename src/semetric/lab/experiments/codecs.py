@@ -28,9 +28,12 @@ def codec_of(name: str, options: Mapping[str, Any]) -> Codec:
     from semetric.lab.codecs import create_codec
 
     kind, own = _own(name, options)
+    label = own.pop("label", None)
     codec = create_codec(kind, **own)
     if kind != name:
-        codec.name, codec.label = name, str(own.get("label") or name)
+        codec.name, codec.label = name, name
+    if label is not None:
+        codec.label = str(label)
     return codec
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,9 @@ from semetric.runs.pairing import image_files, shown
 
 __all__ = ["ImageFile", "Known", "find_images", "level_name", "look_at", "read_picture"]
 
+_RESERVED = '/\\:*?"<>|'  # what names of files may not hold, here or elsewhere
+_LONGEST = 60  # characters, at most four bytes each, of a folder's name
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFile:
@@ -22,10 +26,12 @@ class ImageFile:
     Attributes:
         name: as rows name it: its path below the deepest folder that holds all images.
         path: where it is.
+        root: the folder that was named and searched; None where the file itself was.
     """
 
     name: str
     path: str
+    root: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,25 +77,25 @@ def find_images(inputs: Sequence[str | os.PathLike[str]]) -> list[ImageFile]:
     Raises:
         UsageError: an input is not there, or a folder holds no image.
     """
-    found: dict[str, Path] = {}
+    found: dict[str, tuple[Path, str | None]] = {}
     for one in map(Path, inputs):
         if one.is_dir():
             names = sorted(image_files(one)[0])
             if not names:
                 raise UsageError(f"Expected a folder with images; {one} has none, nor have its subfolders.")
             for name in names:
-                found.setdefault(os.path.realpath(one / name), one / name)
+                found.setdefault(os.path.realpath(one / name), (one / name, str(one)))
         elif one.exists():
-            found.setdefault(os.path.realpath(one), one)
+            found.setdefault(os.path.realpath(one), (one, None))
         else:
             raise UsageError(f"Expected image files or folders of them; {one} is not there.")
     if not found:
         raise UsageError("Expected at least one image or folder of images; none is named.")
-    paths = [Path(os.path.abspath(path)) for path in found.values()]
+    paths = [Path(os.path.abspath(path)) for path, _ in found.values()]
     root = os.path.commonpath([path.parent for path in paths])
     return [
-        ImageFile(name=shown(path.relative_to(root).as_posix()), path=str(given))
-        for path, given in zip(paths, found.values(), strict=True)
+        ImageFile(name=shown(path.relative_to(root).as_posix()), path=str(given), root=searched)
+        for path, (given, searched) in zip(paths, found.values(), strict=True)
     ]
 
 
@@ -132,21 +138,39 @@ def look_at(images: Sequence[ImageFile], *, examples: int, **reading: Any) -> li
         examples: how many, from the first that can be read, keep their received pictures.
         reading: as `read_picture` takes it.
     """
-    stems = [PurePosixPath(image.name).stem for image in images]
+    folders = _folders([image.name for image in images])
     found = []
     left = examples
-    for image, stem in zip(images, stems, strict=True):
+    for image, own in zip(images, folders, strict=True):
         try:
             picture = read_picture(image.path, **reading)
         except ImageError as error:
             found.append(Known(name=image.name, error=shown(str(error))))
             continue
-        folder = (stem if stems.count(stem) == 1 else image.name.replace("/", "_")) if left > 0 else None
+        folder = own if left > 0 else None
         left -= 1
         found.append(
             Known(name=image.name, digest=picture.digest, size=picture.size, notes=picture.notes, example=folder)
         )
     return found
+
+
+def _folders(names: Sequence[str]) -> list[str]:
+    """A folder's name for each image, on any system: its stem, or its path where another has that; each once."""
+    stems = [PurePosixPath(name).stem for name in names]
+    often = Counter(stems)
+    taken: set[str] = set()
+    folders = []
+    for name, stem in zip(names, stems, strict=True):
+        text = stem if often[stem] == 1 else name
+        plain = "".join(c if c.isprintable() and c not in _RESERVED else "_" for c in text)[-_LONGEST:].strip(" .")
+        folder, count = plain or "_", 1
+        while folder.casefold() in taken:
+            count += 1
+            folder = f"{plain}_{count}"
+        taken.add(folder.casefold())
+        folders.append(folder)
+    return folders
 
 
 def level_name(level: float) -> str:

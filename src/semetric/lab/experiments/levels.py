@@ -98,7 +98,6 @@ class Levels(Experiment):
 
     def arms(self, context: Context) -> tuple[Arm, ...]:
         """One system: the folders, in the order of their levels."""
-        del context
         if self.fit not in ("original", "none"):
             raise UsageError(f"Expected fit to be original or none; found {self.fit!r}.")
         values = self.values
@@ -110,7 +109,7 @@ class Levels(Experiment):
             {"level": level, "files": pairing.stamps(), "pairs": pairing.digest()}
             for level, pairing in zip(values, self.pairings, strict=True)
         ]
-        system = FolderSystem(self.name, paths, fit=self.fit, contents=digests)
+        system = FolderSystem(self.name, paths, fit=self.fit, contents=digests, reading=context.reading)
         return (Arm(system=system, levels=tuple(sorted(values))),)
 
 
@@ -122,6 +121,7 @@ class FolderSystem(NamedSystem):
         paths: level → name of the original → file.
         fit: "original" or "none": whether sizes are brought to the original's.
         contents: for the record: what tells whether the files are still the same.
+        reading: how images are read, as `read_picture` takes it: like the originals.
     """
 
     def __init__(
@@ -131,16 +131,19 @@ class FolderSystem(NamedSystem):
         *,
         fit: str = "original",
         contents: Sequence[Mapping[str, Any]] = (),
+        reading: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = name
         self.label = name
         self._paths = paths
         self._fit = fit
         self._contents = contents
+        self._reading = dict(reading or {})
 
     def of(self, name: str) -> System:
         """The system for the original of that name."""
-        return _OneOriginal(self, name, {level: paths.get(name) for level, paths in self._paths.items()}, self._fit)
+        paths = {level: paths.get(name) for level, paths in self._paths.items()}
+        return _OneOriginal(self, name, paths, self._fit, self._reading)
 
     def send(self, image: Pixels, level: float, rng: np.random.Generator) -> Received:
         """Not without a name.
@@ -157,16 +160,23 @@ class FolderSystem(NamedSystem):
 
 
 class _OneOriginal(System):
-    def __init__(self, whole: FolderSystem, name: str, paths: Mapping[float, str | None], fit: str) -> None:
+    def __init__(
+        self,
+        whole: FolderSystem,
+        name: str,
+        paths: Mapping[float, str | None],
+        fit: str,
+        reading: Mapping[str, Any],
+    ) -> None:
         self.name, self.label = whole.name, whole.label
-        self._image, self._paths, self._fit = name, paths, fit
+        self._image, self._paths, self._fit, self._reading = name, paths, fit, reading
 
     def send(self, image: Pixels, level: float, rng: np.random.Generator) -> Received:
         del rng
         path = self._paths.get(level)
         if path is None:
             raise ImageError(f"Expected an image of the name of {self._image} at level {level:g}; there is none.")
-        picture = read_picture(path)
+        picture = read_picture(path, **self._reading)
         notes = list(picture.notes)
         pixels = picture.to_uint8()
         size = image.shape[0], image.shape[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -14,20 +15,21 @@ from semetric.errors import StoreError, UsageError
 from semetric.lab.experiments.base import Arm, Experiment
 from semetric.lab.experiments.images import ImageFile, Known
 from semetric.lab.experiments.settings import RunSettings
-from semetric.runs.files import named_errors, remove_temporary, write_json
+from semetric.runs.files import TEMPORARY, named_errors, remove_temporary, write_json
 from semetric.runs.pairing import shown
-from semetric.runs.record import flatten
+from semetric.runs.record import check_depth, flatten
 
 if TYPE_CHECKING:
     from semetric.metrics.base import Metric
     from semetric.profiles import Profile
 
-__all__ = ["FORMAT", "RECORD", "describe", "differences", "enter", "read_lab_record"]
+__all__ = ["FORMAT", "RECORD", "check_folder", "describe", "differences", "enter", "read_lab_record"]
 
 RECORD = "lab.json"
 FORMAT = 1  # of a run's folder; raise it when its files change their meaning
 _INFORMATION = ("source", "left_out")  # kept for the reader; where the files lie shapes no number
 _SHOWN = 6
+_PARTS: dict[str, type] = {"experiment": str, "systems": list, "images": list}
 
 
 def describe(
@@ -41,7 +43,11 @@ def describe(
     profile: Profile,
     left_out: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The record of a run, as plain JSON values: see docs/lab/README.md for its keys."""
+    """The record of a run, as plain JSON values: see docs/lab/README.md for its keys.
+
+    Raises:
+        UsageError: the configuration holds what JSON cannot.
+    """
     from semetric.runs.choice import own_options
 
     made: dict[str, Any] = {
@@ -68,7 +74,13 @@ def describe(
         "source": [shown(file.path) for file in files],
         "left_out": dict(left_out),
     }
-    plain: dict[str, Any] = json.loads(json.dumps(made))
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(made, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"Expected an experiment of plain values, since its record is JSON; {error}. "
+            "A function is named as 'module:function'."
+        ) from error
     return plain
 
 
@@ -81,39 +93,78 @@ def read_lab_record(folder: Path) -> dict[str, Any] | None:
     """
     path = folder / RECORD
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StoreError(f"Expected to read {path}; {error.strerror or error}.") from error
     try:
         record = json.loads(text)
+        check_depth(record)
         if not isinstance(record, dict) or record.get("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
-    except ValueError as error:
-        raise UsageError(f"Expected an experiment's record in {path}; it is none: {error}.") from error
+        _check(record)
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise UsageError(
+            f"Expected an experiment's record in {path}; it is none: {why}. Choose another --out."
+        ) from error
     return record
+
+
+def _check(record: Mapping[str, Any]) -> None:
+    """Raises ValueError where a part that is compared is missing, or has another form."""
+    for name, kind in _PARTS.items():
+        if not isinstance(record.get(name), kind):
+            raise ValueError(f"its {name} is {'damaged' if name in record else 'missing'}")
+    for name in ("systems", "images"):
+        if not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in record[name]):
+            raise ValueError(f"its {name} are damaged")
+    if not all({"digest", "error"} <= set(image) for image in record["images"]):
+        raise ValueError("its images are damaged")
+
+
+def check_folder(folder: Path, images: Sequence[ImageFile]) -> None:
+    """Whether a run may begin or go on there; looks, and touches nothing.
+
+    Raises:
+        UsageError: it is a file, a folder of other files, or lies among the images.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"Expected --out to be a folder; {folder} is a file. Choose another --out.")
+    if folder.is_dir() and not (folder / RECORD).exists():
+        with named_errors(folder):
+            others = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        if others:
+            raise UsageError(
+                f"Expected --out to be a new or empty folder, or one with an experiment; {folder} holds {others[0]}"
+                f"{' and more' if len(others) > 1 else ''}. Choose another --out."
+            )
+    own = Path(os.path.realpath(folder))
+    for root in dict.fromkeys(image.root for image in images):
+        if root is not None and own.is_relative_to(os.path.realpath(root)):
+            raise UsageError(
+                f"Expected --out outside of the folders of images; {folder} is in {root}, where the pictures "
+                "that the run keeps would be sent as well. Choose another --out."
+            )
 
 
 def enter(folder: Path, record: Mapping[str, Any]) -> None:
     """Begins a run, or makes sure that the one in the folder is this one.
 
     Raises:
-        UsageError: it is another, or the folder holds other files.
+        UsageError: it is another.
         StoreError: the folder cannot be written.
     """
-    with named_errors(folder):
-        remove_temporary(folder)
     old = read_lab_record(folder)
     if old is None:
-        others = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-        if others:
-            raise UsageError(
-                f"Expected --out to be a new or empty folder, or one with an experiment; {folder} holds {others[0]}"
-                f"{' and more' if len(others) > 1 else ''}. Choose another --out."
-            )
+        with named_errors(folder):
+            for left in folder.glob(f".{RECORD}.*{TEMPORARY}"):  # other hidden files may be somebody else's
+                left.unlink(missing_ok=True)
         write_json(folder / RECORD, record)
         return
+    with named_errors(folder):
+        remove_temporary(folder)
     changed = differences(old, record)
     if not changed:
         return

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from semetric.errors import UsageError
 from semetric.lab.experiments.base import Arm, Context, Experiment
 from semetric.lab.experiments.images import ImageFile, Known, level_name, look_at, read_picture
-from semetric.lab.experiments.record import describe, enter, read_lab_record
+from semetric.lab.experiments.record import check_folder, describe, enter
 from semetric.lab.experiments.scoring import Task
 from semetric.lab.experiments.settings import RunSettings
-from semetric.lab.experiments.summary import summarise
+from semetric.lab.experiments.summary import is_summary, summarise
 from semetric.lab.experiments.table import LongTable, Outcome, Unit
 from semetric.lab.experiments.workers import Recipe, work
 from semetric.lab.systems import Pixels
-from semetric.runs.files import held, named_errors, write_json, write_whole
+from semetric.runs.files import TEMPORARY, held, named_errors, remove_temporary, write_json, write_whole
 from semetric.runs.journal import Journal
+from semetric.runs.record import check_depth
 from semetric.runs.rows import read_table, write_csv, write_parquet
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 __all__ = ["LabRun", "Started", "run_experiment"]
+
+_LONGEST_NAME = 200  # bytes of a system's name, which is that of a folder
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +108,8 @@ def run_experiment(
     if jobs < 1:
         raise UsageError(f"Expected jobs to be at least 1; found {jobs}.")
     files = experiment.find(images)
+    folder = Path(out)
+    check_folder(folder, files)
     used = chosen.runtime(cached=cached)
     arms = experiment.arms(Context(runtime=used, images=files, reading=chosen.reading))
     _check_names(arms)
@@ -112,28 +123,31 @@ def run_experiment(
     )
     broken = {one.name: one.error for one in known if one.error is not None}
     tell = started or (lambda _: None)
-    folder = Path(out)
     with held(folder):
         enter(folder, record)
-        summary = _finished(folder)
-        if summary is not None:
+        merged = _finished_rows(folder, table)
+        if merged is None:
+            journal = Journal(folder / "parts", table)
+            tell(Started(units=len(table.units), done=len(journal.done), broken=broken, left_out=left_out))
+            recipe = Recipe(
+                experiment=experiment, settings=chosen, metrics=tuple(metrics), images=tuple(files), cached=cached
+            )
+            pictures = _Examples(folder, files, known, points, chosen)
+            _do_missing(journal, recipe, files, known, len(points), pictures, jobs, advance or (lambda _: None))
+            merged = journal.merged()
+            write_parquet(folder / "rows.parquet", merged)
+            write_csv(folder / "rows.csv", merged)
+            summary = None
+        else:
             tell(Started(units=len(table.units), done=len(table.units), broken=broken, left_out=left_out))
-            if (folder / "parts").is_dir():  # a process was killed after the summary was written
-                Journal(folder / "parts", table).remove()
-            return LabRun(path=folder, summary=summary)
-        journal = Journal(folder / "parts", table)
-        tell(Started(units=len(table.units), done=len(journal.done), broken=broken, left_out=left_out))
-        recipe = Recipe(
-            experiment=experiment, settings=chosen, metrics=tuple(metrics), images=tuple(files), cached=cached
-        )
-        pictures = _Examples(folder, files, known, points, chosen)
-        _do_missing(journal, recipe, files, known, len(points), pictures, jobs, advance or (lambda _: None))
-        merged = journal.merged()
-        write_parquet(folder / "rows.parquet", merged)
-        write_csv(folder / "rows.csv", merged)
-        summary = json.loads(json.dumps(summarise(merged, record, experiment)))
-        write_json(folder / "summary.json", summary)
-        journal.remove()  # only now
+            if not (folder / "rows.csv").is_file():
+                write_csv(folder / "rows.csv", merged)
+            summary = _finished_summary(folder, record)
+        if summary is None:
+            summary = json.loads(json.dumps(summarise(merged, record, experiment)))
+            write_json(folder / "summary.json", summary)
+        if (folder / "parts").is_dir():
+            Journal(folder / "parts", table).remove()  # only now
     return LabRun(path=folder, summary=summary)
 
 
@@ -187,6 +201,9 @@ class _Examples:
         self._known = known
         self._points = points
         self._settings = settings
+        with named_errors(self._root):
+            for inner in {path.parent for path in self._root.rglob(f".*{TEMPORARY}")}:
+                remove_temporary(inner)  # a process that was killed had begun to write it
 
     def original(self, place: int) -> None:
         example = self._known[place].example
@@ -217,18 +234,42 @@ def _check_names(arms: Sequence[Arm]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"Expected systems with names of their own; {name!r} comes twice.")
-        if not name or name.startswith(".") or any(c in name for c in '/\\:*?"<>|'):
-            raise UsageError(f"Expected a system's name to be one of a folder; found {name!r}.")
+        known = name.isprintable() and not any(c in name for c in '/\\:*?"<>|')
+        if not known or not 0 < len(name.encode()) <= _LONGEST_NAME or name.startswith(".") or name == "original.png":
+            raise UsageError(
+                f"Expected a system's name to be one of a folder, of at most {_LONGEST_NAME} bytes; found {name!r}."
+            )
 
 
-def _finished(folder: Path) -> dict[str, Any] | None:
-    """The summary of a run that needs no more work."""
-    if not (folder / "rows.parquet").is_file() or not (folder / "rows.csv").is_file():
-        return None
-    if read_lab_record(folder) is None:
-        return None
+def _finished_rows(folder: Path, table: LongTable) -> pa.Table | None:
+    """All rows, where they are there and whole; a table that is not, of which no parts are left, is made again."""
+    import pyarrow as pa
+
+    path = folder / "rows.parquet"
     try:
-        summary: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = read_table(path)
+        if not table.holds(found):
+            raise pa.ArrowInvalid("it has other rows")
+    except FileNotFoundError:
         return None
-    return summary
+    except (OSError, pa.ArrowException) as error:
+        _log.warning("%s is damaged; what it held is sent and scored again (%s)", path, error)
+        return None
+    return found
+
+
+def _finished_summary(folder: Path, record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What summary.json holds; None where it is missing, or damaged and has to be made of the rows again."""
+    path = folder / "summary.json"
+    try:
+        summary: Any = json.loads(path.read_text(encoding="utf-8"))
+        check_depth(summary)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError):
+        summary = None
+    if not is_summary(summary, record):
+        _log.warning("%s was damaged; it is made of the rows again", path)
+        return None
+    found: dict[str, Any] = summary
+    return found

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from semetric.lab.experiments.base import Experiment
 
-__all__ = ["columns_of", "summarise"]
+__all__ = ["columns_of", "is_summary", "summarise"]
 
 
 def columns_of(table: pa.Table) -> dict[str, Any]:
@@ -69,6 +69,63 @@ def summarise(table: pa.Table, record: Mapping[str, Any], experiment: Experiment
             "seed": SEED,
         },
     }
+
+
+def is_summary(document: Any, record: Mapping[str, Any]) -> bool:
+    """Whether a document has the parts of a summary that are read.
+
+    Args:
+        document: JSON values.
+        record: lab.json of the same run.
+    """
+    if not isinstance(document, dict) or not all(type(document.get(name)) is int for name in ("units", "fallbacks")):
+        return False
+    axis, metrics, failed = document.get("axis"), document.get("metrics"), document.get("failed")
+    points = document.get("points")
+    due = [(system["name"], level) for system in record["systems"] for level in system["levels"]]
+    return (
+        axis == record["axis"]
+        and isinstance(metrics, dict)
+        and list(metrics) == list(record["metrics"])
+        and all(isinstance(one, dict) and isinstance(one.get("higher_is_better"), bool) for one in metrics.values())
+        and isinstance(points, list)
+        and all(isinstance(one, dict) and _is_point(one, list(metrics)) for one in points)
+        and [(one.get("system"), one.get("level")) for one in points] == due
+        and isinstance(failed, list)
+        and all(isinstance(one, dict) and _is_failure(one) for one in failed)
+    )
+
+
+def _is_point(one: Mapping[str, Any], metrics: list[str]) -> bool:
+    scores = one.get("metrics")
+    return (
+        type(one.get("failed")) is int
+        and "rate_bpp" in one
+        and _is_number(one["rate_bpp"])
+        and isinstance(scores, dict)
+        and list(scores) == metrics
+        and all(
+            isinstance(score, dict)
+            and "mean" in score
+            and _is_number(score["mean"])
+            and type(score.get("infinite")) is int
+            for score in scores.values()
+        )
+    )
+
+
+def _is_failure(one: Mapping[str, Any]) -> bool:
+    errors = one.get("errors")
+    return (
+        all(isinstance(one.get(name), str) for name in ("image", "system"))
+        and type(one.get("level")) in (int, float)
+        and isinstance(errors, dict)
+        and all(isinstance(why, str) for why in errors.values())
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or type(value) in (int, float)
 
 
 def _point(

@@ -117,6 +117,17 @@ class LongTable:
             ]
         )
 
+    def holds(self, found: pa.Table) -> bool:
+        """Whether a table has the rows of all units, as `merge` gives them."""
+        schema = self.schema()
+        if not found.schema.equals(schema.remove(schema.get_field_index(_INDEX))):
+            return False
+        if found.num_rows != len(self.units) * len(self.metrics):
+            return False
+        here = zip(*(found[name].to_pylist() for name in ("image", "system", "level", "metric")), strict=True)
+        due = ((unit.image, unit.system, unit.level, name) for unit in self.units for name in self.metrics)
+        return all(one == other for one, other in zip(here, due, strict=True))
+
     def table(self, rows: Sequence[Outcome]) -> pa.Table:
         """Outcomes as a part, a line a metric."""
         import pyarrow as pa

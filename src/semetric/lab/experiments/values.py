@@ -15,6 +15,9 @@ __all__ = ["fields_of", "from_values", "to_values"]
 
 T = TypeVar("T")
 
+_DEEPEST = 8  # levels of a table; ours have three
+_INFINITE = (math.inf, -math.inf)
+
 
 def fields_of(kind: type) -> tuple[str, ...]:
     """Names of a dataclass's fields, in their order."""
@@ -69,8 +72,25 @@ def _fitting(name: str, value: Any, hint: Any) -> Any:
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise UsageError(f"Expected {name} to be a table; found {value!r}.")
+        _check_plain(name, value)
         return dict(value)
     return _single(name, value, kind)
+
+
+def _check_plain(name: str, value: Any, depth: int = 0) -> None:
+    """Raises UsageError where a table holds what a record, which is JSON, cannot."""
+    if depth > _DEEPEST:
+        raise UsageError(f"Expected {name} with at most {_DEEPEST} levels of tables and lists; found more.")
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_plain(f"{name}.{key}", item, depth + 1)
+    elif isinstance(value, list | tuple | range):
+        for item in value:
+            _check_plain(name, item, depth + 1)
+    elif not (value is None or isinstance(value, str | int | float)) or value != value or value in _INFINITE:
+        raise UsageError(
+            f"Expected {name} to be text, a finite number, true or false, or a list of them; found {value!r}."
+        )
 
 
 def _single(name: str, value: Any, kind: Any) -> Any:

@@ -42,8 +42,8 @@ def deform(image: Pixels, strength: float, rng: np.random.Generator, *, rows: in
     Raises:
         UsageError: a strength or a mesh outside of that.
     """
-    if min(rows, columns) < 2:
-        raise UsageError(f"Expected at least 2 control points a side; found {rows} × {columns}.")
+    if type(rows) is not int or type(columns) is not int or min(rows, columns) < 2:
+        raise UsageError(f"Expected at least 2 control points a side, a whole number; found {rows} × {columns}.")
     checked("a displacement as a share of the side", strength, 0, _greatest(rows, columns))
     field = strength * control_field(rows, columns, rng)
     if not field.any():

@@ -12,12 +12,12 @@ Every function takes and returns (H, W, 3) uint8 RGB of one size and changes not
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
 
-from semetric.errors import ImageError
+from semetric.errors import ImageError, UsageError
 from semetric.lab.systems import Pixels
 from semetric.lab.transformations._values import checked
 
@@ -35,7 +35,7 @@ def translate(image: Pixels, share: float = 0.06, *, fill: Fill = "black") -> Pi
         fill: what the uncovered strip on the right holds.
 
     Raises:
-        UsageError: a share outside of that.
+        UsageError: a share outside of that, or another fill.
     """
     shift = round(checked("a shift as a share of the width", share, 0, 1) * image.shape[1])
     return _pad(image, 0, shift, fill)[:, 2 * shift :].copy()
@@ -52,7 +52,7 @@ def rotate(image: Pixels, degrees: float = 8.0, *, fill: Fill = "black") -> Pixe
         fill: what the uncovered corners hold.
 
     Raises:
-        UsageError: an angle outside of that.
+        UsageError: an angle outside of that, or another fill.
     """
     checked("an angle in degrees", degrees, -180, 180)
     h, w = image.shape[:2]
@@ -87,5 +87,7 @@ def scale(image: Pixels, share: float = 0.06) -> Pixels:
 
 
 def _pad(image: Pixels, rows: int, columns: int, fill: Fill) -> Pixels:
+    if fill not in get_args(Fill):
+        raise UsageError(f"Expected a fill of {', '.join(get_args(Fill))}; found {fill!r}.")
     widths = ((rows, rows), (columns, columns), (0, 0))
     return np.asarray(np.pad(image, widths, mode="constant" if fill == "black" else fill), np.uint8)

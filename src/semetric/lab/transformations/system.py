@@ -23,7 +23,7 @@ class TransformationSystem(System):
         **options: of the transformation: `fill` of translation and rotation, `rows` and `columns` of deformation.
 
     Raises:
-        UsageError: a name or an option that does not exist.
+        UsageError: a name or an option that does not exist, or an option's value that does not fit.
     """
 
     def __init__(
@@ -37,6 +37,8 @@ class TransformationSystem(System):
         if unknown:
             allowed = ", ".join(self.transformation.options) or "none"
             raise UsageError(f"Expected options of {transformation} among {allowed}; found {', '.join(unknown)}.")
+        if options:  # a value that does not fit is said before the first photo
+            self.transformation(np.zeros((8, 8, 3), np.uint8), 0.0, np.random.default_rng(0), **options)
         self.name = name or self.transformation.name
         self.label = label or self.transformation.label
         self.options = options

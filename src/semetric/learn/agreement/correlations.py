@@ -29,7 +29,7 @@ def srcc(
         units: (n,) to which unit each item belongs, where items are drawn together; each by itself by default.
 
     Returns:
-        Undefined where all scores or all opinions are equal.
+        Undefined where all scores or all opinions are equal; then `note` says so.
 
     Raises:
         UsageError: lengths differ, or a value is NaN.
@@ -40,7 +40,7 @@ def srcc(
     def resampled(counts: Floats) -> Floats:
         return _pearson(ranks_x(counts), ranks_y(counts), counts)
 
-    return _measured(resampled, x.size, units)
+    return _measured(resampled, x.size, units, note=_flat(x, y))
 
 
 def krcc(
@@ -57,11 +57,11 @@ def krcc(
     """
     x, y = _oriented(scores, opinions, higher_is_better)
     if x.size <= EXACT_KENDALL:
-        return _measured(_exact_kendall(x, y), x.size, units)
+        return _measured(_exact_kendall(x, y), x.size, units, note=_flat(x, y))
     c, t_x, t_y = _sign_sums(x, y)
     total, over_x, over_y = float(c.sum()), float(t_x.sum()), float(t_y.sum())
     if over_x == 0 or over_y == 0:
-        return _measured(lambda counts: np.full(len(counts), np.nan), x.size, units)
+        return _measured(lambda counts: np.full(len(counts), np.nan), x.size, units, note=_flat(x, y))
     tau = total / np.sqrt(over_x * over_y)
     # 2·((c_i − C)/√(T_x T_y) − τ/2·((t_xi − T_x)/T_x + (t_yi − T_y)/T_y)) with means in the place of sums
     n = x.size
@@ -106,7 +106,8 @@ def plcc(
         return _pearson(mapped, kept, inside)
 
     left_out = int(x.size - finite.sum())
-    return _measured(resampled, x.size, units, left_out=left_out, note=fitted.note)
+    note = _flat(np.zeros(0), kept) or fitted.note or ("" if kept.size or not x.size else "undefined: all are infinite")
+    return _measured(resampled, x.size, units, left_out=left_out, note=note)
 
 
 def _oriented(scores: ArrayLike, opinions: ArrayLike, higher_is_better: bool) -> tuple[Floats, Floats]:
@@ -116,6 +117,14 @@ def _oriented(scores: ArrayLike, opinions: ArrayLike, higher_is_better: bool) ->
     if np.isnan(x).any() or not np.isfinite(y).all():
         raise UsageError("Expected scores without NaN and finite opinions; leave out the items that have none.")
     return (x if higher_is_better else -x), y
+
+
+def _flat(x: Floats, y: Floats) -> str:
+    """Why there is no correlation, or empty."""
+    for what, values in (("scores", x), ("opinions", y)):
+        if values.size and (values == values[0]).all():
+            return f"undefined: all {what} are equal" if values.size > 1 else "undefined: there is one item"
+    return ""
 
 
 def _measured(

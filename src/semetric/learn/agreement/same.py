@@ -29,7 +29,7 @@ def average_precision(
         interpolated: see above.
 
     Returns:
-        Undefined where nobody said "same".
+        Undefined where nobody said "same"; then `note` says so.
 
     Raises:
         UsageError: lengths differ, a score is NaN, or a share lies outside [0, 1].
@@ -58,4 +58,5 @@ def average_precision(
             return np.asarray((gained * precision).sum(axis=1) / total, np.float64)
 
     value = float(resampled(np.ones((1, x.size)))[0]) if x.size else float("nan")
-    return Measured(value=None if np.isnan(value) else value, n=int(x.size), resampled=resampled)
+    note = "undefined: nobody said that a pair is the same" if x.size and np.isnan(value) else ""
+    return Measured(value=None if np.isnan(value) else value, n=int(x.size), resampled=resampled, note=note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ RULE = (
     "Bold: the best of a column, where the 95% bootstrap interval of its difference from every other metric excludes 0."
 )
 
+_NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?|-?inf")
 _LATEX = {
     **{c: "\\" + c for c in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -35,6 +37,8 @@ _LATEX = {
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "…": r"\ldots{}",
+    "|": r"\textbar{}",
+    "−": "$-$",
 }
 
 
@@ -154,11 +158,16 @@ def _published(summary: Mapping[str, Any], metric: str, measure: str, group: str
 def _latex_cell(entry: Mapping[str, Any], bold: bool) -> str:
     if entry["value"] is None:
         return "--"
-    value = rf"\textbf{{{figure(entry['value'])}}}" if bold else figure(entry["value"])
+    value = _latex_number(entry["value"])
+    value = rf"\textbf{{{value}}}" if bold else value
     if entry["interval_95"] is None:
         return value
-    low, high = entry["interval_95"]
-    return rf"{value} {{\tiny [{figure(low)}, {figure(high)}]}}"
+    low, high = map(_latex_number, entry["interval_95"])
+    return rf"{value} {{\tiny [{low}, {high}]}}"
+
+
+def _latex_number(value: float) -> str:
+    return figure(value).replace("-", "$-$")  # a hyphen is no minus
 
 
 def _escaped(text: str) -> str:
@@ -175,6 +184,6 @@ def _exact(number: float | int | None) -> str:
 
 
 def _quoted(text: str) -> str:
-    if text[:1] in ("=", "+", "@", "\t", "\r"):  # a spreadsheet would take it for a formula
+    if text[:1] in ("=", "+", "@", "\t", "\r", "-") and not _NUMBER.fullmatch(text):  # spreadsheets run it
         text = "'" + text
     return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text

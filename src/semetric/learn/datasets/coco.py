@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -91,9 +92,12 @@ def _annotated(
         raise UsageError(f"Expected categories with id and isthing in {name}; {why}.") from why
     by_id = {one.get("id"): one for one in images if isinstance(one.get("id"), int | str)}
     items = []
+    seen: set[str] = set()
     for one in annotations:
         key = str(one.get("image_id"))
         try:
+            if key in seen:
+                raise Damaged("it is annotated twice")
             photo = by_id.get(one.get("image_id")) if isinstance(one.get("image_id"), int | str) else None
             if photo is None:
                 raise Damaged(f"no image has the id {key}")
@@ -107,7 +111,8 @@ def _annotated(
                     split=part,
                 )
             )
-        except (Damaged, TypeError) as why:
+            seen.add(key)
+        except (Damaged, TypeError, ValueError) as why:
             noted.add(f"{name}, image {key}", why)
     for lone in sorted(map(str, {*by_id} - {one.get("image_id") for one in annotations if _plain(one)})):
         noted.add(f"{name}, image {lone}", "it has no annotation")
@@ -126,6 +131,8 @@ def _segment(entry: Any, things: Mapping[int, bool]) -> Segment:
     corners: tuple[float, float, float, float] | None = None
     if box is not None:
         x, y, width, height = (float(value) for value in box)
+        if not all(map(math.isfinite, (x, y, width, height))):
+            raise Damaged(f"the bbox {box} is not finite")
         corners = (x, y, x + width, y + height)
     return Segment(
         id=whole(field(entry, "id"), "a segment's id"),

@@ -52,7 +52,7 @@ def load_study(root: Path, split: str | None = None, *, study: str | None = None
         JudgementStore(Path(folder) / "study.db", create=True) as store,
     ):
         try:
-            with root.open(encoding="utf-8") as lines:
+            with root.open(encoding="utf-8-sig") as lines:
                 import_jsonl(store, lines)
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"Expected a study's lines of JSON; {root}: {error}.") from error

@@ -77,10 +77,12 @@ class Assigner:
         """
         now = self.clock()
         with self.store.transaction() as connection:
-            connection.execute(  # what others have finished since the loan ran out
-                "DELETE FROM leases WHERE annotator_id = ? AND until <= ? AND ? <="
-                " (SELECT standing FROM tallies WHERE item_id = leases.item_id AND NOT known)",
-                (annotator.id, now, study.settings.judgements_per_item or _SHUFFLED),
+            connection.execute(  # what others have finished since the loan ran out, and what an import has judged
+                "DELETE FROM leases WHERE annotator_id = ? AND (EXISTS (SELECT 1 FROM standing"
+                " WHERE item_id = leases.item_id AND annotator_id = leases.annotator_id)"
+                " OR NOT (until > ? AND until <= ?) AND ? <="
+                " (SELECT standing FROM tallies WHERE item_id = leases.item_id AND NOT known))",
+                (annotator.id, now, _latest(study, now), study.settings.judgements_per_item or _SHUFFLED),
             )
             connection.execute(
                 "UPDATE leases SET until = ? WHERE annotator_id = ?", (now + study.settings.lease_s, annotator.id)
@@ -113,7 +115,7 @@ class Assigner:
         """
         with self.store.transaction() as connection:
             before = self.store.judgement(uid)
-            if before is not None and before.annotator == annotator.name:
+            if before is not None and self._made(uid, annotator):
                 return before, False
             lease = self.store.row(
                 "SELECT i.key, l.shown_left, l.given FROM leases l JOIN items i ON i.id = l.item_id"
@@ -123,10 +125,10 @@ class Assigner:
             if lease is None:
                 raise UsageError(f"Expected an item that {annotator.name!r} holds; found {uid!r}. Load the page again.")
             key, shown_left, given = lease
-            waited = max(0.0, self.clock() - given)
-            stored = self.store.judge(
-                study, key, annotator, answer, shown_left=shown_left, seconds=min(seconds, waited), uid=uid
-            )
+            waited = self.clock() - given
+            if waited >= 0:  # else the clock was put back, and says nothing
+                seconds = min(seconds, waited)
+            stored = self.store.judge(study, key, annotator, answer, shown_left=shown_left, seconds=seconds, uid=uid)
             connection.execute("DELETE FROM leases WHERE uid = ?", (uid,))
         return stored
 
@@ -136,9 +138,9 @@ class Assigner:
         Raises:
             UsageError: this annotator made no such judgement.
         """
-        with self.store.transaction():
+        with self.store.transaction() as connection:
             before = self.store.judgement(uid)
-            if before is None or before.annotator != annotator.name:
+            if before is None or not self._made(uid, annotator):
                 raise UsageError(f"Expected a judgement of {annotator.name!r}; found {uid!r}.")
             if before.retracted_utc is not None:
                 return before
@@ -147,6 +149,7 @@ class Assigner:
             first = self.store.row("SELECT min(place) FROM leases WHERE annotator_id = ?", (annotator.id,))
             place = (first[0] if first and first[0] is not None else 1) - 1
             if item is not None:
+                connection.execute("DELETE FROM leases WHERE item_id = ? AND annotator_id = ?", (*item, annotator.id))
                 self._lend(study, annotator, item[0], place=place, now=self.clock(), shown_left=before.shown_left)
         return done
 
@@ -160,11 +163,12 @@ class Assigner:
     def progress(self, study: Study, annotator: Annotator) -> Progress:
         """How far the annotator is."""
         done, checks = self._done(annotator)
-        all_checks = self._count(study, 1)
+        rows = self.store.rows("SELECT known, items FROM totals WHERE study_id = ?", (study.id,))
+        counts = {int(known): int(items) for known, items in rows}
         limit = study.settings.items_per_annotator
-        items = self._count(study, 0) if limit is None else min(limit, self._count(study, 0))
+        items = counts.get(0, 0) if limit is None else min(limit, counts.get(0, 0))
         every = study.settings.check_every
-        expected = 0 if every == 0 else min(all_checks, max(checks, -(-items // every)))
+        expected = 0 if every == 0 else min(counts.get(1, 0), max(checks, -(-items // every)))
         return Progress(done=done, goal=max(done, items + expected))
 
     def _held(self, annotator: Annotator) -> list[Assignment]:
@@ -187,9 +191,10 @@ class Assigner:
         counts = {int(known): int(standing) for known, standing in rows}
         return sum(counts.values()), counts.get(1, 0)
 
-    def _count(self, study: Study, known: int) -> int:
-        row = self.store.row("SELECT items FROM totals WHERE study_id = ? AND known = ?", (study.id, known))
-        return int(row[0]) if row else 0
+    def _made(self, uid: str, annotator: Annotator) -> bool:
+        """Whether the judgement is this annotator's; one of that name may judge in another study, too."""
+        found = self.store.row("SELECT 1 FROM judgements WHERE uid = ? AND annotator_id = ?", (uid, annotator.id))
+        return found is not None
 
     def _next(self, study: Study, annotator: Annotator, now: float, held: int) -> int | None:
         """The number of an item to lend: by turns an attention check, or another one."""
@@ -228,7 +233,7 @@ class Assigner:
                     " AND NOT EXISTS (SELECT 1 FROM standing WHERE item_id = t.item_id AND annotator_id = :who)"
                     " AND NOT EXISTS (SELECT 1 FROM leases WHERE item_id = t.item_id AND annotator_id = :who)"
                     " AND (:enough IS NULL OR :level + (SELECT count(*) FROM leases WHERE item_id = t.item_id"
-                    "      AND until > :now) < :enough)"
+                    "      AND until > :now AND until <= :latest) < :enough)"
                     " ORDER BY t.shuffle LIMIT 1",
                     {
                         "study": study.id,
@@ -238,6 +243,7 @@ class Assigner:
                         "who": annotator.id,
                         "enough": enough,
                         "now": now,
+                        "latest": _latest(study, now),
                     },
                 )
                 if row is not None:
@@ -260,3 +266,8 @@ class Assigner:
                 now + study.settings.lease_s,
             ),
         )
+
+
+def _latest(study: Study, now: float) -> float:
+    """Until when a loan can hold; one that holds longer was given before the clock was put back, and has run out."""
+    return now + 2 * study.settings.lease_s

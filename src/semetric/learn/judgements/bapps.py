@@ -6,6 +6,7 @@ training triplet, five a validation triplet, three a pair.
 
 from __future__ import annotations
 
+import glob
 import io
 import os
 import re
@@ -28,6 +29,8 @@ __all__ = ["export_bapps", "import_bapps"]
 _SOURCE = "bapps"
 _VOTES = {"2afc/train": 2, "2afc/val": 5, "jnd/val": 3}
 _FOLDERS = {"choice": ("2afc", "judge", ("ref", "p0", "p1")), "same": ("jnd", "same", ("p0", "p1"))}
+_MOST_BYTES = 4096  # of a judgement: one number and a header of 128 bytes
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif")
 _PLAIN = re.compile(r"[\w-]+")
 
 
@@ -51,9 +54,10 @@ def import_bapps(
     answers: list[Published] = []
     for folder in sorted(path for path in (root / top).glob("*/*") if path.is_dir()):
         split, subset = folder.parent.name, folder.name
-        for file in sorted((folder / judge).glob("*.npy")):
-            key = f"{split}/{subset}/{file.stem}"
-            images = [path.relative_to(root).as_posix() for path in _images(study, folder, file.stem)]
+        for stem in sorted(_stems(study, folder, judge)):
+            file = folder / judge / f"{stem}.npy"
+            key = f"{split}/{subset}/{stem}"
+            images = [path.relative_to(root).as_posix() for path in _images(study, folder, stem)]
             names = ("reference", "a", "b") if study.kind == "choice" else ("reference", "a")
             items.append(Item(key=key, split=split, group=subset, **dict(zip(names, images, strict=True))))  # type: ignore[arg-type]
             share = _share(file)
@@ -123,17 +127,29 @@ def _layout(study: Study) -> tuple[str, str, tuple[str, ...]]:
 
 def _images(study: Study, folder: Path, stem: str) -> Iterator[Path]:
     for name in _FOLDERS[study.kind][2]:
-        files = sorted((folder / name).glob(f"{stem}.*"))
+        files = sorted((folder / name).glob(f"{glob.escape(stem)}.*"))
         if not files:
             raise ImageError(f"Expected the image {stem} in {folder / name}; it is missing.")
         yield files[0]
 
 
+def _stems(study: Study, folder: Path, judge: str) -> set[str]:
+    """Of every image and judgement, so that none of either goes missing in silence."""
+    found = {file.stem for file in (folder / judge).glob("*.npy")}
+    for name in _FOLDERS[study.kind][2]:
+        found |= {file.stem for file in (folder / name).glob("[!.]*.*") if file.suffix.lower() in _SUFFIXES}
+    return found
+
+
 def _share(file: Path) -> float:
     try:
-        values = np.load(io.BytesIO(file.read_bytes()), allow_pickle=False)
+        with file.open("rb") as stream:
+            content = stream.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ValueError("it is too large for one number")
+        values = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
         share = float(np.asarray(values, np.float64).reshape(-1)[0])
-    except (OSError, ValueError, IndexError, EOFError) as error:
+    except Exception as error:  # of damaged headers numpy raises errors of many classes
         raise ImageError(f"Expected a number in {file}; {error}.") from error
     if values.size != 1 or not 0 <= share <= 1:
         raise UsageError(f"Expected one share in [0, 1] in {file}; found {values!r}.")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from semetric.errors import StoreError, UsageError
 from semetric.learn.judgements.file import StudyFile, utc_now
-from semetric.learn.judgements.images import check_path, fingerprint
+from semetric.learn.judgements.images import MEDIA, check_path, fingerprint
 from semetric.learn.judgements.records import KINDS, Image, Item, Kind, Published, Settings, Study, check_name
 
 __all__ = ["StudyContents"]
@@ -19,6 +20,8 @@ _ITEMS = """
 SELECT i.key, r.path, a.path, b.path, i.split, i.category, i.known, i.extra FROM items i
 JOIN images r ON r.id = i.reference_id JOIN images a ON a.id = i.a_id LEFT JOIN images b ON b.id = i.b_id
 """
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class StudyContents(StudyFile):
@@ -170,10 +173,16 @@ class StudyContents(StudyFile):
         """Adds an image whose digest is known, without reading it; the same again is no second one.
 
         Raises:
+            UsageError: a path out of the root, a digest that is none, or a type that no browser shows.
             StoreError: the study has this path with another digest.
         """
         row = self.row("SELECT id, sha256 FROM images WHERE study_id = ? AND path = ?", (study.id, check_path(path)))
         if row is None:
+            if not _DIGEST.fullmatch(sha256) or media not in MEDIA:
+                raise UsageError(
+                    f"Expected a SHA-256 digest in hex and a type of {', '.join(MEDIA)} for the image {path}; found "
+                    f"{sha256[:80]!r} and {media!r}."
+                )
             done = self.connection.execute(
                 "INSERT INTO images (study_id, path, sha256, media) VALUES (?, ?, ?, ?)",
                 (study.id, path, sha256, media),

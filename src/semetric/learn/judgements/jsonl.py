@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,10 +18,19 @@ from semetric.runs.files import write_whole
 __all__ = ["export_jsonl", "import_jsonl", "study_lines"]
 
 _FORMAT = 1
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)  # of records of other form
 
 
 def study_lines(store: JudgementStore, study: Study) -> Iterator[str]:
-    """The lines of a study, each with its newline: the study first, then images, items, annotators, judgements."""
+    """The lines of a study, each with its newline: the study first, then images, items, annotators, judgements.
+
+    They show the study at one moment, whoever judges meanwhile.
+    """
+    with store.view():
+        yield from _lines(store, study)
+
+
+def _lines(store: JudgementStore, study: Study) -> Iterator[str]:
     yield _line(
         "study",
         format=_FORMAT,
@@ -86,7 +96,7 @@ def import_jsonl(
         image_root: the folder of a new study's images; None takes the recorded one.
 
     Raises:
-        UsageError: a line that is no record, named by its number; a study of another kind or root; or what `judge`,
+        UsageError: a line that is no record, named by its number; a study of another kind; or what `judge`,
             `add_items` and `add_published` refuse.
         StoreError: another image of the same path.
     """
@@ -104,7 +114,7 @@ def import_jsonl(
                     reader.add(kind, record)
             except SemetricError as error:
                 raise type(error)(f"Line {number}: {error}") from error
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (*_DAMAGE, sqlite3.IntegrityError, sqlite3.ProgrammingError) as error:
                 raise UsageError(
                     f"Expected line {number} to be a record of a study, as `semetric learn study export` writes them; "
                     f"found {text[:80]!r} ({error})."
@@ -171,8 +181,9 @@ class _Reader:
 
 
 def _differs(stored: StoredJudgement, record: Mapping[str, Any], answer: Answer) -> bool:
-    said = (record["key"], record["annotator"], answer, record["time_utc"])
-    return (stored.key, stored.annotator, stored.answer, stored.time_utc) != said
+    said = (record["key"], record["annotator"], answer, record["shown_left"], record["seconds"], record["time_utc"])
+    kept = (stored.key, stored.annotator, stored.answer, stored.shown_left, stored.seconds, stored.time_utc)
+    return kept != said
 
 
 def _study(

@@ -59,7 +59,7 @@ def import_nights(
         )
         try:
             left, right, votes = float(row["left_vote"]), float(row["right_vote"]), int(float(row["votes"]))
-        except ValueError:
+        except (ValueError, OverflowError):
             left, right, votes = 0.0, 0.0, 0
         if {left, right} != {0.0, 1.0} or votes < 1:
             raise UsageError(

@@ -37,6 +37,11 @@ def pool(store: JudgementStore, study: Study) -> list[Pooled]:
     Raises:
         UsageError: an item with judgements and with a published answer of an unknown number of votes.
     """
+    with store.view():
+        return _pool(store, study)
+
+
+def _pool(store: JudgementStore, study: Study) -> list[Pooled]:
     said: dict[str, list[tuple[float, float]]] = {}
     for judgement in store.judgements(study):
         answer = judgement.answer

@@ -145,6 +145,9 @@ class Item:
 
     def check(self, kind: Kind) -> None:
         """Raises UsageError where it cannot belong to a study of that kind."""
+        for name in ("key", "reference", "a", "split", "group"):
+            if not isinstance(getattr(self, name), str):
+                raise UsageError(f"Expected {name} of an item to be text; found {getattr(self, name)!r}.")
         if not self.key:
             raise UsageError(f"Expected a key for the item of reference {self.reference}; found none.")
         if (self.b is None) != (kind == "same"):

@@ -198,6 +198,8 @@ def upgrade(connection: sqlite3.Connection, path: Path, *, to: int = VERSION) ->
         StoreError: the file is another program's database, or newer than this program.
     """
     _check(connection, path)
+    if _version(connection) >= to:  # so that opening a file writes nothing, and waits for nobody who does
+        return
     for number, statements in enumerate(_MIGRATIONS[:to], start=1):
         connection.execute("BEGIN IMMEDIATE")
         try:

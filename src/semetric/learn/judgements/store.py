@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Iterator
 from typing import Any
 
-from semetric.errors import StoreError, UsageError
+from semetric.errors import UsageError
 from semetric.learn.judgements.contents import StudyContents
-from semetric.learn.judgements.file import utc_now
+from semetric.learn.judgements.file import check_utc, utc_now
 from semetric.learn.judgements.records import Annotator, Answer, Side, StoredJudgement, Study, check_name
 
 __all__ = ["JudgementStore"]
 
+_UID_CHARACTERS = 64
 _JUDGEMENTS = """
 SELECT j.id, j.uid, i.key, n.name, j.choice, j.score_a, j.score_b, j.same, j.shown_left, j.seconds, j.time_utc,
     t.time_utc FROM judgements j JOIN items i ON i.id = j.item_id JOIN annotators n ON n.id = j.annotator_id
@@ -82,42 +84,58 @@ class JudgementStore(StudyContents):
             The judgement as it is stored, and whether it is new.
 
         Raises:
-            UsageError: another kind of answer, no such item, or one that this annotator has judged and not undone.
+            UsageError: another kind of answer, no such item, one that this annotator has judged and not undone, or
+                the uid of a judgement in another study.
         """
         self._check_answer(study, answer, shown_left, seconds)
         uid = uid or secrets.token_hex(12)
+        if len(uid) > _UID_CHARACTERS or not uid.isprintable():
+            raise UsageError(f"Expected a uid of at most {_UID_CHARACTERS} printable characters; found {uid[:99]!r}.")
+        when = utc_now() if time_utc is None else check_utc(time_utc)
         with self.transaction() as connection:
             before = self.judgement(uid)
             if before is not None:
+                self._check_place(uid, study)
                 return before, False
             row = self.row("SELECT id FROM items WHERE study_id = ? AND key = ?", (study.id, key))
             if row is None:
                 raise UsageError(f"Expected an item of {study.name!r}; it has no item {key!r}.")
             both = (row[0], annotator.id)
-            if self.row("SELECT 1 FROM standing WHERE item_id = ? AND annotator_id = ?", both):
+            made, undone = self.row(
+                "SELECT count(*), count(t.judgement_id) FROM judgements j LEFT JOIN retractions t"
+                " ON t.judgement_id = j.id WHERE j.item_id = ? AND j.annotator_id = ?",
+                both,
+            ) or (0, 0)
+            if made > undone:
                 raise UsageError(
                     f"Expected one judgement of {key!r} by {annotator.name!r}; there is one. Undo it first."
                 )
-            attempt = self.row("SELECT 1 + count(*) FROM judgements WHERE item_id = ? AND annotator_id = ?", both)
-            connection.execute(
+            done = connection.execute(
                 "INSERT INTO judgements (uid, item_id, annotator_id, attempt, choice, score_a, score_b, same,"
                 " shown_left, seconds, time_utc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     uid,
                     *both,
-                    *(attempt or ()),
+                    made + 1,
                     answer.choice,
                     None if answer.score_a is None else float(answer.score_a),
                     None if answer.score_b is None else float(answer.score_b),
                     None if answer.same is None else int(answer.same),
                     shown_left,
                     float(seconds),
-                    time_utc or utc_now(),
+                    when,
                 ),
             )
-            stored = self.judgement(uid)
-        if stored is None:
-            raise StoreError(f"Expected the judgement {uid} in {self.path}; it is not there.")
+        stored = StoredJudgement(
+            id=int(done.lastrowid or 0),
+            uid=uid,
+            key=key,
+            annotator=annotator.name,
+            answer=answer,
+            shown_left=shown_left,
+            seconds=float(seconds),
+            time_utc=when,
+        )
         return stored, True
 
     def retract(self, uid: str, *, time_utc: str | None = None) -> StoredJudgement:
@@ -131,7 +149,8 @@ class JudgementStore(StudyContents):
             if before is None:
                 raise UsageError(f"Expected the uid of a judgement in {self.path}; found {uid!r}.")
             if before.retracted_utc is None:
-                connection.execute("INSERT INTO retractions VALUES (?, ?)", (before.id, time_utc or utc_now()))
+                when = utc_now() if time_utc is None else check_utc(time_utc)
+                connection.execute("INSERT INTO retractions VALUES (?, ?)", (before.id, when))
         found = self.judgement(uid)
         return before if found is None else found
 
@@ -145,6 +164,18 @@ class JudgementStore(StudyContents):
         stands = " AND t.judgement_id IS NULL" if standing else ""
         return map(_judgement, self.rows(_JUDGEMENTS + f" WHERE i.study_id = ?{stands} ORDER BY j.id", (study.id,)))
 
+    def _check_place(self, uid: str, study: Study) -> None:
+        row = self.row(
+            "SELECT s.id, s.name FROM judgements j JOIN items i ON i.id = j.item_id JOIN studies s ON s.id = i.study_id"
+            " WHERE j.uid = ?",
+            (uid,),
+        )
+        if row is not None and row[0] != study.id:
+            raise UsageError(
+                f"Expected a new judgement of {study.name!r}; the study {row[1]!r} of {self.path} has the judgement "
+                f"{uid!r} already. Read a copy of a study into a file of its own."
+            )
+
     def _check_answer(self, study: Study, answer: Answer, shown_left: Side, seconds: float) -> None:
         if answer.kind != study.kind:
             raise UsageError(f"Expected a {study.kind!r} answer in {study.name!r}; found a {answer.kind!r} answer.")
@@ -153,7 +184,7 @@ class JudgementStore(StudyContents):
             raise UsageError(
                 f"Expected {' or '.join(sides)} at the left of a {study.kind!r} study; found {shown_left!r}."
             )
-        if not 0 <= seconds < float("inf"):
+        if not 0 <= seconds <= sys.float_info.max:
             raise UsageError(f"Expected the seconds of a judgement to be at least 0; found {seconds!r}.")
 
 

@@ -68,21 +68,15 @@ class StudySummary:
 
 def summarise(store: JudgementStore, study: Study) -> StudySummary:
     """The study as it stands now, in one view of the file."""
-    connection = store.connection
-    outer = connection.in_transaction
-    if not outer:
-        connection.execute("BEGIN")
-    try:
+    with store.view():
         return _summarise(store, study)
-    finally:
-        if not outer:
-            connection.execute("COMMIT")
 
 
 def agreement(store: JudgementStore, study: Study) -> tuple[float, int]:
     """Krippendorff's alpha of the standing judgements (nominal; interval for scores), and its number of units."""
-    checks = {item.key for item in store.items(study) if item.known is not None}
-    return _agreement(study, [found for found in store.judgements(study) if found.key not in checks])
+    with store.view():
+        checks = {item.key for item in store.items(study) if item.known is not None}
+        return _agreement(study, [found for found in store.judgements(study) if found.key not in checks])
 
 
 def _summarise(store: JudgementStore, study: Study) -> StudySummary:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import json
 import os
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -24,6 +26,11 @@ _FORMULA = re.compile(r"^'*[=+\-@\t\r]")  # what spreadsheets run; such text goe
 
 def table_text(store: JudgementStore, study: Study) -> str:
     """The table: every standing judgement, and a row without an annotator for each item that has none."""
+    with store.view():
+        return _table_text(store, study)
+
+
+def _table_text(store: JudgementStore, study: Study) -> str:
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow((*_ITEM, *_ANSWER))
@@ -41,7 +48,7 @@ def table_text(store: JudgementStore, study: Study) -> str:
                 found.shown_left,
                 _number(found.seconds),
                 found.time_utc,
-                found.uid,
+                _guarded(found.uid),
             ]
         )
     for item in store.items(study):
@@ -71,7 +78,9 @@ def import_csv(
     """Reads a table of items, and the judgements of rows that name an annotator; all or nothing.
 
     Columns reference and a must be there, b for triplets; key defaults to the row's number. Judgements without
-    shown_left, seconds or a time are refused: they cannot be made up.
+    shown_left, seconds or a time are refused: they cannot be made up. A judgement without a uid gets one of its item,
+    annotator and time, so that the same table twice is once. What a table has no column for, an item that is there
+    keeps.
 
     Returns:
         How many items are new, and how many were there.
@@ -94,6 +103,7 @@ def import_csv(
             split=row.get("split", ""),
             group=row.get("group", ""),
             known=row.get("known"),
+            extra={} if (before := store.item(study, key)) is None else before.extra,
         )
         if items.setdefault(key, item) != item:
             raise UsageError(f"Expected one item of key {key!r} in {path}; line {line} has another one.")
@@ -103,16 +113,22 @@ def import_csv(
         counted = store.add_items(study, items.values(), progress=progress)
         for line, key, row in judged:
             try:
-                store.judge(
+                answer, left = _answer(row), row["shown_left"]
+                seconds, time_utc = float(row["seconds"]), row["time_utc"]
+                stored, new = store.judge(
                     study,
                     key,
                     store.annotator(study, row["annotator"]),
-                    _answer(row),
-                    shown_left=row["shown_left"],  # type: ignore[arg-type]  # checked there
-                    seconds=float(row["seconds"]),
-                    uid=row.get("uid"),
-                    time_utc=row["time_utc"],
+                    answer,
+                    shown_left=left,  # type: ignore[arg-type]  # checked there
+                    seconds=seconds,
+                    uid=row.get("uid") or _uid(study, key, row),
+                    time_utc=time_utc,
                 )
+                kept = (stored.key, stored.annotator, stored.answer, stored.shown_left, stored.seconds, stored.time_utc)
+                said = (key, row["annotator"].strip(), answer, left, seconds, time_utc)
+                if not new and kept != said:
+                    raise UsageError(f"the file has another judgement {stored.uid!r}: {kept}")
             except (KeyError, ValueError) as error:
                 what = f"no {error.args[0]}" if isinstance(error, KeyError) else str(error)
                 raise UsageError(f"Expected line {line} of {path} to be a judgement; {what}") from error
@@ -127,17 +143,29 @@ def read_rows(path: str | os.PathLike[str], needed: Collection[str]) -> Iterator
         UsageError: a column that is missing, or a row of another length.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = Path(path).read_bytes().decode("utf-8-sig")  # newlines inside cells stay what they are
     except (OSError, UnicodeDecodeError) as error:
         raise ImageError(f"Expected a CSV table in UTF-8; {path}: {error}.") from error
     table = csv.DictReader(io.StringIO(text, newline=""))
-    missing = [name for name in needed if name not in (table.fieldnames or ())]
-    if missing:
-        raise UsageError(f"Expected the columns {', '.join(needed)} in {path}; it has no {', '.join(missing)}.")
-    for row in table:
-        if None in row or None in row.values():
-            raise UsageError(f"Expected as many values as columns in line {table.line_num} of {path}.")
-        yield table.line_num, row
+    try:
+        names = table.fieldnames or ()
+        missing = [name for name in needed if name not in names]
+        if missing:
+            raise UsageError(f"Expected the columns {', '.join(needed)} in {path}; it has no {', '.join(missing)}.")
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise UsageError(f"Expected each column once in {path}; {', '.join(map(repr, doubled))} is there twice.")
+        for row in table:
+            if None in row or None in row.values():
+                raise UsageError(f"Expected as many values as columns in line {table.line_num} of {path}.")
+            yield table.line_num, row
+    except csv.Error as error:  # such as a cell of more than 131072 characters
+        raise UsageError(f"Expected a CSV table in {path}; line {table.reader.line_num}: {error}.") from error
+
+
+def _uid(study: Study, key: str, row: dict[str, str]) -> str:
+    said = json.dumps([study.name, key, row["annotator"].strip(), row["time_utc"]])
+    return hashlib.sha256(said.encode()).hexdigest()[:24]
 
 
 def _answer(row: dict[str, str]) -> Answer:

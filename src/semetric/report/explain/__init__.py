@@ -49,10 +49,10 @@ def explain(
 
     Raises:
         ImageError, UsageError: as `semetric.score`.
-        UsageError: another suffix.
+        UsageError: another suffix, or a file that is read.
         StoreError: the page cannot be written there.
     """
-    check_page(out)
+    check_page(out, [one for one in (reference, image, *options.values()) if isinstance(one, str | os.PathLike)])
     if resize not in (None, "reference"):
         raise UsageError(f"Expected resize to be 'reference' or None; found {resize!r}.")
     for name in metrics or ():
@@ -90,9 +90,9 @@ def save_explanation(
         shared: a runtime whose networks to use for LPIPS's map; None makes one.
 
     Raises:
-        UsageError: another suffix.
+        UsageError: another suffix, or the path is the file of one of the images.
         StoreError: the page cannot be written there.
     """
-    check_page(path)
+    check_page(path, [reference.name, image.name])
     maps = overlays(scores, reference, image, shared or runtime())
     write_page(render(gather(scores, reference, image, maps)), path)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from semetric.markup import Markup, tag
 from semetric.report.explain import pieces
 from semetric.report.explain.data import Explanation, Sum, Thing
-from semetric.report.explain.markup import Markup, tag
 
 __all__ = ["alone", "lost"]
 

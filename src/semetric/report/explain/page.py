@@ -5,30 +5,35 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
 from semetric.errors import UsageError
+from semetric.markup import Markup, fill, plain, script_json, tag
 from semetric.report.explain import losses, pieces, tables, viewer
 from semetric.report.explain.data import Explanation
-from semetric.report.explain.markup import Markup, fill, plain, script_json, tag
 from semetric.report.output import check_place, write_whole
 from semetric.report.palette import PALETTE, text_on
 
 __all__ = ["check_page", "render", "write_page"]
 
 
-def check_page(path: str | os.PathLike[str]) -> Path:
+def check_page(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = ()) -> Path:
     """The path, if a page can be written there; worth asking before the work.
 
+    Args:
+        path: of the page.
+        inputs: files that are read, which it must not replace.
+
     Raises:
-        UsageError: the suffix is not .html.
+        UsageError: the suffix is not .html, or the path is one of the inputs.
         StoreError: the folder does not exist, or the path is a folder.
     """
     out = Path(path)
     if out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"Expected a page's name to end in .html; found {out.name!r}.")
-    check_place(out, "a page")
+    check_place(out, "a page", inputs)
     return out
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 
+from semetric.markup import Markup, tag
 from semetric.report.explain.data import Side, Thing
-from semetric.report.explain.markup import Markup, tag
 from semetric.report.palette import PALETTE
 
 __all__ = [

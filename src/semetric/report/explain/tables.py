@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from semetric.markup import Markup, tag
 from semetric.report.account import LEAST_SIMILARITY
 from semetric.report.explain import pieces
 from semetric.report.explain.data import MOST_NUMBERED, Explanation, Pair, Relation, ScoreRow, Sum, Thing
-from semetric.report.explain.markup import Markup, tag
 from semetric.report.strangers import LEGEND, measured
 
 __all__ = ["reading", "relations", "scores", "total"]

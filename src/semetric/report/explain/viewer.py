@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 
+from semetric.markup import Markup, tag
 from semetric.report.explain import pieces
 from semetric.report.explain.data import MOST_NUMBERED, Explanation, Thing
 from semetric.report.explain.maps import Overlay, gradient
-from semetric.report.explain.markup import Markup, tag
 
 __all__ = ["controls", "legends", "stage"]
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from importlib import resources
 
-from semetric.report.explain.markup import Markup, fill, plain, tag
+from semetric.markup import Markup, fill, plain, tag
 from semetric.report.lab.examples import Example, Shown
 from semetric.report.lab.figures import Drawn
 from semetric.report.lab.problems import problems

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import UsageError
+from semetric.runs.record import check_depth
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +24,7 @@ EXPERIMENTS = ("compression", "channel", "transform", "deformation", "edits", "l
 _TEXTS = ("image", "system", "metric")
 _NUMBERS = ("level", "rate_bpp", "uses_per_pixel", "value")
 _COLUMNS = (*_TEXTS, *_NUMBERS, "failed", "note", "error")
+_LISTS: dict[str, type] = {"systems": list, "metrics": dict, "images": list}
 
 _Named = TypeVar("_Named", "SystemInfo", "MetricInfo")
 
@@ -179,16 +181,48 @@ def _record(path: Path) -> dict[str, Any]:
         raise UsageError(f"Expected a run of the lab in {path}; {what}. Name the folder that --out named.")
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
+        check_depth(record)
         if not isinstance(record, dict):
             raise ValueError("it holds no object")
-        missing = [name for name in ("experiment", "systems", "metrics", "images") if name not in record]
+        missing = [name for name in ("experiment", *_LISTS) if name not in record]
         if missing:
             raise ValueError(f"it lacks {', '.join(missing)}")
         if record["experiment"] not in EXPERIMENTS:
             raise ValueError(f"its experiment is {record['experiment']!r}, none of {', '.join(EXPERIMENTS)}")
+        _check(record)
+    except RecursionError:
+        raise UsageError(
+            f"Expected {file} to describe a run of the lab; it is nested too deeply. Run the experiment again."
+        ) from None
     except (OSError, ValueError) as error:
         raise UsageError(f"Expected {file} to describe a run of the lab; {error}. Run the experiment again.") from error
     return record
+
+
+def _check(record: Mapping[str, Any]) -> None:
+    """Raises ValueError where a part that is read has another form."""
+    for name, kind in _LISTS.items():
+        found: Any = record[name]
+        fits = isinstance(found, kind)
+        if not fits or not found:
+            raise ValueError(f"its {name} are no {'list' if kind is list else 'object'} that holds any")
+        entries: Iterable[tuple[Any, Any]] = found.items() if kind is dict else enumerate(found)
+        for key, one in entries:
+            if not isinstance(one, dict):
+                raise ValueError(f"its {name}.{key} is no object")
+            if kind is list and not isinstance(one.get("name"), str):
+                raise ValueError(f"its {name}.{key} has no name")
+    for name, one in record["metrics"].items():
+        bounds = one.get("range") or ()
+        if not isinstance(one.get("higher_is_better"), bool):
+            raise ValueError(f"its metrics.{name} does not say whether higher is better")
+        if not isinstance(bounds, list | tuple) or not all(b is None or isinstance(b, int | float) for b in bounds):
+            raise ValueError(f"its metrics.{name}.range is no list of numbers")
+    tables = {"axis": record.get("axis"), "left_out": record.get("left_out")}
+    tables |= {f"metrics.{name}.weights": one.get("weights") for name, one in record["metrics"].items()}
+    for name, inner in tables.items():
+        if inner is not None and not isinstance(inner, dict):
+            raise ValueError(f"its {name} is no object")
 
 
 def _systems(record: Mapping[str, Any]) -> tuple[SystemInfo, ...]:
@@ -239,8 +273,21 @@ def _table(path: Path) -> tuple[pa.Table, bool]:
         missing = [name for name in _COLUMNS if name not in table.column_names]
         if missing:
             raise UsageError(f"Expected rows of the lab in {file}; the columns {', '.join(missing)} are missing.")
-        tables.append(table.select(_COLUMNS))
-    return pa.concat_tables(tables, promote_options="permissive"), whole.is_file()
+        try:
+            tables.append(table.select(_COLUMNS).cast(_schema()))
+        except pa.ArrowException as error:
+            raise UsageError(f"Expected rows of the lab in {file}; its columns are of other kinds: {error}.") from error
+    found = pa.concat_tables(tables)
+    if not found.num_rows:
+        raise UsageError(f"Expected finished rows in {path}; there are none. {advice}")
+    return found, whole.is_file()
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    kinds = dict.fromkeys(_COLUMNS, pa.string()) | dict.fromkeys(_NUMBERS, pa.float64()) | {"failed": pa.bool_()}
+    return pa.schema(list(kinds.items()))
 
 
 def _rows(

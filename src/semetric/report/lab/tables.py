@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from semetric.report.explain.markup import Markup, tag
+from semetric.markup import Markup, tag
 from semetric.report.lab.measures import Estimate
 from semetric.report.lab.style import number
 

@@ -39,6 +39,8 @@ def write_report(run: str | os.PathLike[str], out: str | os.PathLike[str] | None
     found = read_lab_run(Path(run))
     folder = Path(out) if out is not None else Path(run) / "report"
     for one in (folder, folder / "figures", folder / "tables"):
+        if one.exists() and not one.is_dir():
+            raise StoreError(f"Expected to write a report into {folder}; {one} is a file. Name another --out.")
         try:
             one.mkdir(parents=True, exist_ok=True)
         except OSError as error:

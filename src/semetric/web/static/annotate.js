@@ -15,6 +15,7 @@ const names = kind === "same"
   ? { left: "First image", right: "Second image" }
   : { reference: "Reference", left: "Left candidate", right: "Right candidate" };
 
+let turns = 0; // calls of advance
 let queue = []; // items to come
 let current = null; // the shown one
 let outbox = [];
@@ -106,16 +107,23 @@ function fill() {
   return filling;
 }
 
+// Goes to the next item. An undo may call it while an earlier call waits for its images: that one then shows nothing,
+// or else an answer to what is seen would be stored for another item.
 async function advance() {
+  const turn = ++turns;
   current = null;
+  accepting = false;
   while (!closed) {
     if (outbox.length >= UNSAVED) {
       await flush();
+      if (turn !== turns) return;
       continue;
     }
     if (queue.length === 0) {
       await flush(); // what we hold still is among the answers that are not stored yet
+      if (turn !== turns) return;
       await fill();
+      if (turn !== turns || closed) return; // a session that has run out is no end of the work
       if (queue.length === 0) {
         finish();
         return;
@@ -126,11 +134,14 @@ async function advance() {
     try {
       await item.ready;
     } catch {
+      if (turn !== turns) return;
       say("An image could not be loaded. Trying again.", true);
       await wait(2000);
+      if (turn !== turns) return;
       queue.unshift(load(item));
       continue;
     }
+    if (turn !== turns) return;
     show(item);
     return;
   }
@@ -148,6 +159,7 @@ function show(item) {
   hiddenFor = 0;
   hiddenAt = document.hidden ? performance.now() : 0;
   requestAnimationFrame(() => {
+    if (current !== item) return; // undone meanwhile
     shownAt = performance.now();
     accepting = !closed;
     document.body.dataset.shown = item.uid;
@@ -211,9 +223,10 @@ async function undo() {
   byId("undo").disabled = true;
   await flush();
   if (filling) await filling;
-  if (last === null) return;
   try {
+    if (last === null) return; // the answer was refused, and there is none before it
     const { ok, body } = await post("/annotate/undo", { uid: last });
+    if (filling) await filling; // it may not know of the undo
     if (ok) {
       if (current) queue.unshift(current);
       current = null;
@@ -226,9 +239,10 @@ async function undo() {
     say(body.error || "That could not be undone.", true);
   } catch {
     say("No connection to the server; nothing was undone.", true);
+  } finally {
+    byId("undo").disabled = last === null && outbox.length === 0;
+    accepting = !closed && current !== null && document.body.dataset.shown === current.uid; // not while it loads
   }
-  byId("undo").disabled = false;
-  accepting = current !== null && !closed;
 }
 
 // Scores
