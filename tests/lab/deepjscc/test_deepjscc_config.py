@@ -92,7 +92,7 @@ def test_unknown_and_missing_fields_are_refused() -> None:
         ({"longest_sides": (64,)}, "at least 96 px"),
         ({"learning_rate": 0.0}, "learning_rate between 0 and 1"),
         ({"validation_share": 1.0}, "validation_share between 0 and 1"),
-        ({"validation_snrs_db": ()}, "at least one SNR"),
+        ({"validation_snrs_db": ()}, "one SNR or more"),
     ],
 )
 def test_impossible_trainings_are_refused(values: dict[str, Any], said: str) -> None:
