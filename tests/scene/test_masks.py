@@ -64,7 +64,15 @@ class FakeSam:
                 return [(left, 0.5), (mask, 0.95), (self.background, 0.9)]
         return [(self.background, 0.9), (self.background, 0.9), (np.zeros_like(self.background), 0.93)]
 
-    def decode(self, embedding: torch.Tensor, points: torch.Tensor, labels: torch.Tensor, *, min_iou: float) -> Decoded:
+    def decode(
+        self,
+        embedding: torch.Tensor,
+        points: torch.Tensor,
+        labels: torch.Tensor,
+        *,
+        min_iou: float,
+        content: tuple[int, int],
+    ) -> Decoded:
         assert points.shape == (len(points), 1, 2)
         assert torch.equal(labels, torch.ones(len(points), 1))
         self.calls.append(points[:, 0].numpy().copy())
@@ -76,6 +84,9 @@ class FakeSam:
         logits = masks[kept].float() * 20 - 10
         if self.soft:
             logits = torch.nn.functional.avg_pool2d(logits, 3, 1, 1, count_include_pad=False)
+        rows, columns = (-(-side // 4) + 1 for side in content)  # as Sam: zeros where the image does not reach
+        logits[:, :, rows:] = 0
+        logits[..., columns:] = 0
         return Decoded(logits, iou, tokens, kept)
 
 
