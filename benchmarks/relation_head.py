@@ -96,7 +96,8 @@ def _only_known(head: RelateAnything, held_out: Sequence[Example]) -> dict[str, 
 
 
 def picture(root: Path, out: Path, number: int) -> None:
-    """A held-out scene with the first relations of each method: green where annotated."""
+    """A held-out scene with the first relations of each method: green where annotated, red where not, grey where one of
+    the masks is no annotated segment."""
     data = load_dataset("psg", root / "scenes", "test")
     record = data.of(PanopticRecord)[number]
     maker = ExampleMaker(runtime("lite", device="cpu"), masks="prompted")
@@ -124,7 +125,8 @@ def picture(root: Path, out: Path, number: int) -> None:
             s, o = divmod(int(place), len(best))
             p = int(values[:, s, o].argmax())
             y += 18
-            colour = "green" if (s, o, p) in right else "red"
+            judged = {s, o} <= set(one.matched.tolist())
+            colour = "grey" if not judged else "green" if (s, o, p) in right else "red"
             text = f"{s} {names[s]}   {PREDICATES[p]}   {o} {names[o]}   ({values[p, s, o]:.2f})"
             draw.text((x, y), text, fill=colour)
     sheet.save(out, quality=88)
