@@ -4,12 +4,13 @@
 
 Every metric runs in a process of its own, on 512 × 512 crops of scikit-image's photos that are all
 different, with nothing cached: the worst case, since a folder usually shares references. Loading is
-not counted. Without --metric, what the profile lite can score.
+not counted. Without --metric, what the profile lite can score; with it the page keeps the other rows.
 
 --official names a folder with the authors' packages, each in a Python environment of its own, and weights:
 `samscore/bin/python` (samscore 1.34) and `sam_vit_b.pth`, any SAM ViT-B checkpoint; `dreamsim/bin/python`
 (dreamsim 0.2.1) and `dreamsim_weights`, a folder as it unpacks `dino_vitb16`. What is there of the two is
-measured: both sides score one folder on the same weights, one after the other; the page gains their ratio.
+measured: both sides score one folder on the same weights, one after the other; the page gains their ratio, and the
+torch operations that our time goes to. No metric is measured beside it unless named.
 """
 
 from __future__ import annotations
@@ -20,16 +21,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import machine
+from semetric.runs.files import write_json
 
 __all__ = ["pairs"]
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "throughput.md"
+RESULTS = Path(__file__).parent / "results" / "throughput.json"
+MARK = "<!-- by hand -->"
 BATCHES = (1, 4, 16)
 SIDE = 512
 
@@ -44,11 +50,30 @@ def timed(once):
     print(time.perf_counter() - begin, time.process_time() - cpu, *values)
 """
 
+PROFILED = """
+import sys, time
+from torch.profiler import ProfilerActivity, profile
+
+def timed(once):
+    names = sys.argv[2:]
+    once(names[:1], names[1:2])
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        begin = time.perf_counter()
+        once(names[::2], names[1::2])
+        whole = (time.perf_counter() - begin) * 1e6
+    kinds = sorted(((kind.self_cpu_time_total / whole, kind.key) for kind in seen.key_averages()), reverse=True)[:6]
+    for share, kind in [*kinds, (1 - sum(share for share, _ in kinds), "everything else")]:
+        print(kind, share)
+"""
+
 SAMSCORE = """
 import torch
 library = torch.library.Library("torchvision", "DEF")  # what torchvision's compiled part would register
 library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+import cv2
+read = cv2.imread
+cv2.imread = lambda path: cv2.cvtColor(read(path), cv2.COLOR_BGR2RGB)  # the package takes BGR for RGB
 import samscore
 metric = samscore.SAMScore(model_type="vit_b", model_weight_path=sys.argv[1])
 timed(lambda left, right: [
@@ -141,18 +166,15 @@ def one_metric(name: str, count: int) -> dict[str, float]:
     return figures
 
 
-def against_official(folder: Path, count: int = 32) -> list[str]:
-    """A table with both sides' times on one folder of `count` pairs, for each package whose weights are there.
+def against_official(folder: Path, count: int = 32) -> dict[str, dict[str, Any]]:
+    """For each package whose weights are there a row of both sides' times on `count` pairs, and where ours goes.
 
     Raises:
         SystemExit: the two differ in value by more than their parity tests allow.
     """
     from PIL import Image
 
-    lines = [
-        "| package | theirs, s | ours, s | ratio | in processor time | largest difference |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
+    measured = {}
     with tempfile.TemporaryDirectory() as place:
         names = []
         for i, both in enumerate(pairs(count)):
@@ -171,10 +193,19 @@ def against_official(folder: Path, count: int = 32) -> list[str]:
             difference = max(abs(a - b) for a, b in zip(values, own_values, strict=True))
             if not difference <= allowed:
                 raise SystemExit(f"{title}: expected values within {allowed} of the package's; found {difference:.2g}.")
-            cells = (f"{wall:.0f}", f"{own_wall:.0f}", f"{wall / own_wall:.2f} ×", f"{cpu / own_cpu:.2f} ×")
-            lines.append(f"| {title} | {' | '.join(cells)} | {difference:.1g} |")
-            print(lines[-1], flush=True)
-    return lines
+            command = [sys.executable, "-c", PROFILED + ours, str(folder / weights), *names]
+            shown = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-7:]
+            measured[title] = {
+                "pairs": count,
+                "theirs_s": wall,
+                "ours_s": own_wall,
+                "theirs_cpu_s": cpu,
+                "ours_cpu_s": own_cpu,
+                "difference": difference,
+                "where": {kind: float(share) for kind, _, share in (line.rpartition(" ") for line in shown)},
+            }
+            print(measured[title], flush=True)
+    return measured
 
 
 def _number(value: float) -> str:
@@ -185,7 +216,7 @@ def main() -> None:
     """Measures and writes the page."""
     parser = argparse.ArgumentParser(description="Pairs a second by metric and batch size.")
     parser.add_argument("--pairs", type=int, default=16, help="pairs a measurement")
-    parser.add_argument("--metric", action="append", help="only this one; repeat for more")
+    parser.add_argument("--metric", action="append", help="this one; repeat for more")
     parser.add_argument("--official", type=Path, help="a folder with the authors' packages and weights")
     parser.add_argument("--official-pairs", type=int, default=32)
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -196,36 +227,57 @@ def main() -> None:
     from semetric.metrics.registry import default_metrics
     from semetric.profiles import profile
 
-    names = options.metric or default_metrics(profile("lite"))
-    rows = []
+    known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    if known.get("machine") != machine():
+        known = {"machine": machine(), "metrics": {}, "official": {}}
+    every = default_metrics(profile("lite"))
+    names = options.metric or ([] if options.official else every)
     for name in names:
         count = options.pairs if name != "sess" else max(1, options.pairs // 4)
         command = [sys.executable, "-m", "benchmarks.throughput", "--child", name, "--pairs", str(count)]
         found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
-        cells = [_number(found[str(b)]) if str(b) in found else "–" for b in BATCHES]
-        rows.append(f"| {name} | {' | '.join(cells)} | {found['peak'] / 1e9:.2f} GB |")
-        print(rows[-1], flush=True)
+        known["metrics"][name] = {"pairs": count, **found}
+        print(name, known["metrics"][name], flush=True)
+    if options.official:
+        known["official"].update(against_official(options.official, options.official_pairs))
+    write_json(RESULTS, known)
+    order = [*(name for name in every if name in known["metrics"]), *(n for n in known["metrics"] if n not in every)]
+    PAGE.write_text("\n".join(_page(known, order)), encoding="utf-8")
+
+
+def _page(known: dict[str, Any], names: Sequence[str]) -> list[str]:
     text = [
         "# Throughput",
         "",
-        f"Pairs a second on {machine()}, by `python -m benchmarks.throughput`: 512 × 512 images, all different,",
+        f"Pairs a second on {known['machine']}, by `python -m benchmarks.throughput`: 512 × 512 images, all different,",
         "nothing cached, loading not counted. Shared references and second runs take their embeddings from the cache.",
         "",
         "| metric | batch 1 | batch 4 | batch 16 | peak memory |",
         "|---|--:|--:|--:|--:|",
-        *rows,
     ]
-    if options.official:
+    for name in names:
+        found = known["metrics"][name]
+        cells = [_number(found[str(b)]) if str(b) in found else "–" for b in BATCHES]
+        text.append(f"| {name} | {' | '.join(cells)} | {found['peak'] / 1e9:.2f} GB |")
+    if known["official"]:
         text += [
             "",
             "## Against the authors' packages",
             "",
-            f"{options.official_pairs} pairs of 512 × 512 PNG files, both on the same weights, one after the other.",
+            "512 × 512 PNG files, both sides on the same weights, one after the other. Below: what ours goes to.",
             "",
-            *against_official(options.official, options.official_pairs),
+            "| package | pairs | theirs, s | ours, s | ratio | in processor time | largest difference |",
+            "|---|--:|--:|--:|--:|--:|--:|",
         ]
-    kept = PAGE.read_text(encoding="utf-8").partition("<!-- by hand -->")[2] if PAGE.exists() else "\n"
-    PAGE.write_text("\n".join([*text, "", "<!-- by hand -->"]) + kept, encoding="utf-8")
+        for title, one in known["official"].items():
+            ratios = (one["theirs_s"] / one["ours_s"], one["theirs_cpu_s"] / one["ours_cpu_s"])
+            times = f"{one['theirs_s']:.0f} | {one['ours_s']:.0f} | {ratios[0]:.2f} × | {ratios[1]:.2f} ×"
+            text.append(f"| {title} | {one['pairs']} | {times} | {one['difference']:.1g} |")
+        for title, one in known["official"].items():
+            shares = ", ".join(f"`{kind}` {share:.0%}" for kind, share in one["where"].items())
+            text += ["", f"{title}: {shares.replace('`everything else`', 'everything else')}."]
+    kept = PAGE.read_text(encoding="utf-8").partition(MARK)[2] if PAGE.exists() else "\n"
+    return [*text, "", MARK + kept]
 
 
 if __name__ == "__main__":

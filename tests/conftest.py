@@ -1,11 +1,11 @@
-"""What tests of several packages share: tiny random model folders as transformers writes them, and signals."""
+"""What tests of several packages share: tiny random model folders as transformers writes them, signals, a browser."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("search", max_examples=1000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CLIP_SIDE = 30  # px
 VIT_SIDE = 24
 _TOWER = {"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -27,6 +28,20 @@ def interruptible() -> None:
     """Lets the processes that tests start see Ctrl-C: a shell's background jobs ignore it, and their children too."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium that is on this machine; nothing is downloaded."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"needs one of {', '.join(BROWSERS)}: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'semetric[dev]'")
+    root = ["--no-sandbox"] if hasattr(os, "getuid") and os.getuid() == 0 else []  # it has no sandbox for root
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=found, args=root)
+        yield running
+        running.close()
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import socket
 import threading
 import time
@@ -23,23 +21,8 @@ from semetric.web.signing import Signer, study_secret
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 DESK, PHONE = (1280, 800), (390, 844)  # px
 SHOWN = "body[data-shown]"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A headless Chromium that is on this machine; nothing is downloaded."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"needs one of {', '.join(BROWSERS)}: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'semetric[dev]'")
-    root = ["--no-sandbox"] if hasattr(os, "getuid") and os.getuid() == 0 else []  # it has no sandbox for root
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=found, args=root)
-        yield running
-        running.close()
 
 
 class Site:

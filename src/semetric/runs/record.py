@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from semetric.metrics.base import Metric
     from semetric.profiles import Profile
 
-__all__ = ["FORMAT", "check_depth", "describe_run", "differences", "flatten", "read_record", "write_record"]
+__all__ = [
+    "FORMAT",
+    "check_depth",
+    "describe_run",
+    "differences",
+    "flatten",
+    "read_checked",
+    "read_record",
+    "write_record",
+]
 
 FORMAT = 1  # of a run's folder; raise it when its files change their meaning
 _INFORMATION = ("source",)  # kept for the reader; where the files lie shapes no number
@@ -79,7 +88,22 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         UsageError: the folder holds other files, or a record that is not ours.
         StoreError: it cannot be read.
     """
-    path = folder / "run.json"
+    return read_checked(folder / "run.json", "a run's record", FORMAT, _check)
+
+
+def read_checked(path: Path, what: str, form: int, check: Callable[[Mapping[str, Any]], None]) -> dict[str, Any] | None:
+    """A record in JSON, or None where there is none.
+
+    Args:
+        path: of the file.
+        what: it is, for messages: "a run's record".
+        form: the format that it must have.
+        check: raises ValueError where a part is missing or damaged.
+
+    Raises:
+        UsageError: a record that is not ours.
+        StoreError: it cannot be read.
+    """
     try:
         text = path.read_bytes()
     except FileNotFoundError:
@@ -89,11 +113,12 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     try:
         record = json.loads(text)
         check_depth(record)
-        if not isinstance(record, dict) or record.get("format") != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}")
-        _check(record)
+        if not isinstance(record, dict) or record.get("format") != form:
+            raise ValueError(f"its format is not {form}")
+        check(record)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"Expected a run's record in {path}; it is none: {error}. Choose another --out.") from error
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise UsageError(f"Expected {what} in {path}; it is none: {why}. Choose another --out.") from error
     return record
 
 

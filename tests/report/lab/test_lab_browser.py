@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,23 +13,8 @@ from semetric.report.lab import write_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 DESK, PHONE = (1280, 900), (390, 844)  # px
 EVIL = "</title><script>window.hit=1</script><img src=x onerror='window.hit=1'>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A headless Chromium that is on this machine; nothing is downloaded."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"needs one of {', '.join(BROWSERS)}: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'semetric[dev]'")
-    root = ["--no-sandbox"] if hasattr(os, "getuid") and os.getuid() == 0 else []  # it has no sandbox for root
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=found, args=root)
-        yield running
-        running.close()
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semetric.errors import StoreError, UsageError
+from semetric.errors import UsageError
 from semetric.lab.experiments.base import Arm, Experiment
 from semetric.lab.experiments.images import ImageFile, Known
 from semetric.lab.experiments.settings import RunSettings
 from semetric.runs.files import TEMPORARY, named_errors, remove_temporary, write_json
 from semetric.runs.pairing import shown
-from semetric.runs.record import check_depth, flatten
+from semetric.runs.record import flatten, read_checked
 
 if TYPE_CHECKING:
     from semetric.metrics.base import Metric
@@ -91,25 +91,7 @@ def read_lab_record(folder: Path) -> dict[str, Any] | None:
         UsageError: a record that is not ours.
         StoreError: it cannot be read.
     """
-    path = folder / RECORD
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreError(f"Expected to read {path}; {error.strerror or error}.") from error
-    try:
-        record = json.loads(text)
-        check_depth(record)
-        if not isinstance(record, dict) or record.get("format") != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}")
-        _check(record)
-    except (ValueError, RecursionError) as error:
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise UsageError(
-            f"Expected an experiment's record in {path}; it is none: {why}. Choose another --out."
-        ) from error
-    return record
+    return read_checked(folder / RECORD, "an experiment's record", FORMAT, _check)
 
 
 def _check(record: Mapping[str, Any]) -> None:
