@@ -14,9 +14,12 @@ _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
 
 
 class Markup(str):
-    """Text that is markup: it goes into other markup as it is."""
+    """Text that is markup: it goes into other markup as it is. Other text that is added to it is escaped."""
 
     __slots__ = ()
+
+    def __add__(self, other: str) -> Markup:
+        return Markup(str.__add__(self, plain(other)))
 
 
 def tag(name: str, /, *children: str | None, **attributes: str | float | bool | None) -> Markup:

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from semetric.errors import ImageError, StoreError, UsageError, WeightsMissingError
-from semetric.markup import Markup, fill, script_json, tag
 from semetric.metrics.base import Score
 from semetric.report import save_explanation
 from semetric.report.explain import losses
@@ -95,30 +94,6 @@ def test_any_name_and_message_gives_a_whole_page(name: str, message: str) -> Non
     read = Reader(text)
     assert len(read.all("svg")) == 3  # two images and a bar
     text.encode("utf-8")
-
-
-@settings(max_examples=50)
-@given(st.text(max_size=40))
-def test_json_cannot_leave_its_element(text: str) -> None:
-    written = script_json({"name": text})
-    assert not set(written) & set("<>&\u2028\u2029")
-    import json
-
-    assert json.loads(written) == {"name": text}
-
-
-def test_json_has_no_infinity() -> None:
-    with pytest.raises(ValueError, match="JSON"):
-        script_json([float("nan")])
-
-
-def test_markup_escapes_text_and_keeps_markup() -> None:
-    inner = tag("b", "<i>")
-    assert tag("p", inner, "&", None, class_='a"b', hidden=True, title=None, open=False) == (
-        '<p class="a&quot;b" hidden><b>&lt;i&gt;</b>&amp;</p>'
-    )
-    assert tag("br") == "<br>"
-    assert fill("{{a}}{{b}}", {"a": Markup("{{b}}"), "b": "2"}) == "{{b}}2"
 
 
 def test_the_sum_on_the_page_is_the_score() -> None:

@@ -89,6 +89,8 @@ def test_every_experiment_gives_page_figures_and_tables(tmp_path: Path, experime
     assert found.tags.count("img") >= 2 + 1 + 4
     assert "How this was made" in found.text
     assert "4 images" in found.text
+    assert "</" not in found.text  # no markup that was taken for text
+    assert ("fallback" in found.text) == (experiment == "channel")
     assert page.stat().st_size < 6_000_000
 
 

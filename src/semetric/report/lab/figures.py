@@ -164,7 +164,7 @@ def _sensitivities(run: LabRun, metrics: Sequence[int]) -> Figure:
     axes = figure.add_subplot()
     image = panels.draw_sensitivities(axes, cells, [metric_label(run.metrics[m].name) for m in metrics], names)
     bar = figure.colorbar(image, ax=axes, pad=0.015, aspect=30)
-    bar.set_label("fall, in standard deviations", fontsize=7)
+    bar.set_label("fall (s.d.)", fontsize=7)  # a longer one does not fit beside two metrics
     bar.outline.set_linewidth(0.4)
     return figure
 

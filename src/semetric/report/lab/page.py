@@ -159,7 +159,7 @@ def _problems(run: LabRun) -> Markup:
 
 def _listed(items: Sequence[Markup], more: int) -> Markup:
     rest = tag("p", f"And {more} more: see rows.csv.", class_="quiet") if more else ""
-    return Markup(tag("ul", *items, class_="plain") + rest)
+    return tag("ul", *items, class_="plain") + rest
 
 
 def _how(run: LabRun) -> Markup:
