@@ -84,12 +84,14 @@ def check_weights(weights: Mapping[str, str]) -> None:
     """Looks whether checkpoints are here, which else the first image would find; in `downloads()` they are fetched.
 
     Args:
-        weights: role → "name.tag@digest", as metrics have them; files of one's own are passed over.
+        weights: role → "name.tag@digest", as metrics have them; files of one's own are passed over, and so is the text
+            encoder whose table of predicates ships with the package.
 
     Raises:
         WeightsError: one is missing or corrupt.
     """
+    from semetric.scene.predicates import SHIPPED
     from semetric.weights import CHECKPOINTS, identity, locate_all
 
-    known = {identity(name): name for name in CHECKPOINTS}
+    known = {identity(name): name for name in CHECKPOINTS if name != SHIPPED}
     locate_all([known[used] for used in weights.values() if used in known])

@@ -85,14 +85,14 @@ class GraphBuilder:
 
     def _all_missing(self, alone: str = "") -> str:
         """One message for all that a graph and its comparison lack here; `alone` where it is one thing."""
+        from semetric.scene.predicates import SHIPPED
         from semetric.weights.lookup import on_missing
 
         if alone and on_missing.get() is not None:  # it was tried: what the sources said counts more
             return alone
         chosen = self.runtime.profile
         names = [*SAMS.get(chosen.sam, {}).values(), *chosen.objects.split("+"), chosen.predicates]
-        tables = {"minilm"}  # shipped as a matrix; its network is needed to make that anew
-        absent = absent_of(n for n in dict.fromkeys(names) if n in (*CHECKPOINTS, *FOLDERS) and n not in tables)
+        absent = absent_of(n for n in dict.fromkeys(names) if n in (*CHECKPOINTS, *FOLDERS) and n != SHIPPED)
         by_hand = []
         if chosen.relations == "ram" and chosen.relations_weights is None:
             by_hand = [

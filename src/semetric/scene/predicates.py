@@ -21,9 +21,10 @@ from semetric.models.clip import Clip
 if TYPE_CHECKING:
     from semetric.models.runtime import Runtime
 
-__all__ = ["PREDICATES", "predicate_similarity", "similarity_from_embeddings", "similarity_identity"]
+__all__ = ["PREDICATES", "SHIPPED", "predicate_similarity", "similarity_from_embeddings", "similarity_identity"]
 
-_SHIPPED = "minilm"
+SHIPPED = "minilm"
+"""The text encoder whose similarities ship as a table; its network is needed to make that anew, not to use it."""
 
 # fmt: off
 PREDICATES: tuple[str, ...] = (
@@ -80,7 +81,7 @@ def predicate_similarity(source: str = "minilm", runtime: Runtime | None = None)
         UsageError: no such source.
         WeightsError: the CLIP is missing, or its folder has no tokenizer.
     """
-    if source != _SHIPPED and runtime is not None:
+    if source != SHIPPED and runtime is not None:
         return _clip_similarity(Clip(runtime, source), runtime)
     below = _shipped(source)["similarity_below_diagonal"]
     similarity = np.eye(len(PREDICATES))
@@ -102,7 +103,7 @@ def similarity_identity(source: str = "minilm", runtime: Runtime | None = None) 
         UsageError: no such source.
         WeightsError: a CLIP that is not on this machine.
     """
-    if source != _SHIPPED and runtime is not None:
+    if source != SHIPPED and runtime is not None:
         return Clip(runtime, source).identity
     return f"{source}.0.1.0@{_shipped(source)['model_sha256'][:12]}"
 
@@ -120,7 +121,7 @@ def _clip_similarity(clip: Clip, runtime: Runtime) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def _shipped(source: str) -> dict[str, Any]:
-    if source != _SHIPPED:
+    if source != SHIPPED:
         raise UsageError(f"Expected the shipped predicate similarity 'minilm'; found {source!r}.")
     text = (resources.files("semetric") / "data" / f"predicates_{source}.json").read_text(encoding="utf-8")
     document: dict[str, Any] = json.loads(text)
