@@ -75,7 +75,7 @@ def test_a_clips_matrix_is_computed_once_and_kept_under_its_weights(tiny_clip: P
     store = Store(tmp_path / "store")
     first = Runtime("lite", device="cpu", store=store)
     r = predicate_similarity(str(tiny_clip), first)
-    np.testing.assert_allclose(r, similarity_from_embeddings(rows.numpy()), atol=1e-5)  # float32, in an order that threads change
+    np.testing.assert_allclose(r, similarity_from_embeddings(rows.numpy()), atol=1e-5)  # float32; order varies
     assert r.shape == (56, 56)
     assert np.ptp(r) > 0.01
     again = Runtime("lite", device="cpu", store=store)
