@@ -57,6 +57,15 @@ def test_behind_https_cookies_say_so(served: SERVED, study_file: FILE) -> None:
     assert "Secure" in server.client().get(place, follow_redirects=False).headers["set-cookie"]
 
 
+def test_two_servers_on_one_host_leave_each_others_people_alone(served: SERVED, study_file: FILE) -> None:
+    """A browser sends its cookies to every port of a host."""
+    path = study_file(name="one")
+    people = [served(path.rename(path.with_name("one.db"))).annotator(), served(study_file(name="two")).annotator()]
+    for mine, others in (people, people[::-1]):
+        mine.client.cookies.update(others.client.cookies)
+        assert mine.next()
+
+
 def grey(person: Any, url: str) -> int:
     answer = person.get(url)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")

@@ -63,7 +63,7 @@ class Sessions:
         session, lifetime = found
         answer = RedirectResponse(place, status_code=303)
         answer.set_cookie(
-            cookie,
+            self._name(cookie),
             session,
             max_age=int(lifetime),
             httponly=True,
@@ -74,7 +74,7 @@ class Sessions:
 
     def visitor(self, request: Request) -> Visitor | None:
         """The annotator of a request; None without a session that holds."""
-        cookie = request.cookies.get(SESSION)
+        cookie = request.cookies.get(self._name(SESSION))
         values = self.signer.read(SESSION, cookie)
         if values is None or cookie is None:
             return None
@@ -97,7 +97,7 @@ class Sessions:
 
     def admin_token(self, request: Request) -> str | None:
         """The form token of an administrator's pages; None for anybody else."""
-        cookie = request.cookies.get(ADMIN)
+        cookie = request.cookies.get(self._name(ADMIN))
         if cookie is None or self.signer.read(ADMIN, cookie) is None:
             return None
         return self.signer.form_token(cookie)
@@ -110,8 +110,12 @@ class Sessions:
             self._check_form(request, ADMIN)
 
     def _check_form(self, request: Request, cookie: str) -> None:
-        if not self.signer.form_token_holds(request.cookies[cookie], request.headers.get("x-form-token")):
+        if not self.signer.form_token_holds(request.cookies[self._name(cookie)], request.headers.get("x-form-token")):
             raise HTTPException(403, "This page is out of date. Load it again.")
+
+    def _name(self, cookie: str) -> str:
+        """One of its own for each study file: a browser sends its cookies to every port of a host."""
+        return f"{cookie}_{self.signer.label}"
 
     def _person(self, study_id: int, annotator_id: int) -> tuple[Study, Annotator] | None:
         key = (study_id, annotator_id)
