@@ -117,7 +117,8 @@ def evaluate(
         shared.show_table(*_tables(done.summary))
         _explain(done.summary)
     _tell(done.summary, done.run.summary["failed"], done.run.path)
-    _log.info("scores: %s; agreement: %s, agreement.csv, agreement.tex", done.run.path / "scores.csv", AGREEMENT)
+    place = done.run.path
+    _log.info("scores: %s; agreement: %s, agreement.csv, agreement.tex", place / "scores.csv", place / AGREEMENT)
     if done.summary["failed_pairs"]:
         raise typer.Exit(1)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from semetric.errors import UsageError
 from semetric.runs.record import check_depth
+from semetric.runs.rows import read_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -256,7 +257,6 @@ def _metrics(record: Mapping[str, Any]) -> tuple[MetricInfo, ...]:
 def _table(path: Path) -> tuple[pa.Table, bool]:
     """All rows, or those of the parts; and whether they are all."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     whole = path / "rows.parquet"
     files = [whole] if whole.is_file() else sorted((path / "parts").glob("*.parquet"))
@@ -266,8 +266,7 @@ def _table(path: Path) -> tuple[pa.Table, bool]:
     tables = []
     for file in files:
         try:
-            with file.open("rb") as stream:
-                table = pq.read_table(stream)
+            table = read_table(file)
         except (OSError, pa.ArrowException) as error:
             raise UsageError(f"Expected a Parquet file in {file}; it cannot be read: {error}. {advice}") from error
         missing = [name for name in _COLUMNS if name not in table.column_names]
