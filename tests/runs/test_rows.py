@@ -91,13 +91,12 @@ def test_a_further_column_must_not_take_our_names(name: str) -> None:
         Layout(pairing=Pairing(pairs=(pair,), source={}, columns=(name,)), metrics=("psnr",))
 
 
-def test_a_process_that_read_a_table_ends_with_its_own_exit_code(tmp_path: Path) -> None:
-    """A thread of Arrow's data sets that let go of a file after Python's end aborted a third of such processes."""
+def test_rows_are_read_without_arrows_data_sets(tmp_path: Path) -> None:
+    """A thread of theirs that let go of a file after Python's end aborted up to a third of short processes."""
     columns = layout(["a", "b"])
     write_parquet(tmp_path / "a.parquet", columns.merge([columns.table([row(i, 1.0) for i in range(2)])]))
     code = (
         "import sys\nfrom pathlib import Path\nfrom semetric.runs.rows import read_table\n"
-        "read_table(Path(sys.argv[1]))\nsys.exit(5)"
+        "read_table(Path(sys.argv[1]))\nsys.exit(5 if 'pyarrow.dataset' not in sys.modules else 1)"
     )
-    command = [sys.executable, "-c", code, str(tmp_path / "a.parquet")]
-    assert {subprocess.run(command, check=False).returncode for _ in range(8)} == {5}
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.parquet")], check=False).returncode == 5
