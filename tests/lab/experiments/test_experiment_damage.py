@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_systems import Fake, make_images
 
+from damaged_json import damaged
 from semetric.errors import SemetricError, UsageError
 from semetric.lab.experiments import LabRun, RunSettings, Started, run_experiment
 
 SETTINGS = RunSettings(metrics=("psnr",), examples=0, device="cpu")
 DEEP = "[" * 100_000 + "]" * 100_000
-WRONG: tuple[Any, ...] = (None, 5, "x", [], {}, [[]], {"name": []})
 
 
 def run(root: Path, **options: Any) -> LabRun:
@@ -30,28 +28,6 @@ def root(tmp_path: Path) -> Path:
     run(tmp_path)
     (tmp_path / "log").unlink()
     return tmp_path
-
-
-def damaged(document: Any) -> Iterator[tuple[str, Any]]:
-    """(where, the document with one wrong value) for every value, and for every one that is missing."""
-
-    def places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield (*path, key)
-            if isinstance(inner, dict | list):
-                yield from places(inner, (*path, key))
-
-    for path in places(document, ()):
-        for wrong in (*WRONG, "missing"):
-            changed = copy.deepcopy(document)
-            place = changed
-            for key in path[:-1]:
-                place = place[key]
-            if wrong == "missing":
-                del place[path[-1]]
-            else:
-                place[path[-1]] = wrong
-            yield f"{path} {wrong!r}", changed
 
 
 @pytest.mark.parametrize("text", [DEEP, "[]", "{", "5", '{"format": 1}', '{"format": 1, "experiment": "x"}'])

@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import fake_runs as fake
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from damaged_json import damaged
 from semetric.errors import SemetricError, StoreError, UsageError
 from semetric.report.lab import write_report
 from semetric.report.lab.contents import tables
 from semetric.report.lab.examples import examples
 from semetric.report.lab.page import render
 from semetric.report.lab.results import read_lab_run
-
-WRONG: tuple[Any, ...] = (None, 5, "x", [], {}, [[]], {"name": []}, "missing")
-
-
-def damaged(document: Any) -> Iterator[tuple[str, Any]]:
-    """(where, the document with one wrong value) for every value of it."""
-
-    def places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value[:1]):  # lists are alike
-            yield (*path, key)
-            if isinstance(inner, dict | list):
-                yield from places(inner, (*path, key))
-
-    for path in places(document, ()):
-        for wrong in WRONG:
-            changed = copy.deepcopy(document)
-            place = changed
-            for key in path[:-1]:
-                place = place[key]
-            if wrong == "missing":
-                del place[path[-1]]
-            else:
-                place[path[-1]] = wrong
-            yield f"{path} {wrong!r}", changed
 
 
 @pytest.mark.parametrize("experiment", ["levels", "edits"])
@@ -51,7 +25,7 @@ def test_no_damage_to_a_record_escapes(experiment: str, tmp_path: Path) -> None:
     folder = fake.MAKERS[experiment](tmp_path / "run", images=("a.png",), metrics=("psnr",), examples=1)
     file = folder / "lab.json"
     read = 0
-    for where, changed in damaged(json.loads(file.read_text())):
+    for where, changed in damaged(json.loads(file.read_text()), entries=1):
         file.write_text(json.dumps(changed))
         try:
             run = read_lab_run(folder)
