@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -25,8 +26,11 @@ __all__ = [
     "flatten",
     "read_checked",
     "read_record",
+    "read_summary",
     "write_record",
 ]
+
+_log = logging.getLogger(__name__)
 
 FORMAT = 1  # of a run's folder; raise it when its files change their meaning
 _INFORMATION = ("source",)  # kept for the reader; where the files lie shapes no number
@@ -120,6 +124,28 @@ def read_checked(path: Path, what: str, form: int, check: Callable[[Mapping[str,
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise UsageError(f"Expected {what} in {path}; it is none: {why}. Choose another --out.") from error
     return record
+
+
+def read_summary(path: Path, ours: Callable[[Any], bool], otherwise: str) -> dict[str, Any] | None:
+    """The summary in a file; None where it is missing, or damaged, which is said.
+
+    Args:
+        path: of the file.
+        ours: whether a document is a summary of the run.
+        otherwise: what a damaged one leads to, for the message: "is damaged; the run is scored again".
+    """
+    try:
+        summary: Any = json.loads(path.read_text(encoding="utf-8"))
+        check_depth(summary)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError):
+        summary = None
+    if not ours(summary):
+        _log.warning("%s %s", path, otherwise)
+        return None
+    found: dict[str, Any] = summary
+    return found
 
 
 def check_depth(document: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -23,7 +24,7 @@ from semetric.runs.journal import Journal
 from semetric.runs.loading import load_pairs
 from semetric.runs.order import visiting_order
 from semetric.runs.pairing import Pair, Pairing, pair_folders, read_pairs, stamps_digest
-from semetric.runs.record import check_depth, describe_run, differences, read_record, write_record
+from semetric.runs.record import describe_run, differences, read_record, read_summary, write_record
 from semetric.runs.retry import reopen, with_scored_files
 from semetric.runs.rows import Layout, Row, read_table, write_csv, write_parquet
 from semetric.runs.summary import failed_rows, is_summary, summarise
@@ -300,15 +301,5 @@ def _finished(folder: Path, record: Mapping[str, Any]) -> dict[str, Any] | None:
     """The summary of a run that needs no more work; a run whose summary is damaged is scored again."""
     if not (folder / "scores.parquet").is_file() or not (folder / "scores.csv").is_file():
         return None
-    try:
-        summary: Any = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        check_depth(summary)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError):
-        summary = None
-    if not is_summary(summary, record):
-        _log.warning("%s is damaged; the run is scored again", folder / "summary.json")
-        return None
-    found: dict[str, Any] = summary
-    return found
+    ours = functools.partial(is_summary, record=record)
+    return read_summary(folder / "summary.json", ours, "is damaged; the run is scored again")

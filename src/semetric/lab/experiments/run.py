@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ from semetric.lab.experiments.workers import Recipe, work
 from semetric.lab.systems import Pixels
 from semetric.runs.files import TEMPORARY, held, named_errors, remove_temporary, write_json, write_whole
 from semetric.runs.journal import Journal
-from semetric.runs.record import check_depth
+from semetric.runs.record import read_summary
 from semetric.runs.rows import read_table, write_csv, write_parquet
 
 if TYPE_CHECKING:
@@ -260,16 +261,5 @@ def _finished_rows(folder: Path, table: LongTable) -> pa.Table | None:
 
 def _finished_summary(folder: Path, record: Mapping[str, Any]) -> dict[str, Any] | None:
     """What summary.json holds; None where it is missing, or damaged and has to be made of the rows again."""
-    path = folder / "summary.json"
-    try:
-        summary: Any = json.loads(path.read_text(encoding="utf-8"))
-        check_depth(summary)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError):
-        summary = None
-    if not is_summary(summary, record):
-        _log.warning("%s was damaged; it is made of the rows again", path)
-        return None
-    found: dict[str, Any] = summary
-    return found
+    ours = functools.partial(is_summary, record=record)
+    return read_summary(folder / "summary.json", ours, "was damaged; it is made of the rows again")

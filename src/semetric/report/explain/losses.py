@@ -108,7 +108,7 @@ def _row(found: Explanation, k: int, thing: Thing, most: float) -> Markup:
         else:
             said = f"its match is {others[thing.match].name}"
         words = f" similarity {pieces.hundredths(thing.counted.similarity)}, {said}"
-        counted = Markup(pieces.chip(1 - k, partner) + tag("span", words, class_="quiet"))
+        counted = pieces.chip(1 - k, partner) + tag("span", words, class_="quiet")
     gone = thing.stake - thing.kept
     length = min(max(gone / most, 0.0), 1.0) if most > 0 else 0.0
     value = tag("span", pieces.minus(f"{gone:.3f}"))

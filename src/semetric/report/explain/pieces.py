@@ -76,7 +76,7 @@ def folded(head: Markup, rows: Sequence[Markup], most: int, kind: str, words: st
     tables = [tag("table", head, tag("tbody", *part), class_=kind) for part in (rows[:most], rows[most:]) if part]
     if len(tables) == 1:
         return tables[0]
-    return Markup(tables[0] + tag("details", tag("summary", words), tables[1]))
+    return tables[0] + tag("details", tag("summary", words), tables[1])
 
 
 def head(*names: str) -> Markup:

@@ -51,7 +51,7 @@ def _score_row(row: ScoreRow) -> Markup:
     bar = row.bar
     drawn: Markup | None = None
     if bar.fraction is not None:
-        drawn = Markup(
+        drawn = (
             tag("span", bar.worst, class_="end")
             + pieces.bar(bar.fraction, "up" if bar.higher_is_better else "down", bar.strangers)
             + tag("span", bar.best, class_="end")
@@ -149,9 +149,7 @@ def relations(found: Explanation) -> Markup | None:
         if side.relations:
             head = pieces.head("Relation", "Probability", f"In the {other}")
             rows = [_relation_row(k, relation, side.things) for relation in side.relations]
-            title = Markup(
-                title + pieces.folded(head, rows, _FEW_RELATIONS, "relations", f"{len(rows) - _FEW_RELATIONS} more")
-            )
+            title = title + pieces.folded(head, rows, _FEW_RELATIONS, "relations", f"{len(rows) - _FEW_RELATIONS} more")
         lists.append(tag("div", title))
     return tag(
         "section",

@@ -146,7 +146,7 @@ def _panel(found: Explanation) -> Markup | None:
         return None
     if not any(side.things for side in found.sides):
         return tag("aside", tag("p", "No objects were found in either image."))
-    hint = Markup(
+    hint = (
         tag("h2", "An object's part")
         + tag(
             "p",
