@@ -107,7 +107,9 @@ def edits(
         Words, typer.Option(help="Edits, or dimensions: colour, texture, layout, pose, content (all five by default).")
     ] = None,
     strengths: Annotated[Words, typer.Option(help="Above 0, up to 1.")] = None,
-    donors: Annotated[Words, typer.Option(help="Photos that give objects to 'replace'. Default: the images.")] = None,
+    donors: Annotated[
+        Words, typer.Option(help="Photos that give objects to 'replace' and 'insert'. Default: the images.")
+    ] = None,
     **options: Any,
 ) -> None:
     """Edits of objects that change the meaning."""

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from semetric.errors import ImageError, UsageError
 from semetric.lab.edits import DIMENSIONS, EDITS, Donor, Edit, choose, edit_named
-from semetric.lab.edits.content import replace
+from semetric.lab.edits.content import insert, replace
 from semetric.lab.edits.layout import move, swap
 from semetric.lab.transformations.colour import hue_rotation
 
@@ -102,6 +102,10 @@ def test_nothing_changes_far_from_objects(each: Edit, seed: int, strength: float
     changed = (each(image, masks, strength, rng(seed), donor()) != image).any(-1)
     if each.dimension in ("colour", "texture"):
         reach = chosen.any(0)
+    elif each.adds:
+        # Four objects of 5% at most. Half coverage decides on their edge pixels: 10% of discs of 15 px.
+        assert changed.sum() <= 1.1 * 4 * 0.05 * changed.size
+        return
     elif each.name == "remove":
         reach = wider(chosen.any(0), MARGIN)
     elif each.name in ("turn", "mirror"):
@@ -205,6 +209,60 @@ def test_a_replacement_has_the_area_and_the_foot_of_what_it_replaces() -> None:
     assert (columns.min() + columns.max() + 1) / 2 == pytest.approx(60, abs=1)
 
 
+def test_inserted_objects_cover_no_object_and_a_twentieth_of_the_image_each() -> None:
+    image = np.full((100, 120, 3), 50, np.uint8)
+    masks = np.zeros((3, 100, 120), bool)
+    masks[0, 10:40, 10:60], masks[1, 60:90, 5:40], masks[2, 55:85, 80:110] = True, True, True
+    gives = Donor(pixels=np.full((40, 40, 3), (0, 150, 0), np.uint8), masks=np.zeros((1, 40, 40), bool))
+    gives.masks[0, 10:30, 5:35] = True
+    for seed in range(5):
+        found = [insert(image, masks, strength, rng(seed), donor=gives) for strength in (0.25, 0.5, 0.75, 1.0)]
+        changed = [(pixels != 50).any(-1) for pixels in found]
+        for count, (pixels, now) in enumerate(zip(found, changed, strict=True), start=1):
+            assert not (now & masks.any(0)).any()
+            # 20 × 30 px: a box of 20 × 30 in an image of 12,000 px is exactly 5%
+            assert ndimage.label(now)[1] <= count
+            assert now.sum() == 600 * count
+            assert (pixels[now] != 50).any()
+        for fewer, more in itertools.pairwise(changed):
+            assert (fewer <= more).all()
+
+
+def test_where_there_is_no_room_an_inserted_object_covers_the_least() -> None:
+    image = np.full((100, 100, 3), 50, np.uint8)
+    masks = np.ones((1, 100, 100), bool)
+    masks[0, :, 70:] = False  # a strip 30 px wide, into which objects of 10 × 50 px do not fit whole
+    gives = Donor(pixels=np.full((20, 60, 3), 200, np.uint8), masks=np.zeros((1, 20, 60), bool))
+    gives.masks[0, 5:15, 5:55] = True
+    found = insert(image, masks, 0.25, rng(0), donor=gives)
+    assert (found != 50).any(-1).nonzero()[1].min() == 50
+
+
+def test_a_long_object_is_inserted_inside_the_frame() -> None:
+    image = np.full((60, 60, 3), 50, np.uint8)
+    gives = Donor(pixels=np.full((300, 10, 3), 200, np.uint8), masks=np.ones((1, 300, 10), bool))
+    rows = (insert(image, np.zeros((0, 60, 60), bool), 0.25, rng(0), donor=gives) != 50).any(-1).nonzero()[0]
+    assert np.ptp(rows) + 1 == 54  # 90% of the side; 5% of the image would be 73 px long
+
+
+def test_an_image_too_small_for_an_inserted_object_is_an_error() -> None:
+    thin = np.zeros((1, 9, 9), bool)
+    thin[0, range(9), range(9)] = True  # a ninth of its box, so that no pixel of a smaller box is half covered
+    gives = Donor(pixels=np.zeros((9, 9, 3), np.uint8), masks=thin)
+    with pytest.raises(ImageError, match=r"has a pixel; found 3 × 2\. Take a larger one"):
+        insert(np.zeros((2, 3, 3), np.uint8), np.zeros((0, 2, 3), bool), 1.0, rng(0), donor=gives)
+
+
+def test_an_insertion_spares_all_objects_and_needs_none() -> None:
+    image, masks = scene()
+    many = np.zeros((7, 90, 120), bool)
+    for i, mask in enumerate(many):
+        mask[5:55, 4 + 14 * i : 14 + 14 * i] = True  # more than the four that other edits take
+    found = edit_named("insert")(image, many, 0.25, rng(0), donor())
+    assert not ((found != image).any(-1) & many.any(0)).any()
+    assert (edit_named("insert")(image, masks[:0], 0.25, rng(0), donor()) != image).any()
+
+
 def test_turning_a_bar_by_a_quarter_lays_it_down() -> None:
     image = np.full((100, 100, 3), 50, np.uint8)
     masks = np.zeros((1, 100, 100), bool)
@@ -216,7 +274,7 @@ def test_turning_a_bar_by_a_quarter_lays_it_down() -> None:
 
 def test_photos_without_usable_objects_are_an_error() -> None:
     image, masks = scene()
-    for each in ALL:
+    for each in [edit for edit in ALL if not edit.adds]:
         with pytest.raises(ImageError, match=rf"{each.least} or more objects to {each.name} .* found 0 among 2 masks"):
             each(image, masks[4:], 0.5, rng(0), donor())
         with pytest.raises(ImageError, match="found 0 among 0 masks"):
@@ -231,7 +289,7 @@ def test_photos_without_usable_objects_are_an_error() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1)])
 def test_tiny_photos_have_no_objects(size: tuple[int, int]) -> None:
     image = np.zeros((*size, 3), np.uint8)
-    for each in ALL:
+    for each in [edit for edit in ALL if not edit.adds]:
         with pytest.raises(ImageError, match="Take another photo"):
             each(image, np.ones((3, *size), bool), 0.5, rng(0), donor())
 
@@ -250,7 +308,7 @@ def test_bad_input() -> None:
         remove(image / 255, masks, 0.5, rng(0))
     with pytest.raises(UsageError, match="Expected another photo"):
         edit_named("replace")(image, masks, 0.5, rng(0))
-    with pytest.raises(UsageError, match=r"Expected a dimension or an edit among colour, .*, replace; found 'paint'"):
+    with pytest.raises(UsageError, match=r"Expected a dimension or an edit among colour, .*, insert; found 'paint'"):
         edit_named("paint")
 
 

@@ -1,4 +1,4 @@
-"""Content: objects that are gone, or others in their place."""
+"""Content: objects that are gone, others in their place, or others beside them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from semetric.errors import ImageError
 from semetric.lab.edits.compositing import paste, remove, resized
 from semetric.lab.edits.objects import Masks, cut_out_of, how_many
 from semetric.lab.systems import Pixels
 
-__all__ = ["Donor", "remove_objects", "replace"]
+__all__ = ["Donor", "insert", "remove_objects", "replace"]
+
+INSERTED = 4  # objects at strength 1
+AREA = 0.05  # share of the image that an inserted object covers, and
+SIDE = 0.9  # share of the image's sides that its box may have; a long object is smaller than AREA
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,4 +70,46 @@ def replace(image: Pixels, masks: Masks, strength: float, rng: np.random.Generat
         h, w = (max(1, round(ratio * n)) for n in other.shape)
         pixels, other = resized(pixels, other, (h, w))
         paste(canvas, pixels, other, top + shape.shape[0] - h, round(left + (shape.shape[1] - w) / 2))
+    return canvas
+
+
+def insert(image: Pixels, masks: Masks, strength: float, rng: np.random.Generator, *, donor: Donor) -> Pixels:
+    """Adds objects of another photo, where they cover as little as possible of any object.
+
+    Args:
+        image: the photo.
+        masks: (K, H, W), all objects of the photo; K may be 0.
+        strength: share of the four objects to add; one that a lower strength added stays.
+        rng: draws which of the donor's objects are added, each once before any twice, and among the places that
+            cover the least.
+        donor: the other photo.
+
+    Returns:
+        The photo, changed where the new objects are.
+
+    Raises:
+        ImageError: a photo of so few pixels that an object at 5% of it has none.
+    """
+    from scipy.signal import fftconvolve
+
+    occupied = np.asarray(masks.any(0))
+    order = rng.permutation(len(donor.masks))
+    canvas = image.copy()
+    for i in range(how_many(strength, INSERTED)):
+        pixels, shape, _, _ = cut_out_of(donor.pixels, donor.masks[order[i % len(order)]])
+        ratio = math.sqrt(AREA * occupied.size / shape.sum())
+        ratio = min(ratio, *(SIDE * n / side for n, side in zip(occupied.shape, shape.shape, strict=True)))
+        h, w = (max(1, round(ratio * n)) for n in shape.shape)
+        pixels, shape = resized(pixels, shape, (h, w))
+        if not shape.any():
+            rows, columns = occupied.shape
+            raise ImageError(
+                f"Expected an image in which an object of 5% has a pixel; found {columns} × {rows}. Take a larger one."
+            )
+        # How many occupied pixels the object would cover, for every place of its box inside the frame.
+        covered = np.rint(fftconvolve(occupied.astype(np.float64), shape[::-1, ::-1].astype(np.float64), mode="valid"))
+        places = np.argwhere(covered == covered.min())
+        top, left = (int(n) for n in places[rng.integers(len(places))])
+        paste(canvas, pixels, shape, top, left)
+        occupied[top : top + h, left : left + w] |= shape
     return canvas

@@ -11,7 +11,7 @@ import numpy as np
 
 from semetric.errors import ImageError, UsageError
 from semetric.lab.edits.colour import recolour
-from semetric.lab.edits.content import Donor, remove_objects, replace
+from semetric.lab.edits.content import INSERTED, Donor, insert, remove_objects, replace
 from semetric.lab.edits.layout import move, swap
 from semetric.lab.edits.objects import Masks, choose
 from semetric.lab.edits.pose import mirror_objects, turn
@@ -35,9 +35,10 @@ class Edit:
         label: as a figure shows it.
         function: (image, objects, strength, rng) → pixels; of equal generators, a greater strength changes more.
         grows: what a greater strength has more of: changed "objects", or the "amount" by which each is changed.
-        objects: how many it takes at most.
-        least: how many it needs.
+        objects: how many it changes or adds at most.
+        least: how many it needs in the photo.
         donor: whether it takes objects from another photo.
+        adds: whether it leaves the photo's own objects as they are; then it gets all of them, and needs none.
         strengths: a curve's, mildest first.
     """
 
@@ -49,6 +50,7 @@ class Edit:
     objects: int = 4
     least: int = 1
     donor: bool = False
+    adds: bool = False
     strengths: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
 
     def __call__(
@@ -73,7 +75,8 @@ class Edit:
             raise UsageError(f"Expected (H, W, 3) uint8 pixels; found {image.shape} {image.dtype}.")
         if masks.ndim != 3 or masks.dtype != bool or masks.shape[1:] != image.shape[:2]:
             raise UsageError(f"Expected (N, {image.shape[0]}, {image.shape[1]}) bool masks; found {masks.shape}.")
-        chosen = _usable(masks, self.objects, self.least, f"to {self.name}")
+        limit = len(masks) if self.adds else self.objects
+        chosen = _usable(masks, limit, self.least, f"to {self.name}")
         if not self.donor:
             return self.function(image, chosen, strength, rng)
         if donor is None:
@@ -102,6 +105,17 @@ _ALL = (
     Edit(name="mirror", dimension="pose", label="mirrored", function=mirror_objects, grows="objects"),
     Edit(name="remove", dimension="content", label="removed", function=remove_objects, grows="objects"),
     Edit(name="replace", dimension="content", label="replaced", function=replace, grows="objects", donor=True),
+    Edit(
+        name="insert",
+        dimension="content",
+        label="inserted",
+        function=insert,
+        grows="objects",
+        objects=INSERTED,
+        least=0,
+        donor=True,
+        adds=True,
+    ),
 )
 
 EDITS: Mapping[Dimension, tuple[Edit, ...]] = MappingProxyType(

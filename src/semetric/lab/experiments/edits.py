@@ -23,7 +23,8 @@ class Edits(Experiment):
     Attributes:
         edits: names of edits, or dimensions, whose first edit stands for them.
         strengths: above 0, up to 1; empty takes each edit's own.
-        donors: files or folders of photos whose objects "replace" takes; empty takes the images that are sent.
+        donors: files or folders of photos whose objects "replace" and "insert" take; empty takes the images that are
+            sent.
     """
 
     kind: ClassVar[str] = "edits"
