@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test browser check weights bench ordering clean
+.PHONY: demo test browser check weights bench meaning clean
 
 demo: weights
 	@echo "Scoring one photo against a heavily compressed copy of it: under a minute the first time."
@@ -30,8 +30,8 @@ weights: $(VENV)/.ready
 bench: weights
 	$(BIN)/python -m benchmarks
 
-ordering: weights
-	$(BIN)/python -m benchmarks.ordering
+meaning: weights
+	$(BIN)/python -m benchmarks.meaning
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): torch, Semetric and what its tests need. The first time this takes a few minutes."

@@ -29,7 +29,7 @@ SEMETRIC = Path(sys.executable).with_name("semetric")
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 METRICS = "psnr,ssim,ms_ssim,lpips,vitscore,samscore,sess"
 
-# Fig. 13 at the amounts of docs/ordering.md; the others at the commands' own rates, SNRs and strengths.
+# Fig. 13 at the amounts of docs/meaning.md; the others at the commands' own rates, SNRs and strengths.
 EXPERIMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "compression": ("--codecs", "jpeg,jpeg2000,webp,avif"),

