@@ -174,7 +174,7 @@ def test_unknown_keys_of_a_file_name_the_known_ones(here: Path, capsys: pytest.C
     (here / "a.toml").write_text("bitrate = 1")
     assert lab("compression", "photos", "--config", "a.toml", "--out", "run") == 2
     err = capsys.readouterr().err
-    assert "Expected options among codecs, rates_bpp, tolerance, codec_options, metrics, profile" in err
+    assert "Expected options among systems, system_options, codecs, rates_bpp, tolerance, codec_options, metrics" in err
     assert "a.toml has 'bitrate'" in err
 
 
@@ -265,3 +265,77 @@ def test_a_network_is_trained_and_used(here: Path, capsys: pytest.CaptureFixture
     assert record["systems"][0]["levels"] == [-5.0, 20.0]
     assert lab("train-deepjscc", "photos", "--out", "trained", "--symbols", "0") == 2
     assert "symbols of at least 1" in capsys.readouterr().err
+
+
+def test_systems_of_ones_own_on_the_command_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "own.py").write_text("def same(pixels, level, rng):\n    return pixels, int(level * 100)\n")
+    words = ["--system", "same=own.py:same", "--system-levels", "same=1,2", "--transformations", "none"]
+    assert lab("transform", "photos", *words, "--out", "t", *QUICK) == 0
+    record = json.loads((here / "t" / "lab.json").read_text())
+    assert [(one["name"], one["levels"]) for one in record["systems"]] == [("same", [1.0, 2.0])]
+    (here / "a.toml").write_text('systems = [{name = "same", run = "own.py:same", level = "quality", levels = [3]}]\n')
+    assert lab("compression", "photos", "--config", "a.toml", "--codecs", "none", "--out", "c", *QUICK) == 0
+    rows = (here / "c" / "rows.csv").read_text().splitlines()
+    assert rows[1].split(",")[1:5] == ["same", "3.0", "0.78125", "300"]  # 8 · 300 bytes over 48 × 64 pixels
+    capsys.readouterr()
+    for words, message in (
+        (["--system", "own.py:same"], "Expected --system NAME=…; found 'own.py:same'"),
+        (["--system-levels", "other=1"], "--system-levels of a system that takes part; found those of 'other'"),
+    ):
+        assert lab("transform", "photos", *words, "--out", "n", *QUICK) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_folders_with_names_are_systems(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for system, number in (("a", 5), ("a", 20), ("b", 7)):
+        (here / system / f"q{number}").mkdir(parents=True)
+        for file in (here / "photos").iterdir():
+            Image.open(file).save(here / system / f"q{number}" / f"{file.stem}.webp", quality=number)
+    words = ["levels", "photos", "a=a/q*", "b=b/q7", "--rates", "files", "--codecs", "jpeg", "--rates-bpp", "4"]
+    assert lab(*words, "--out", "run", *QUICK) == 0
+    record = json.loads((here / "run" / "lab.json").read_text())
+    found = [(one["name"], one["levels"]) for one in record["systems"]]
+    assert found == [("a", [5.0, 20.0]), ("b", [7.0]), ("jpeg", [4.0])]  # q5 before q20
+    rows = [line.split(",") for line in (here / "run" / "rows.csv").read_text().splitlines()[1:]]
+    assert int(rows[0][4]) == (here / "a" / "q5" / "0.webp").stat().st_size
+    capsys.readouterr()
+    assert lab("levels", "photos", "a=c/q*", "--out", "none", *QUICK) == 2
+    assert "Expected folders that fit 'c/q*'; there is none" in capsys.readouterr().err
+
+
+def test_deformation_of_translations(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = here / "results" / "h2z" / "test_latest" / "images"
+    place.mkdir(parents=True)
+    (here / "translated").mkdir()
+    for file in (here / "photos").iterdir():
+        image = Image.open(file)
+        image.save(place / f"{file.stem}_real_A.png")
+        darker = image.point(lambda v: v // 2)
+        darker.save(place / f"{file.stem}_fake_B.png")
+        darker.save(here / "translated" / file.name)
+    quick = ["--deformations", "none", "--noises", "5", *QUICK]
+    assert lab("deformation", "photos", "--translated", "translated", "--out", "t", *quick) == 0
+    assert lab("deformation", "--dataset", "cyclegan", "--root", "results", "--out", "d", *quick) == 0
+    tables = [(here / name / "summary.json").read_text() for name in "td"]
+    points = [json.loads(text)["points"] for text in tables]
+    assert [one["level"] for one in points[0]] == [0.0, 5.0]
+    assert points[0][0]["metrics"] == points[1][0]["metrics"]  # the same pairs under other names
+    assert main(["score", "--dataset", "cyclegan", "--root", "results", "--metric", "mse", "--out", "s"]) == 0
+    header, first, *_ = (here / "s" / "scores.csv").read_text().splitlines()
+    assert header == "reference,image,mse,error,group"
+    assert first.startswith("h2z/test_latest/images/0_real_A.png,h2z/test_latest/images/0_fake_B.png,")
+    capsys.readouterr()
+    for words, message in (
+        (["lab", "deformation", "--out", "n"], "Missing argument"),
+        (
+            ["lab", "deformation", "photos", "--dataset", "cyclegan", "--root", "results", "--out", "n"],
+            "either images or",
+        ),
+        (["lab", "deformation", "--translated", "translated", "--out", "n"], "one folder of sources beside"),
+        (["score", "--dataset", "cyclegan", "--out", "n"], "Expected --root, the folder of cyclegan"),
+        (["score", "--root", "results", "--out", "n"], "Expected --dataset NAME beside --root"),
+        (["score", "--dataset", "cyclegan", "--root", "results"], "Expected --out DIR"),
+        (["score", "photos", "translated", "--dataset", "cyclegan", "--root", "results"], "either --dataset or"),
+    ):
+        assert main(words) == 2
+        assert message in capsys.readouterr().err

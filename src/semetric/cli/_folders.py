@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli._datasets import pairing as dataset_pairing
 from semetric.cli._names import grouped, log_names
 from semetric.cli._scores import number, say_missing
 from semetric.errors import UsageError, WeightsError
@@ -32,11 +33,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Many pairs to score: two folders, or a CSV file."""
+    """Many pairs to score: two folders, a CSV file, or a data set, as `_datasets.pairing` takes it."""
 
     references: str | None
     images: str | None
     pairs: Path | None
+    dataset: Mapping[str, Any]
     out: Path
     tuning: Mapping[str, Any]
 
@@ -47,6 +49,7 @@ def asked(
     pairs: Path | None,
     out: Path | None,
     save_plot: Path | None,
+    dataset: Mapping[str, Any],
     **tuning: int | None,
 ) -> Task | None:
     """What the words of the command line ask for; None where they name two files.
@@ -57,7 +60,11 @@ def asked(
     """
     folders = [name for name in (reference, image) if name is not None and os.path.isdir(name)]
     set_ = shared.given(out=out, **tuning)
-    if pairs is not None:
+    if any(value for value in dataset.values()):
+        if reference is not None or pairs is not None:
+            found = f"{reference}" if pairs is None else "--pairs"
+            raise UsageError(f"Expected either --dataset or two images, two folders or --pairs; found {found} as well.")
+    elif pairs is not None:
         if reference is not None:
             raise UsageError(f"Expected either --pairs or two images or folders; found {reference} beside --pairs.")
     elif reference is None or image is None:
@@ -73,12 +80,18 @@ def asked(
         found = "a file" if os.path.exists(other) else "not there"
         raise UsageError(f"Expected two image files or two folders; {folders[0]} is a folder, {other} is {found}.")
     if out is None:
-        many = f"--pairs {pairs} is a list" if pairs is not None else f"{reference} is a folder"
+        many = (
+            f"--pairs {pairs} is a list"
+            if pairs is not None
+            else f"{reference} is a folder"
+            if reference is not None
+            else "a data set has many pairs"
+        )
         raise UsageError(f"Expected --out DIR, a folder for the results, since {many}.")
     if save_plot is not None:
         raise UsageError("--save-plot draws one pair; found folders or --pairs. Score that pair by itself.")
     del set_["out"]
-    return Task(references=reference, images=image, pairs=pairs, out=out, tuning=set_)
+    return Task(references=reference, images=image, pairs=pairs, dataset=dataset, out=out, tuning=set_)
 
 
 def run(
@@ -110,7 +123,10 @@ def run(
     """
     from semetric.runs import fetch_weights, pair_folders, read_pairs, score_pairs
 
-    if task.pairs is not None:
+    from_dataset = dataset_pairing(**task.dataset)
+    if from_dataset is not None:
+        pairing = from_dataset
+    elif task.pairs is not None:
         pairing = read_pairs(task.pairs)
     else:
         pairing = pair_folders(task.references or "", task.images or "")

@@ -11,29 +11,38 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._lab_options import read_config, words
+from semetric.cli._lab_options import read_config, systems, words
 from semetric.cli._names import log_names
 from semetric.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from semetric.lab.experiments import Experiment, RunSettings, Started
+    from semetric.lab.experiments import Experiment, ImageFile, RunSettings, Started
 
 __all__ = ["counter", "run"]
 
 _WHOLE = "summary.json"
-_KEPT = ("out", "config", "jobs", "as_json", "fetch", "no_cache")  # shared options that are no setting of a run
+_KEPT = (
+    "out",
+    "config",
+    "jobs",
+    "as_json",
+    "fetch",
+    "no_cache",
+    "system",
+    "system_levels",
+)  # shared options that are no setting of a run
 
 _log = logging.getLogger(__name__)
 
 
-def run(kind: str, images: Sequence[str], own: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+def run(kind: str, images: Sequence[str | ImageFile], own: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     """Runs an experiment.
 
     Args:
         kind: its name.
-        images: files and folders.
+        images: files and folders; or pairs.
         own: its own flags; None where one was not given.
         options: the shared ones.
 
@@ -92,6 +101,8 @@ def _configured(kind: str, own: Mapping[str, Any], options: Mapping[str, Any]) -
     flags = {name: value for name, value in options.items() if name not in _KEPT}
     flags["metrics"] = words(flags["metrics"])
     merged = read_config(options["config"], kind) | shared.given(**flags) | shared.given(**own)
+    own_systems = systems(options["system"], options["system_levels"], merged.get("systems") or ())
+    merged |= shared.given(systems=own_systems)
     theirs, ours = fields_of(EXPERIMENTS[kind]), fields_of(RunSettings)
     unknown = [name for name in merged if name not in (*theirs, *ours)]
     if unknown:

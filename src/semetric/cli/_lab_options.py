@@ -14,7 +14,18 @@ from semetric.cli import _console as shared
 from semetric.cli._choices import accepts, image_options, metric_options, scene_options
 from semetric.errors import UsageError
 
-__all__ = ["ImagesArgument", "Words", "numbers", "read_config", "table", "with_run_options", "words"]
+__all__ = [
+    "ImagesArgument",
+    "Words",
+    "choice",
+    "named",
+    "numbers",
+    "read_config",
+    "systems",
+    "table",
+    "with_run_options",
+    "words",
+]
 
 ImagesArgument: TypeAlias = Annotated[list[str], typer.Argument(help="Image files, and folders of them.")]
 Words: TypeAlias = list[str] | None
@@ -38,6 +49,16 @@ def _run_options(
     resize_longest: Annotated[
         int | None, typer.Option(help="Shrink images whose longer side is above this many px before sending them.")
     ] = None,
+    system: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A system of your own: NAME=COMMAND with {input}, {output} and perhaps {level}, {stream}, {uses}, "
+            "{seed}; or NAME=module:function; repeat for more."
+        ),
+    ] = None,
+    system_levels: Annotated[
+        list[str] | None, typer.Option(help="NAME=1,2,3: the levels of a system of your own; repeat for more.")
+    ] = None,
     as_json: shared.JsonOption = False,
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
@@ -57,13 +78,19 @@ def words(given: Sequence[str] | None) -> list[str] | None:
     return [word.strip() for part in given for word in part.split(",") if word.strip()]
 
 
+def choice(given: Sequence[str] | None) -> list[str] | None:
+    """As `words`; "none" alone chooses nothing."""
+    chosen = words(given)
+    return [] if chosen == ["none"] else chosen
+
+
 def numbers(option: str, given: Sequence[str] | None) -> list[float] | None:
-    """As `words`, as numbers.
+    """As `choice`, as numbers.
 
     Raises:
         UsageError: one is no number.
     """
-    found = words(given)
+    found = choice(given)
     if found is None:
         return None
     try:
@@ -89,6 +116,48 @@ def table(option: str, given: Sequence[str] | None) -> dict[str, list[float]] | 
             raise UsageError(f"Expected {option} NAME=NUMBER,NUMBER; found {one!r}.")
         found[name.strip()] = [*found.get(name.strip(), []), *(numbers(option, [values]) or [])]
     return found
+
+
+def named(option: str, given: Sequence[str] | None) -> dict[str, str]:
+    """NAME=VALUE, an occurrence of the option each.
+
+    Raises:
+        UsageError: another form, or a name that comes twice.
+    """
+    values: dict[str, str] = {}
+    for one in given or ():
+        name, equals, value = (part.strip() for part in one.partition("="))
+        if not (equals and name and value):
+            raise UsageError(f"Expected {option} NAME=…; found {one!r}.")
+        if name in values:
+            raise UsageError(f"Expected {option} with names that differ; found {name!r} twice.")
+        values[name] = value
+    return values
+
+
+def systems(
+    given: Sequence[str] | None, levels: Sequence[str] | None, known: Sequence[Any] = ()
+) -> list[dict[str, Any]] | None:
+    """The systems of --system with the levels of --system-levels, for an experiment's `systems`.
+
+    Args:
+        given: occurrences of --system.
+        levels: occurrences of --system-levels.
+        known: systems that a file or folders name, which --system follows, and which --system-levels may mean.
+
+    Raises:
+        UsageError: another form, or levels of a system that does not take part.
+    """
+    if not given and not levels:
+        return None
+    tables = [dict(one) if isinstance(one, Mapping) else one for one in known]
+    tables += [{"name": name, "run": run} for name, run in named("--system", given).items()]
+    for name, values in (table("--system-levels", levels) or {}).items():
+        own = [one for one in tables if isinstance(one, dict) and one.get("name") == name]
+        if not own:
+            raise UsageError(f"Expected --system-levels of a system that takes part; found those of {name!r}.")
+        own[0]["levels"] = values
+    return tables
 
 
 def read_config(path: Path | None, kind: str) -> dict[str, Any]:

@@ -8,8 +8,20 @@ from typing import Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli._choices import accepts
+from semetric.cli._datasets import dataset_options
 from semetric.cli._lab import counter, run
-from semetric.cli._lab_options import ImagesArgument, Words, numbers, read_config, table, with_run_options, words
+from semetric.cli._lab_folders import folder_systems, sources_of
+from semetric.cli._lab_options import (
+    ImagesArgument,
+    Words,
+    choice,
+    numbers,
+    read_config,
+    table,
+    with_run_options,
+    words,
+)
 
 __all__ = ["app"]
 
@@ -26,7 +38,7 @@ def compression(
     **options: Any,
 ) -> None:
     """Codecs at target rates."""
-    own = {"codecs": words(codecs), "rates_bpp": numbers("--rates-bpp", rates_bpp), "tolerance": tolerance}
+    own = {"codecs": choice(codecs), "rates_bpp": numbers("--rates-bpp", rates_bpp), "tolerance": tolerance}
     run("compression", images, own, options)
 
 
@@ -53,10 +65,10 @@ def channel(
 ) -> None:
     """Codecs with LDPC against DeepJSCC, over a noisy channel."""
     own = {
-        "codecs": words(codecs),
+        "codecs": choice(codecs),
         "modulations": words(modulations),
         "code_rate": code_rate,
-        "deepjscc": words(deepjscc),
+        "deepjscc": choice(deepjscc),
         "uses_per_pixel": uses_per_pixel,
         "snrs_db": numbers("--snrs-db", snrs_db),
         "snr_kind": snr_kind,
@@ -75,28 +87,44 @@ def transform(
     **options: Any,
 ) -> None:
     """Changes that keep the meaning, at rising strength."""
-    own = {"transformations": words(transformations), "strengths": table("--strengths", strengths)}
+    own = {"transformations": choice(transformations), "strengths": table("--strengths", strengths)}
     run("transform", images, own, options)
 
 
 @app.command()
+@accepts(dataset_options)
 @with_run_options
 def deformation(
-    images: ImagesArgument,
+    images: Annotated[
+        list[str] | None, typer.Argument(help="Image files, and folders of them; or the folder of sources.")
+    ] = None,
+    translated: Annotated[
+        str | None,
+        typer.Option(
+            help="A folder of translations of the sources, by name: they are deformed, and scored against the sources."
+        ),
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="A CSV file of such pairs: reference (the source), image (the translation).")
+    ] = None,
     deformations: Annotated[Words, typer.Option(help="Standard deviations of the mesh, shares of the side.")] = None,
     noises: Annotated[Words, typer.Option(help="Standard deviations of Gaussian noise, of 255.")] = None,
     rows: Annotated[int | None, typer.Option(help="Of the mesh.")] = None,
     columns: Annotated[int | None, typer.Option(help="Of the mesh.")] = None,
     **options: Any,
 ) -> None:
-    """Piecewise affine deformation and noise, and what follows their strength: SAMScore's protocol."""
+    """Piecewise affine deformation and noise, and what follows their strength: SAMScore's protocol.
+
+    On images, or on pairs of a source and its translation (--translated, --pairs, --dataset).
+    """
     own = {
         "deformations": numbers("--deformations", deformations),
         "noises": numbers("--noises", noises),
         "rows": rows,
         "columns": columns,
     }
-    run("deformation", images, own, options)
+    named_set = {name: options.pop(name) for name in ("dataset", "root", "split", "option")}
+    run("deformation", sources_of(images, translated, pairs, **named_set), own, options)
 
 
 @app.command()
@@ -113,7 +141,7 @@ def edits(
     **options: Any,
 ) -> None:
     """Edits of objects that change the meaning."""
-    own = {"edits": words(edits), "strengths": numbers("--strengths", strengths), "donors": words(donors)}
+    own = {"edits": choice(edits), "strengths": numbers("--strengths", strengths), "donors": words(donors)}
     run("edits", images, own, options)
 
 
@@ -121,11 +149,27 @@ def edits(
 @with_run_options
 def levels(
     originals: Annotated[str, typer.Argument(help="The folder of originals.")],
-    folders: Annotated[list[str], typer.Argument(help="A folder a level; images pair with originals by name.")],
+    folders: Annotated[
+        list[str],
+        typer.Argument(
+            help="A folder a level; images pair with originals by name. NAME=DIR,DIR, or NAME=PATTERN, for a system "
+            "of that name; repeat for more."
+        ),
+    ],
     levels: Annotated[
-        Words, typer.Option(help="A level a folder. Default: the number in its name, else 1, 2, 3, ….")
+        Words, typer.Option(help="A level a folder, or NAME=1,2,3. Default: the number in its name, else 1, 2, 3, ….")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Of the curve; default 'levels'.")] = None,
+    rates: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What the images took: 'files' where they are the streams, a CSV file with the columns image, "
+            "size_bytes or rate_bpp, level and system, or NAME=DIR,DIR of streams; NAME=… for one system."
+        ),
+    ] = None,
+    against: Annotated[str | None, typer.Option(help="The axis: level, or rate in bits per pixel.")] = None,
+    codecs: Annotated[Words, typer.Option(help="Codecs beside, at target rates; the axis is then the rate.")] = None,
+    rates_bpp: Annotated[Words, typer.Option(help="Their target rates. Default: six from 0.1 to 2.")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the curve of folders without NAME; default 'levels'.")] = None,
     level_label: Annotated[str | None, typer.Option(help="What a level is, for the axis.")] = None,
     level_unit: Annotated[str | None, typer.Option(help="Its unit.")] = None,
     fit: Annotated[
@@ -133,11 +177,13 @@ def levels(
     ] = None,
     **options: Any,
 ) -> None:
-    """Images made elsewhere, at rising noise or any other level."""
+    """Images made elsewhere, at rising noise or any other level; several systems; against the rate, beside codecs."""
     own = {
         "originals": originals,
-        "folders": folders,
-        "levels": numbers("--levels", levels),
+        **folder_systems(folders, levels, rates),
+        "against": against,
+        "codecs": choice(codecs),
+        "rates_bpp": numbers("--rates-bpp", rates_bpp),
         "name": name,
         "level_label": level_label,
         "level_unit": level_unit,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from semetric.cli import _console as shared
 from semetric.cli._choices import accepts, image_options, metric_options, scene_options
+from semetric.cli._datasets import load
 from semetric.cli._lab import counter
 from semetric.cli._lab_options import Words, words
 from semetric.cli._names import grouped, log_names
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from semetric.learn.datasets import Dataset, DatasetSpec
     from semetric.runs import Started
 
 __all__ = ["evaluate"]
@@ -68,7 +67,7 @@ def evaluate(
         raise UsageError("Expected --json or --latex; found both.")
     if logistic not in (4, 5):
         raise UsageError(f"Expected --logistic 4 or 5; found {logistic}.")
-    loaded = _load(dataset, root, split, option, limit, seed)
+    loaded = load(dataset, root, split, option, limit, seed)
     choices = shared.given(resize=resize, **choices)
     if no_cache:
         choices["store"] = None
@@ -121,47 +120,6 @@ def evaluate(
     _log.info("scores: %s; agreement: %s, agreement.csv, agreement.tex", place / "scores.csv", place / AGREEMENT)
     if done.summary["failed_pairs"]:
         raise typer.Exit(1)
-
-
-def _load(
-    name: str, root: Path, split: str | None, option: Sequence[str] | None, limit: int | None, seed: int
-) -> Dataset:
-    """The data set, and on stderr what is missing in it."""
-    from semetric.learn.datasets import DATASETS, load_dataset
-
-    spec = DATASETS.get(name)
-    loaded = load_dataset(name, root, split, **_options(spec, option or ()) if spec is not None else {})
-    problems = loaded.problems
-    log_names(f"{loaded.name}: missing or damaged, and left out: {problems.count}", problems.named, "--json")
-    for why, count in loaded.left_out.items():
-        _log.info("%s: %d entries left out: %s", loaded.name, count, why)
-    whole = loaded.published_size
-    if whole is not None and whole != len(loaded):
-        _log.warning("%s: %d items; the published data set has %d", loaded.name, len(loaded), whole)
-    if limit is None:
-        return loaded
-    import numpy as np
-
-    chosen = loaded.sample(limit, np.random.default_rng(seed))
-    _log.info("%s: %d of %d items drawn", loaded.name, len(chosen), len(loaded))
-    return chosen
-
-
-def _options(spec: DatasetSpec, given: Sequence[str]) -> dict[str, Any]:
-    """NAME=VALUE, an occurrence each; numbers where the loader's default is one."""
-    defaults = {one.name: one.default for one in inspect.signature(spec.load).parameters.values()}
-    found: dict[str, Any] = {}
-    for one in given:
-        name, equals, value = one.partition("=")
-        if not equals:
-            raise UsageError(f"Expected --option NAME=VALUE; found {one!r}.")
-        found[name] = value
-        if isinstance(defaults.get(name), int):
-            try:
-                found[name] = int(value)
-            except ValueError:
-                raise UsageError(f"Expected a whole number for --option {name}; found {value!r}.") from None
-    return found
 
 
 def _report(known: Started) -> None:

@@ -11,6 +11,7 @@ import typer
 from semetric.cli import _console as shared
 from semetric.cli import _folders
 from semetric.cli._choices import accepts, image_options, metric_options, scene_options
+from semetric.cli._datasets import dataset_options
 from semetric.cli._scores import exit_code, interval, number, profile_missing, say_missing, say_notes, score_tables
 from semetric.errors import WeightsError
 
@@ -19,7 +20,7 @@ __all__ = ["exit_code", "interval", "number", "profile_missing", "say_missing", 
 _log = logging.getLogger(__name__)
 
 
-@accepts(scene_options, metric_options, image_options)
+@accepts(dataset_options, scene_options, metric_options, image_options)
 def score(
     ctx: typer.Context,
     reference: Annotated[str | None, typer.Argument(help="The image to compare with, or a folder of them.")] = None,
@@ -48,9 +49,18 @@ def score(
     ] = False,
     **choices: Any,
 ) -> None:
-    """Score two images with every metric of a profile; or two folders, or the pairs of a list, into --out."""
+    """Score two images with every metric of a profile; or folders, the pairs of a list or a data set, into --out."""
+    named_set = {name: choices.pop(name) for name in ("dataset", "root", "split", "option")}
     many = _folders.asked(
-        reference, image, pairs, out, save_plot, batch=batch, workers=workers, retry_failed=retry_failed or None
+        reference,
+        image,
+        pairs,
+        out,
+        save_plot,
+        named_set,
+        batch=batch,
+        workers=workers,
+        retry_failed=retry_failed or None,
     )
     named = shared.is_named(ctx, "profile")
     import semetric

@@ -24,6 +24,8 @@ class Received:
     Attributes:
         pixels: (H, W, 3) uint8 RGB, of the size that was sent.
         size_bytes: of the stream that carried it; None where there is no stream.
+        stated_bpp: its bits per pixel where they do not follow from `size_bytes` and these pixels: a rate measured
+            elsewhere, or of an image of another size.
         uses_per_pixel: complex channel symbols per pixel of the image; None without a channel.
         failed: whether the decoder rejected what came, so that `pixels` is the stated fallback.
         note: what a reader has to know, in words: which fallback, which target was missed.
@@ -32,6 +34,7 @@ class Received:
 
     pixels: Pixels = field(repr=False)
     size_bytes: int | None = None
+    stated_bpp: float | None = None
     uses_per_pixel: float | None = None
     failed: bool = False
     note: str = ""
@@ -39,7 +42,9 @@ class Received:
 
     @property
     def rate_bpp(self) -> float | None:
-        """Bits of the stream per pixel; None where there is no stream."""
+        """Bits of the stream per pixel; None where neither a stream nor a rate is known."""
+        if self.stated_bpp is not None:
+            return self.stated_bpp
         h, w = self.pixels.shape[:2]
         return None if self.size_bytes is None else 8 * self.size_bytes / (h * w)
 

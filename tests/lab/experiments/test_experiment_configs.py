@@ -23,8 +23,8 @@ from semetric.lab.experiments import (
     run_experiment,
 )
 from semetric.lab.experiments.deformation import correlations
+from semetric.lab.experiments.folders import levels_of
 from semetric.lab.experiments.images import find_images
-from semetric.lab.experiments.levels import levels_of
 from semetric.models.runtime import Runtime
 
 SETTINGS = RunSettings(metrics=("psnr",), device="cpu", examples=0)

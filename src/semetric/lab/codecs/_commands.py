@@ -78,14 +78,17 @@ def check_timeout(timeout_s: float) -> float:
     return timeout_s
 
 
-def run_command(words: Sequence[str], values: Mapping[str, Any], *, folder: Path, timeout_s: float) -> None:
-    """Runs a program in a folder and waits for it; what it says is kept for the error message only.
+def run_command(
+    words: Sequence[str], values: Mapping[str, Any], *, folder: Path, timeout_s: float, inside: bool = False
+) -> None:
+    """Runs a program and waits for it; its output is kept for the error message only.
 
     Args:
         words: of the template; placeholders are filled in each word apart, so that a path may hold spaces.
         values: of the placeholders.
-        folder: its working folder.
+        folder: takes its output; a temporary one.
         timeout_s: seconds until it is killed, with all that it started.
+        inside: whether `folder` is its working folder, too; else it runs in the caller's, as it would from a shell.
 
     Raises:
         CodecError: it ends with another status than 0, or takes too long.
@@ -106,7 +109,7 @@ def run_command(words: Sequence[str], values: Mapping[str, Any], *, folder: Path
     with said.open("wb") as log:
         process = subprocess.Popen(
             [program, *command[1:]],
-            cwd=folder,
+            cwd=folder if inside else None,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

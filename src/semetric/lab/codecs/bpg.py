@@ -67,7 +67,7 @@ class BPG(Codec):
             folder = Path(place)
             write_png(pixels, folder / "in.png")
             words = ["bpgenc", "-q", str(quality), "-f", "420", "-m", str(self.effort), "-o", "out.bpg", "in.png"]
-            run_command(words, {}, folder=folder, timeout_s=self.timeout_s)
+            run_command(words, {}, folder=folder, timeout_s=self.timeout_s, inside=True)
             return stream_bytes(folder / "out.bpg")
 
     def _decode(self, stream: bytes, size: Size | None) -> Pixels:
@@ -76,7 +76,7 @@ class BPG(Codec):
             folder = Path(place)
             (folder / "in.bpg").write_bytes(stream)
             words = ["bpgdec", "-o", "out.png", "in.bpg"]
-            run_command(words, {}, folder=folder, timeout_s=self.timeout_s)
+            run_command(words, {}, folder=folder, timeout_s=self.timeout_s, inside=True)
             return received_pixels(folder / "out.png", size)
 
 

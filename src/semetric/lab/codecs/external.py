@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import importlib.util
 import math
+import os
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -25,14 +29,14 @@ from semetric.lab.codecs._commands import (
 from semetric.lab.codecs.base import Codec, Quality, Size
 from semetric.lab.systems import Pixels
 
-__all__ = ["CallableCodec", "CommandCodec", "external", "loaded", "scale"]
+__all__ = ["CallableCodec", "CommandCodec", "external", "function_name", "loaded", "scale"]
 
 Part: TypeAlias = str | Callable[..., Any]
-"""A command line with placeholders, "module:function", or the function itself."""
+"""A command line with placeholders, "module:function", "file.py:function", or the function itself."""
 
 
 class CommandCodec(Codec):
-    """Two command lines. Each runs without a shell in a new temporary folder that is removed afterwards.
+    """Two command lines. Each runs without a shell; the files between them lie in a temporary folder.
 
     Attributes:
         commands: the encoder's and the decoder's line.
@@ -124,7 +128,7 @@ class CallableCodec(Codec):
             UsageError: there is no such function, or the steps are no scale.
         """
         self._encoder, self._decoder = loaded(encode), loaded(decode)
-        self.functions = {"encode": _named(encode), "decode": _named(decode)}
+        self.functions = {"encode": function_name(encode), "decode": function_name(decode)}
         self.name, self.label, self.unit, self.steps = name, label, unit, scale(steps)
 
     def to_dict(self) -> dict[str, Any]:
@@ -180,23 +184,24 @@ def loaded(function: Part) -> Callable[..., Any]:
     """The function itself, imported if it is named.
 
     Args:
-        function: "module:function" or a callable.
+        function: "module:function", "path/to/file.py:function" or a callable.
 
     Raises:
         UsageError: nothing of that name, or nothing that can be called.
     """
     found: Any = function
     if isinstance(function, str):
-        module, colon, path = function.partition(":")
+        module, colon, path = function.rpartition(":")  # a drive's letter has a colon, too
         if not (module and colon and path):
-            raise UsageError(f"Expected a function as 'module:function'; found {function!r}.")
+            raise UsageError(f"Expected a function as 'module:function' or 'file.py:function'; found {function!r}.")
         try:
-            found = importlib.import_module(module)
+            found = _file_module(module) if module.endswith(".py") else importlib.import_module(module)
             for part in path.split("."):
                 found = getattr(found, part)
-        except (ImportError, AttributeError) as error:
+        except (ImportError, AttributeError, OSError, SyntaxError) as error:
             raise UsageError(
-                f"Expected a function at {function!r}: {error}. Check the name, and that its folder is on PYTHONPATH."
+                f"Expected a function at {function!r}: {error}. Check the name, and that its folder is on PYTHONPATH "
+                "or the file is named."
             ) from error
     if not callable(found):
         raise UsageError(f"Expected a function; {function!r} cannot be called.")
@@ -222,7 +227,31 @@ def scale(steps: Sequence[Quality]) -> tuple[Quality, ...]:
     return found
 
 
-def _named(function: Part) -> str:
+def function_name(function: Part) -> str:
+    """How a function is called in records: "module:function", or the text that named it."""
     if isinstance(function, str):
         return function
     return f"{function.__module__}:{getattr(function, '__qualname__', type(function).__qualname__)}"
+
+
+def _file_module(file: str) -> Any:
+    """The module that a Python file holds, loaded once; modules beside it can be imported by it, as by a script."""
+    path = os.path.realpath(file)
+    name = "semetric_file_" + hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    beside = os.path.dirname(path)
+    sys.path.insert(0, beside)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    finally:
+        sys.path.remove(beside)
+    return module

@@ -1,11 +1,13 @@
-"""A system of somebody's own that gives the received image in one go: one command line, or one Python callable."""
+"""A system of one's own that gives the received image in one go: one command line, or one Python callable."""
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -20,17 +22,20 @@ from semetric.lab.codecs._commands import (
     write_png,
 )
 from semetric.lab.codecs.base import Quality, check_pixels, check_size
-from semetric.lab.codecs.external import loaded, scale
+from semetric.lab.codecs.external import function_name, loaded, scale
 from semetric.lab.codecs.rate import TOLERANCE, check_rate, nearest_step, rate_note
 from semetric.lab.systems import Pixels, Received, System
 
-__all__ = ["ExternalSystem"]
+__all__ = ["Counts", "ExternalSystem"]
+
+Counts: TypeAlias = Literal["bytes", "uses"]
+"""What a number beside the pixels is: bytes of a stream, or complex channel symbols."""
 
 _USUAL_BPP = (0.05, 6.0)
 
 
 class ExternalSystem(System):
-    """Whatever takes an image and a number and gives an image, and perhaps the stream between them.
+    """Whatever takes an image and a number and gives an image, and perhaps what it took to carry it.
 
     With `steps`, the level is a rate in bits per pixel, met by search over them as for a codec; the system has to
     give its stream then. Without, the level is handed over as it is, as the quality, the SNR or whatever it means.
@@ -38,6 +43,8 @@ class ExternalSystem(System):
     Attributes:
         steps: qualities from the lowest rate to the highest, or None.
         tolerance: of a target rate.
+        uses_per_pixel: complex channel symbols per pixel that it takes for every image; None where it states its own.
+        unit: of its levels, in words; empty where the experiment's holds.
     """
 
     def __init__(
@@ -49,18 +56,27 @@ class ExternalSystem(System):
         steps: Sequence[Quality] | None = None,
         tolerance: float = TOLERANCE,
         timeout_s: float = TIMEOUT_S,
+        counts: Counts = "bytes",
+        uses_per_pixel: float | None = None,
+        unit: str = "",
     ) -> None:
         """Checks what is to be run; runs nothing.
 
         Args:
-            run: a command line with {input}, a PNG to read, and {output}, the image to write; it may have {quality},
-                {stream}, a file to write, and {seed}. Or a function (or "module:function") of (pixels, quality,
-                rng) that gives the pixels, or (pixels, stream), where the stream is bytes or their number.
+            run: a command line with {input}, a PNG to read, and {output}, the image to write; it may have {level}
+                (or {quality}, the same number), {seed}, {stream}, a file to write, whose bytes count, and {uses}, a
+                file to write the number of channel uses to. Or a function ("module:function" or "file.py:function"
+                as well) of (pixels, level, rng) that gives the pixels, or (pixels, spent), where spent is the stream
+                as bytes, or a number as `counts` says, or a `Received`.
             name: of the curve.
             label: in the legend; the name if None.
             steps: qualities to search, or None.
             tolerance: of a target rate.
             timeout_s: seconds that a program may take for one image.
+            counts: what a number beside a function's pixels is.
+            uses_per_pixel: complex channel symbols per pixel that it takes for every image; None where it gives its
+                own number, or has no channel.
+            unit: of its levels, in words.
 
         Raises:
             UsageError: a wrong command line, no such function, steps that are no scale, or steps with a command line
@@ -71,21 +87,31 @@ class ExternalSystem(System):
         self.steps = None if steps is None else scale(steps)
         self.tolerance = tolerance
         self.timeout_s = check_timeout(timeout_s)
-        self._what = run if isinstance(run, str) else getattr(run, "__qualname__", type(run).__qualname__)
+        self.unit = unit
+        self._counts = counts
+        self.uses_per_pixel = _number("uses_per_pixel", uses_per_pixel)
+        self._what = function_name(run)
         self._words: list[str] | None = None
         if isinstance(run, str) and "{" in run:
-            self._words = check_template(run, needs=("input", "output"), may=("quality", "stream", "seed"))
+            may = ("level", "quality", "stream", "uses", "seed")
+            self._words = check_template(run, needs=("input", "output"), may=may)
             if self.steps is not None and "{stream}" not in run:
                 raise UsageError(f"Expected {{stream}} in {run!r}: a rate is searched for, and the stream gives it.")
         else:
             self._function = loaded(run)
+
+    @property
+    def states_uses(self) -> bool:
+        """Whether channel uses can come from it: a command line needs {uses} or the number for every image."""
+        named = self._words is None or any("{uses" in word for word in self._words)
+        return named or self.uses_per_pixel is not None
 
     def send(self, image: Pixels, level: float, rng: np.random.Generator) -> Received:
         """Sends one image.
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            level: bits per pixel with `steps`; else what the system takes as its quality.
+            level: bits per pixel with `steps`; else what the system takes as its level.
             rng: handed to a function; a command line gets a {seed} drawn from it. Every try of a search gets
                 the same.
 
@@ -96,18 +122,17 @@ class ExternalSystem(System):
         check_pixels(image)
         seed = int(rng.integers(2**31))
         if self.steps is None:
-            pixels, size_bytes = self._once(image, level, seed)
-            return Received(pixels=pixels, size_bytes=size_bytes, details={"quality": level, "seed": seed})
+            received = self._once(image, level, seed)
+            return replace(received, details={"quality": level, "seed": seed, **received.details})
         check_rate(level, self.tolerance)
         steps = self.steps
-        made: dict[int, tuple[Pixels, int]] = {}
+        tries: dict[int, Received] = {}
 
         def rate(step: int) -> float:
-            pixels, size_bytes = self._once(image, steps[step], seed)
-            if size_bytes is None:
+            received = tries[step] = self._once(image, steps[step], seed)
+            if received.rate_bpp is None:
                 raise CodecError(f"{self.label} gave no stream, and a rate is searched for. Return (pixels, stream).")
-            made[step] = pixels, size_bytes
-            return float(8 * size_bytes / (image.shape[0] * image.shape[1]))
+            return received.rate_bpp
 
         middle = len(steps) // 2
         best, rates = nearest_step(
@@ -115,54 +140,107 @@ class ExternalSystem(System):
         )
         note = rate_note(steps, rates, best, level, self.tolerance)
         details = {"quality": steps[best], "target_bpp": level, "met": not note, "encodes": len(rates), "seed": seed}
-        return Received(pixels=made[best][0], size_bytes=made[best][1], note=note, details=details)
+        received = tries[best]
+        notes = "; ".join(filter(None, (received.note, note)))
+        return replace(received, note=notes, details={**details, **received.details})
 
     def to_dict(self) -> dict[str, Any]:
-        """With the command line or the function's name, and the steps."""
-        steps = None if self.steps is None else list(self.steps)
-        return super().to_dict() | {"run": self._what, "steps": steps, "tolerance": self.tolerance}
+        """With the command line or the function's name, the steps, and what the level is."""
+        own = {
+            "run": self._what,
+            "steps": None if self.steps is None else list(self.steps),
+            "tolerance": self.tolerance,
+            "unit": self.unit,
+            "uses_per_pixel": self.uses_per_pixel,
+        }
+        return super().to_dict() | {key: value for key, value in own.items() if value not in ("", None)}
 
-    def _once(self, image: Pixels, quality: float, seed: int) -> tuple[Pixels, int | None]:
-        """The received pixels and the stream's bytes, if there is one."""
+    def _once(self, image: Pixels, level: float, seed: int) -> Received:
+        """The received image and what carried it."""
         size = (image.shape[0], image.shape[1])
         try:
             if self._words is not None:
-                return self._command(self._words, image, quality, seed)
-            given = self._function(image, quality, np.random.default_rng(seed))
-            pixels, stream = given if isinstance(given, tuple) else (given, None)
-            pixels = np.asarray(pixels)
-            check_pixels(pixels)
-            check_size(pixels.shape[:2], size)
-            return pixels, _length(stream)
+                return self._command(self._words, image, level, seed)
+            answer = self._function(image, level, np.random.default_rng(seed))
+            received = answer if isinstance(answer, Received) else self._counted(answer, size)
+            check_pixels(received.pixels)
+            check_size(received.pixels.shape[:2], size)
+            if received.uses_per_pixel is None and self.uses_per_pixel is not None:
+                received = replace(received, uses_per_pixel=self.uses_per_pixel)
+            return received
         except (CodecError, ImageError) as error:
-            raise CodecError(f"{self.label} failed at {quality:g}: {error}") from error
+            raise CodecError(f"{self.label} failed at {level:g}: {error}") from error
         except SemetricError:
             raise
         except Exception as error:  # a foreign function raises what it likes; a run of many images has to survive it
-            raise CodecError(f"{self.label} failed at {quality:g}: {type(error).__name__}: {error}") from error
+            raise CodecError(f"{self.label} failed at {level:g}: {type(error).__name__}: {error}") from error
 
-    def _command(self, words: list[str], image: Pixels, quality: float, seed: int) -> tuple[Pixels, int | None]:
+    def _counted(self, answer: Any, size: tuple[int, int]) -> Received:
+        """What a function returned: pixels, or (pixels, spent)."""
+        pixels, spent = answer if isinstance(answer, tuple) else (answer, None)
+        pixels = np.asarray(pixels)
+        if isinstance(spent, (bytes, bytearray, memoryview)):
+            return Received(pixels=pixels, size_bytes=len(spent))
+        if spent is None:
+            return Received(pixels=pixels)
+        whole = isinstance(spent, (int, np.integer)) and not isinstance(spent, bool)
+        if self._counts == "uses" and (whole or isinstance(spent, (float, np.floating))):
+            if 0 <= spent < math.inf:
+                return Received(pixels=pixels, uses_per_pixel=float(spent) / (size[0] * size[1]))
+        elif whole and spent >= 0:
+            return Received(pixels=pixels, size_bytes=int(spent))
+        expected = "bytes, or the number of channel uses" if self._counts == "uses" else "bytes or their number"
+        raise TypeError(f"expected {expected} beside the pixels; found {spent!r}")
+
+    def _command(self, words: list[str], image: Pixels, level: float, seed: int) -> Received:
+        size = (image.shape[0], image.shape[1])
         with tempfile.TemporaryDirectory(prefix="semetric-") as place:
             folder = Path(place)
             write_png(image, folder / "input.png")
-            stream = folder / "stream.bin"
+            stream, uses = folder / "stream.bin", folder / "uses.txt"
             values = {
                 "input": folder / "input.png",
                 "output": folder / "output.png",
                 "stream": stream,
-                "quality": quality,
+                "uses": uses,
+                "level": level,
+                "quality": level,
                 "seed": seed,
             }
             run_command(words, values, folder=folder, timeout_s=self.timeout_s)
-            pixels = received_pixels(folder / "output.png", (image.shape[0], image.shape[1]))
-            named = any("{stream" in word for word in words)
-            return pixels, len(stream_bytes(stream)) if named else None
+            pixels = received_pixels(folder / "output.png", size)
+            named = {field for field in ("stream", "uses") if any(f"{{{field}" in word for word in words)}
+            return Received(
+                pixels=pixels,
+                size_bytes=len(stream_bytes(stream)) if "stream" in named else None,
+                uses_per_pixel=_read_uses(uses) / (size[0] * size[1]) if "uses" in named else self.uses_per_pixel,
+            )
 
 
-def _length(stream: Any) -> int | None:
-    """Bytes of a stream, or their number as it was given; None for none."""
-    if isinstance(stream, (bytes, bytearray)):
-        return len(stream)
-    if stream is None or (isinstance(stream, int) and not isinstance(stream, bool) and stream >= 0):
-        return stream
-    raise TypeError(f"expected bytes or their number beside the pixels; found {stream!r}")
+def _read_uses(path: Path) -> float:
+    """The number of channel uses that a program wrote.
+
+    Raises:
+        CodecError: none was written, or it is no such number.
+    """
+    text = path.read_bytes()[:100].decode(errors="replace").strip() if path.is_file() else ""
+    try:
+        uses = float(text)
+    except ValueError:
+        uses = math.nan
+    if not 0 <= uses < math.inf:
+        raise CodecError(f"the program ended well and wrote no number of channel uses to {{uses}}; found {text!r}.")
+    return uses
+
+
+def _number(name: str, value: Any) -> float | None:
+    """A number above 0, or None.
+
+    Raises:
+        UsageError: anything else.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise UsageError(f"Expected {name} above 0; found {value!r}.")
+    return float(value)

@@ -7,6 +7,7 @@ from semetric.lab.experiments.channel import Channel
 from semetric.lab.experiments.compression import Compression
 from semetric.lab.experiments.deformation import Deformation
 from semetric.lab.experiments.edits import Edits
+from semetric.lab.experiments.images import ImageFile, pair_images
 from semetric.lab.experiments.levels import Levels
 from semetric.lab.experiments.registry import EXPERIMENTS
 from semetric.lab.experiments.run import LabRun, Started, run_experiment
@@ -23,11 +24,13 @@ __all__ = [
     "Deformation",
     "Edits",
     "Experiment",
+    "ImageFile",
     "LabRun",
     "Levels",
     "NamedSystem",
     "RunSettings",
     "Started",
     "Transform",
+    "pair_images",
     "run_experiment",
 ]

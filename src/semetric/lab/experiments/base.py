@@ -130,7 +130,7 @@ class Experiment(ABC):
         """What was found and is not sent: in words, with the files. To be told to the user."""
         return {}
 
-    def find(self, inputs: Sequence[str | os.PathLike[str]]) -> list[ImageFile]:
+    def find(self, inputs: Sequence[str | os.PathLike[str] | ImageFile]) -> list[ImageFile]:
         """The images among files and folders.
 
         Raises:

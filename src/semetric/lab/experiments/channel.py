@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from semetric.errors import UsageError
-from semetric.lab.experiments.base import Arm, Axis, Context, Experiment, check_levels
+from semetric.lab.experiments.base import Arm, Axis, Context, check_levels
+from semetric.lab.experiments.own_systems import OpenExperiment, arm_of, check_options, codec_entry, named_codec
 
 if TYPE_CHECKING:
     from semetric.lab.channels.link import Link
@@ -22,8 +23,11 @@ _SHIPPED = {"plain": "none", "16qam": "16qam"}  # name here → constellation
 
 
 @dataclass(frozen=True, kw_only=True)
-class Channel(Experiment):
-    """Codecs behind a channel code, and DeepJSCC, at equal channel uses per pixel and rising SNR.
+class Channel(OpenExperiment):
+    """Codecs behind a channel code, DeepJSCC and systems of one's own, at equal channel uses per pixel and rising SNR.
+
+    A system of one's own takes an image and the SNR in dB, and gives an image and its number of channel uses, which are
+    held against the others'.
 
     Attributes:
         codecs: names of codecs; empty, or "none", leaves the digital links out.
@@ -31,8 +35,8 @@ class Channel(Experiment):
         code_rate: of the LDPC code: 1/3, 1/2, 2/3, 3/4, 5/6, or 1 for none.
         deepjscc: weights of DeepJSCC: "plain" or "16qam", which come with the package, or the path of a file that
             `semetric lab train-deepjscc` wrote; empty, or "none", leaves it out.
-        uses_per_pixel: complex channel symbols per pixel that the digital links may take; None takes what the first
-            DeepJSCC takes.
+        uses_per_pixel: complex channel symbols per pixel that the digital links and one's own systems may take; None
+            takes what the first DeepJSCC takes.
         snrs_db: signal-to-noise ratios.
         snr_kind: es_n0; or eb_n0, of an information bit, which DeepJSCC does not have.
         fading: none, rayleigh (a gain a symbol), rayleigh_block (a gain a code block) or rayleigh_stream (a gain an
@@ -61,17 +65,20 @@ class Channel(Experiment):
         return Axis(name="snr_db", label="Es/N0" if self.snr_kind == "es_n0" else "Eb/N0", unit="dB")
 
     def arms(self, context: Context) -> tuple[Arm, ...]:
-        """Each codec with each modulation, then each DeepJSCC."""
+        """Each codec with each modulation, then each DeepJSCC, then the systems of one's own."""
+        from semetric.lab.channels.budget import check_uses
         from semetric.lab.channels.link import Fading
-        from semetric.lab.experiments.codecs import check_options, codec_of
 
         check_levels("snrs_db", self.snrs_db, low=-50.0, high=100.0)
         if self.fading not in get_args(Fading):
             raise UsageError(f"Expected fading of {', '.join(get_args(Fading))}; found {self.fading!r}.")
         codecs, joint = (tuple(name for name in names if name != _NONE) for names in (self.codecs, self.deepjscc))
-        if not codecs and not joint:
-            raise UsageError("Expected at least one codec or DeepJSCC; found neither.")
-        if codecs and not self.modulations:
+        entries = [codec_entry(name, self.codec_options) for name in codecs]
+        whole = [*(entry for entry in entries if "run" in entry), *self.entries()]
+        coded = [name for name, entry in zip(codecs, entries, strict=True) if "run" not in entry]
+        if not codecs and not joint and not whole:
+            raise UsageError("Expected at least one codec, DeepJSCC or system of your own; found neither.")
+        if coded and not self.modulations:
             raise UsageError("Expected at least one modulation; found none.")
         if joint and self.snr_kind != "es_n0":
             raise UsageError(
@@ -79,14 +86,44 @@ class Channel(Experiment):
                 "Leave DeepJSCC out (--deepjscc none)."
             )
         check_options(codecs, self.codec_options)
-        links = [self._link(name) for name in self.modulations] if codecs else []
+        links = [self._link(name) for name in self.modulations] if coded else []
         names = _names(joint)
         networks = [self._network(path, name, context) for path, name in zip(joint, names, strict=True)]
-        uses = self.uses_per_pixel
-        if uses is None:
-            uses = 3 * float(networks[0].to_dict()["bandwidth_ratio"]) if networks else USES_PER_PIXEL
-        coded = [self._coded(codec_of(name, self.codec_options), link, uses) for name in codecs for link in links]
-        return tuple(Arm(system=system, levels=self.snrs_db) for system in (*coded, *networks))
+        budget = self.uses_per_pixel
+        if budget is None and networks:
+            budget = 3 * float(networks[0].to_dict()["bandwidth_ratio"])
+        uses = USES_PER_PIXEL if budget is None else budget
+        if coded or whole:
+            for network in networks:
+                check_uses(network.label, 3 * float(network.to_dict()["bandwidth_ratio"]), uses)
+        digital = [
+            self._coded(named_codec(name, self.codec_options.get(name, {})), link, uses)
+            for name in coded
+            for link in links
+        ]
+        own = [self._own(entry, context, uses if digital or networks else budget) for entry in whole]
+        return (*(Arm(system=system, levels=self.snrs_db) for system in (*digital, *networks)), *own)
+
+    def _own(self, entry: Mapping[str, Any], context: Context, budget: float | None) -> Arm:
+        """A system of one's own, whose channel uses are held against the budget, if there is one."""
+        from semetric.lab.channels.budget import BudgetedSystem, check_uses
+        from semetric.lab.codecs import ExternalSystem
+        from semetric.lab.experiments.folders import FolderSystem
+
+        arm = arm_of(entry, context, self.level_axis(), self.snrs_db)
+        system = arm.system
+        if budget is None:
+            return arm
+        if isinstance(system, FolderSystem | ExternalSystem) and system.uses_per_pixel is not None:
+            check_uses(system.label, system.uses_per_pixel, budget)
+        if isinstance(system, FolderSystem):
+            return arm
+        if isinstance(system, ExternalSystem) and not system.states_uses:
+            raise UsageError(
+                f"Expected the channel uses of {system.label}, to hold them against the others'; its command line has "
+                "no {uses}, a file to write their number to. Add it, or set uses_per_pixel of the system."
+            )
+        return Arm(system=BudgetedSystem(system, uses_per_pixel=budget), levels=arm.levels)
 
     def _link(self, modulation: str) -> Link:
         from semetric.lab.channels.link import Link

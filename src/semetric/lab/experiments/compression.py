@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from semetric.errors import UsageError
-from semetric.lab.experiments.base import Arm, Axis, Context, Experiment, check_levels
+from semetric.lab.experiments.base import Arm, Axis, Context, check_levels
+from semetric.lab.experiments.own_systems import MAX_RATE_BPP, OpenExperiment, arm_of, check_options, codec_entry
 
-__all__ = ["MAX_RATE_BPP", "RATES_BPP", "Compression"]
+__all__ = ["RATES_BPP", "Compression", "codec_arms"]
 
 RATES_BPP = (0.1, 0.18, 0.33, 0.6, 1.1, 2.0)  # six, evenly spaced on a logarithmic axis
-MAX_RATE_BPP = 24.0  # of the uncoded image
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compression(Experiment):
+class Compression(OpenExperiment):
     """Codecs × target rates.
 
     Attributes:
@@ -24,7 +24,7 @@ class Compression(Experiment):
         rates_bpp: target rates, in bits per pixel.
         tolerance: of a target: how far off a rate still meets it; else the nearest quality step is taken, and said.
         codec_options: a codec's name → its options. With an option "codec" the name is one of your own:
-            {"ours": {"codec": "external", …}}.
+            {"ours": {"codec": "external", …}}. With level = "quality" its levels are qualities.
     """
 
     kind: ClassVar[str] = "compression"
@@ -37,15 +37,38 @@ class Compression(Experiment):
     codec_options: Mapping[str, Any] = field(default_factory=dict)
 
     def arms(self, context: Context) -> tuple[Arm, ...]:
-        """A codec a system, at every rate."""
-        del context
-        from semetric.lab.experiments.codecs import check_options, system_of
-
+        """A codec a system, at every rate; then the systems of one's own."""
         check_levels("rates_bpp", self.rates_bpp, low=0.0, high=MAX_RATE_BPP)
-        if not self.codecs:
-            raise UsageError("Expected at least one codec; found none.")
-        check_options(self.codecs, self.codec_options)
-        return tuple(
-            Arm(system=system_of(name, self.codec_options, tolerance=self.tolerance), levels=self.rates_bpp)
-            for name in self.codecs
+        if not self.codecs and not self.systems:
+            raise UsageError("Expected at least one codec or system; found none.")
+        codecs = codec_arms(
+            self.codecs, self.codec_options, context, self.axis, self.rates_bpp, tolerance=self.tolerance
         )
+        return (*codecs, *self.own_arms(context, self.rates_bpp, self.tolerance))
+
+
+def codec_arms(
+    codecs: Sequence[str],
+    options: Mapping[str, Any],
+    context: Context,
+    axis: Axis,
+    rates_bpp: Sequence[float],
+    *,
+    tolerance: float | None = None,
+) -> list[Arm]:
+    """Codecs by name, at target rates or at qualities of their own.
+
+    Args:
+        codecs: names; of a codec, or of one's own where the options say which codec it is.
+        options: a codec's name → its options.
+        context: the runtime and the images.
+        axis: of the experiment.
+        rates_bpp: for a codec without levels of its own.
+        tolerance: of a target rate, where the options have none.
+
+    Raises:
+        UsageError: a codec or an option that does not exist.
+        MissingExtraError: a codec's package is not here.
+    """
+    check_options(codecs, options)
+    return [arm_of(codec_entry(name, options), context, axis, rates_bpp, tolerance=tolerance) for name in codecs]

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from semetric.errors import UsageError
-from semetric.lab.experiments.base import Arm, Axis, Context, Experiment
+from semetric.lab.experiments.base import Arm, Axis, Context
+from semetric.lab.experiments.own_systems import OpenExperiment
 from semetric.lab.experiments.transform import strengths_of
 from semetric.runs.statistics import bootstrap_mean, pearson
 
@@ -17,8 +18,11 @@ __all__ = ["Deformation", "correlations"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deformation(Experiment):
+class Deformation(OpenExperiment):
     """Piecewise affine deformation and Gaussian noise, each at rising strength; |Pearson r| of metric and strength.
+
+    Of pairs, as `pair_images` gives them, the translated image is deformed or disturbed and scored against its source;
+    strength 0, the translation as it is, is then a level as well.
 
     Attributes:
         deformations: standard deviations of the mesh's nodes, as shares of the side; empty leaves them out.
@@ -38,21 +42,21 @@ class Deformation(Experiment):
     columns: int | None = None
 
     def arms(self, context: Context) -> tuple[Arm, ...]:
-        """The two systems, deformation and noise."""
-        del context
+        """The two systems, deformation and noise; then the systems of one's own."""
         from semetric.lab.transformations import TransformationSystem
 
         mesh: dict[str, Any] = {
             name: value for name, value in (("rows", self.rows), ("columns", self.columns)) if value is not None
         }
         arms = []
-        if self.deformations:
-            levels = strengths_of("deformation", self.deformations, mesh)
-            arms.append(Arm(system=TransformationSystem("deformation", **mesh), levels=levels))
-        if self.noises:
-            arms.append(Arm(system=TransformationSystem("noise"), levels=strengths_of("noise", self.noises, {})))
+        start = (0.0,) if any(image.sent is not None for image in context.images) else ()
+        for name, strengths, options in (("deformation", self.deformations, mesh), ("noise", self.noises, {})):
+            if strengths:
+                levels = strengths_of(name, tuple(dict.fromkeys((*start, *strengths))), options)
+                arms.append(Arm(system=TransformationSystem(name, **options), levels=levels))
+        arms += self.own_arms(context, None)
         if not arms:
-            raise UsageError("Expected strengths of deformation or of noise; found neither.")
+            raise UsageError("Expected strengths of deformation or of noise, or a system; found neither.")
         return tuple(arms)
 
     def analyse(self, columns: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:

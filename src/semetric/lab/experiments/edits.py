@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from semetric.errors import ImageError, UsageError
-from semetric.lab.experiments.base import Arm, Axis, Context, Experiment, check_levels
+from semetric.lab.experiments.base import Arm, Axis, Context, check_levels
 from semetric.lab.experiments.images import find_images, read_picture
+from semetric.lab.experiments.own_systems import OpenExperiment
 from semetric.lab.systems import Pixels
 from semetric.runs.choice import check_weights
 
@@ -17,7 +18,7 @@ MAX_DONORS = 24  # photos that give objects; they are held in memory
 
 
 @dataclass(frozen=True, kw_only=True)
-class Edits(Experiment):
+class Edits(OpenExperiment):
     """Edits × strengths, on the masks of the profile.
 
     Attributes:
@@ -37,24 +38,28 @@ class Edits(Experiment):
     donors: tuple[str, ...] = ()
 
     def arms(self, context: Context) -> tuple[Arm, ...]:
-        """An edit a system, each at its strengths."""
+        """An edit a system, each at its strengths; then the systems of one's own."""
         from semetric.lab.edits import EditSystem, PhotoMasks, edit_named
 
-        if not self.edits:
-            raise UsageError("Expected at least one edit; found none.")
+        if not self.edits and not self.systems:
+            raise UsageError("Expected at least one edit or system; found none.")
         if self.strengths:
             check_levels("strengths of edits", self.strengths, low=0.0, high=1.0)
         chosen = [edit_named(name) for name in self.edits]
         donors = self._donors(context) if any(edit.donor for edit in chosen) else []
+        own = self.own_arms(context, self.strengths or None)
+        if not chosen:
+            return tuple(own)
         masks = PhotoMasks(context.runtime)
         check_weights(masks.to_dict()["weights"])
-        return tuple(
+        arms = [
             Arm(
                 system=EditSystem(edit.name, masks_of=masks, donors=donors),
                 levels=self.strengths or edit.strengths,
             )
             for edit in chosen
-        )
+        ]
+        return (*arms, *own)
 
     def _donors(self, context: Context) -> list[Pixels]:
         files = find_images(self.donors) if self.donors else context.images

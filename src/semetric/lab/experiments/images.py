@@ -11,9 +11,18 @@ from typing import Any
 
 from semetric.errors import ImageError, UsageError
 from semetric.image import MAX_PIXELS, Picture, read_image, resize
-from semetric.runs.pairing import image_files, shown
+from semetric.runs.pairing import Pairing, image_files, shown
 
-__all__ = ["ImageFile", "Known", "find_images", "level_name", "look_at", "read_picture"]
+__all__ = [
+    "ImageFile",
+    "Known",
+    "find_images",
+    "level_name",
+    "look_at",
+    "pair_images",
+    "read_picture",
+    "read_sent",
+]
 
 _RESERVED = '/\\:*?"<>|'  # what names of files may not hold, here or elsewhere
 _LONGEST = 60  # characters, at most four bytes each, of a folder's name
@@ -27,11 +36,14 @@ class ImageFile:
         name: as rows name it: its path below the deepest folder that holds all images.
         path: where it is.
         root: the folder that was named and searched; None where the file itself was.
+        sent: where the image is that goes through the systems, and whose results are scored against this one: a
+            translation of it; None where it is this one itself.
     """
 
     name: str
     path: str
     root: str | None = None
+    sent: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +52,8 @@ class Known:
 
     Attributes:
         name: as rows name it.
-        digest: of the pixels that are sent; None where the file cannot be read.
+        digest: of the pixels that results are scored against; None where the file cannot be read.
+        sent_digest: of the pixels that are sent, where these are others.
         size: (H, W) of these; likewise.
         notes: every conversion that reading it took.
         error: why it cannot be read; None where it can.
@@ -49,6 +62,7 @@ class Known:
 
     name: str
     digest: str | None = None
+    sent_digest: str | None = None
     size: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
     error: str | None = None
@@ -65,20 +79,28 @@ class Known:
             "notes": list(self.notes),
             "error": self.error,
             "example": self.example,
+            **({} if self.sent_digest is None else {"sent_digest": self.sent_digest}),
         }
 
 
-def find_images(inputs: Sequence[str | os.PathLike[str]]) -> list[ImageFile]:
+def find_images(inputs: Sequence[str | os.PathLike[str] | ImageFile]) -> list[ImageFile]:
     """The image files among files and folders, subfolders included, each once, in the order of the inputs.
 
     Within a folder the order is the alphabet's. Hidden files and files that are no images by their suffix are
-    passed over; a file that is named is taken whatever its suffix.
+    passed over; a file that is named is taken whatever its suffix. Image files with their names, such as those of
+    `pair_images`, are taken as they are.
 
     Raises:
-        UsageError: an input is not there, or a folder holds no image.
+        UsageError: an input is not there, a folder holds no image, or paths stand beside image files.
     """
+    known = [one for one in inputs if isinstance(one, ImageFile)]
+    paths_given = [Path(one) for one in inputs if not isinstance(one, ImageFile)]
+    if known and paths_given:
+        raise UsageError(f"Expected either paths or pairs of images; found {paths_given[0]} beside pairs.")
+    if known:
+        return known
     found: dict[str, tuple[Path, str | None]] = {}
-    for one in map(Path, inputs):
+    for one in paths_given:
         if one.is_dir():
             names = sorted(image_files(one)[0])
             if not names:
@@ -96,6 +118,26 @@ def find_images(inputs: Sequence[str | os.PathLike[str]]) -> list[ImageFile]:
     return [
         ImageFile(name=shown(path.relative_to(root).as_posix()), path=str(given), root=searched)
         for path, (given, searched) in zip(paths, found.values(), strict=True)
+    ]
+
+
+def pair_images(pairing: Pairing) -> list[ImageFile]:
+    """Pairs as images to send: the image of each goes through the systems and is scored against its reference.
+
+    An image is called as its reference, or where several pairs share one as the image itself, or as both.
+    """
+    for names in (
+        [pair.reference for pair in pairing.pairs],
+        [pair.image for pair in pairing.pairs],
+        [f"{pair.reference} – {pair.image}" for pair in pairing.pairs],
+    ):
+        if len(set(names)) == len(names):
+            break
+    else:
+        names = [f"{number} {name}" for number, name in enumerate(names, 1)]
+    return [
+        ImageFile(name=name, path=pair.reference_path, sent=pair.image_path)
+        for name, pair in zip(names, pairing.pairs, strict=True)
     ]
 
 
@@ -130,6 +172,27 @@ def read_picture(
     return Picture(pixels=pixels, name=picture.name, notes=tuple(notes))
 
 
+def read_sent(path: str, reference: Picture, **reading: Any) -> Picture:
+    """The image that goes through the systems in the place of its reference, in the reference's size (bicubic).
+
+    Args:
+        path: the file.
+        reference: what results are scored against.
+        reading: as `read_picture` takes it.
+
+    Raises:
+        ImageError: the file cannot be read.
+    """
+    picture = read_picture(path, **reading)
+    if picture.size == reference.size:
+        return picture
+    (h, w), (height, width) = picture.size, reference.size
+    pixels = resize(picture.to_uint8(), reference.size).astype("uint8", copy=False)
+    pixels.setflags(write=False)
+    note = f"resized from {w} × {h} to {width} × {height}, its reference's size (bicubic, antialias)"
+    return Picture(pixels=pixels, name=picture.name, notes=(*picture.notes, note))
+
+
 def look_at(images: Sequence[ImageFile], *, examples: int, **reading: Any) -> list[Known]:
     """Reads every image once, so that a broken one is known, and an exchanged one is noticed, before anything is sent.
 
@@ -144,13 +207,21 @@ def look_at(images: Sequence[ImageFile], *, examples: int, **reading: Any) -> li
     for image, own in zip(images, folders, strict=True):
         try:
             picture = read_picture(image.path, **reading)
+            sent = None if image.sent is None else read_sent(image.sent, picture, **reading)
         except ImageError as error:
             found.append(Known(name=image.name, error=shown(str(error))))
             continue
         folder = own if left > 0 else None
         left -= 1
         found.append(
-            Known(name=image.name, digest=picture.digest, size=picture.size, notes=picture.notes, example=folder)
+            Known(
+                name=image.name,
+                digest=picture.digest,
+                sent_digest=None if sent is None else sent.digest,
+                size=picture.size,
+                notes=picture.notes if sent is None else tuple(dict.fromkeys((*picture.notes, *sent.notes))),
+                example=folder,
+            )
         )
     return found
 

@@ -1,32 +1,31 @@
-"""Images made elsewhere, at rising noise or any other level (arXiv 2406.03865, IV-D, Fig. 12 and 16)."""
+"""Images made elsewhere, at rising noise or any other level (arXiv 2406.03865, IV-D, Fig. 8, 12, 15 and 16)."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
-from semetric.errors import ImageError, UsageError
-from semetric.image import resize
-from semetric.lab.experiments.base import Arm, Axis, Context, Experiment, NamedSystem, check_levels
-from semetric.lab.experiments.images import ImageFile, read_picture
-from semetric.lab.systems import Pixels, Received, System
+from semetric.errors import UsageError
+from semetric.lab.experiments.base import Arm, Axis, Context
+from semetric.lab.experiments.compression import RATES_BPP, codec_arms
+from semetric.lab.experiments.folders import check_folders
+from semetric.lab.experiments.images import ImageFile
+from semetric.lab.experiments.own_systems import OpenExperiment, levels_in
 from semetric.runs.pairing import Pairing, pair_folders
 
-__all__ = ["FolderSystem", "Levels", "levels_of"]
+__all__ = ["Levels"]
 
-_NUMBER = re.compile(r"(?:(?:^|(?<=[_ =]))-)?\d+(?:\.\d+)?")  # the hyphen of noise-10 is no minus
+_AGAINST = ("level", "rate")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Levels(Experiment):
+class Levels(OpenExperiment):
     """Folders of images, a folder a level, each image paired with the original of its name.
+
+    `folders` are one system. Further ones are tables of `systems` with `folders` of their own.
 
     Attributes:
         originals: the folder of originals.
@@ -37,6 +36,13 @@ class Levels(Experiment):
         level_unit: its unit, in words.
         fit: "original" brings each image to its original's size (bicubic) where it has another; "none" leaves it, and
             metrics that compare pixels in place give no score.
+        rates: what the images' streams took, for every system without rates of its own: "files" where their files are
+            the streams; a CSV file with the columns image, size_bytes or rate_bpp, and perhaps system and level; or,
+            of one level, the folder of streams. Empty where that is not known.
+        against: "level" or "rate": what stands on the axis; empty takes the rate where codecs take part.
+        codecs: names of codecs that the originals go through, beside.
+        rates_bpp: their target rates, in bits per pixel.
+        codec_options: a codec's name → its options.
     """
 
     kind: ClassVar[str] = "levels"
@@ -44,153 +50,79 @@ class Levels(Experiment):
     title: ClassVar[str] = "images made elsewhere"
 
     originals: str
-    folders: tuple[str, ...]
+    folders: tuple[str, ...] = ()
     levels: tuple[float, ...] = ()
     name: str = "levels"
     level_label: str = "level"
     level_unit: str = ""
     fit: str = "original"
+    rates: str = ""
+    against: str = ""
+    codecs: tuple[str, ...] = ()
+    rates_bpp: tuple[float, ...] = RATES_BPP
+    codec_options: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def values(self) -> tuple[float, ...]:
-        """The level of each folder.
-
-        Raises:
-            UsageError: no folder, or levels that do not fit the folders.
-        """
-        if not self.folders:
-            raise UsageError("Expected at least one folder of images made from the originals; found none.")
-        given = self.levels or levels_of(self.folders)
-        if len(given) != len(self.folders):
-            raise UsageError(f"Expected a level for each of {len(self.folders)} folders; found {len(given)}.")
-        check_levels("levels", given)
-        return given
-
-    @cached_property
-    def pairings(self) -> tuple[Pairing, ...]:
-        """Originals and images, a pairing a folder.
+    def pairings(self) -> tuple[tuple[str, Pairing], ...]:
+        """Originals and images, a folder and its pairing each.
 
         Raises:
             UsageError: no folder, or no common name.
         """
-        return tuple(pair_folders(self.originals, folder) for folder in self.folders)
+        folders = [folder for entry in self.entries() for folder in entry.get("folders", ())]
+        if not folders:
+            raise UsageError("Expected at least one folder of images made from the originals; found none.")
+        return tuple((folder, pair_folders(self.originals, folder)) for folder in folders)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The systems as tables, that of `folders` first."""
+        own: list[dict[str, Any]] = []
+        if self.folders:
+            own.append({"name": self.name, "folders": list(self.folders), "fit": self.fit})
+            if self.levels:
+                own[0]["levels"] = list(self.levels)
+        for entry in super().entries():
+            folders = [entry["folders"]] if isinstance(entry.get("folders"), str) else entry.get("folders")
+            own.append(entry if folders is None else {"fit": self.fit, **entry, "folders": folders})
+        for entry in own:
+            if "folders" in entry:
+                check_folders(entry, levels_in(entry))
+                if self.rates:
+                    entry.setdefault("rates", self.rates)
+        return own
 
     def level_axis(self) -> Axis:
-        """As the configuration names it."""
+        """A rate, or the level as the configuration names it."""
+        if self.against == "rate" or (not self.against and self.codecs):
+            return Axis(name="rate_bpp", label="rate", unit="bits per pixel")
         return Axis(name="level", label=self.level_label, unit=self.level_unit)
 
     def passed_over(self) -> dict[str, list[str]]:
         """Files without a partner, and originals that some level lacks."""
         sent = {image.name for image in self.find()}
-        alone = [name for name in self.pairings[0].unmatched_references if name not in sent]
+        alone = [name for name in self.pairings[0][1].unmatched_references if name not in sent]
         found = {"originals without an image at any level": alone}
-        for folder, pairing in zip(self.folders, self.pairings, strict=True):
+        for folder, pairing in self.pairings:
             found[f"images of {folder} without an original"] = list(pairing.unmatched_images)
             found[f"names that several files share, not scored, in {folder}"] = list(pairing.ambiguous)
         return {what: names for what, names in found.items() if names}
 
-    def find(self, inputs: Sequence[str | os.PathLike[str]] = ()) -> list[ImageFile]:
+    def find(self, inputs: Sequence[str | os.PathLike[str] | ImageFile] = ()) -> list[ImageFile]:
         """The originals that have an image at a level or more."""
         if inputs:
             raise UsageError("The originals of levels are part of the experiment; found images beside them.")
-        found = {pair.reference: pair.reference_path for pairing in self.pairings for pair in pairing.pairs}
-        return [ImageFile(name=name, path=found[name]) for name in sorted(found)]
+        found = {pair.reference: pair.reference_path for _, pairing in self.pairings for pair in pairing.pairs}
+        return [ImageFile(name=name, path=found[name], root=self.originals) for name in sorted(found)]
 
     def arms(self, context: Context) -> tuple[Arm, ...]:
-        """One system: the folders, in the order of their levels."""
-        if self.fit not in ("original", "none"):
-            raise UsageError(f"Expected fit to be original or none; found {self.fit!r}.")
-        values = self.values
-        paths: dict[float, dict[str, str]] = {
-            level: {pair.reference: pair.image_path for pair in pairing.pairs}
-            for level, pairing in zip(values, self.pairings, strict=True)
-        }
-        digests = [
-            {"level": level, "files": pairing.stamps(), "pairs": pairing.digest()}
-            for level, pairing in zip(values, self.pairings, strict=True)
-        ]
-        system = FolderSystem(self.name, paths, fit=self.fit, contents=digests, reading=context.reading)
-        return (Arm(system=system, levels=tuple(sorted(values))),)
-
-
-class FolderSystem(NamedSystem):
-    """Gives what somebody else made of an image.
-
-    Args:
-        name: of the curve.
-        paths: level → name of the original → file.
-        fit: "original" or "none": whether sizes are brought to the original's.
-        contents: for the record: what tells whether the files are still the same.
-        reading: how images are read, as `read_picture` takes it: like the originals.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        paths: Mapping[float, Mapping[str, str]],
-        *,
-        fit: str = "original",
-        contents: Sequence[Mapping[str, Any]] = (),
-        reading: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.name = name
-        self.label = name
-        self._paths = paths
-        self._fit = fit
-        self._contents = contents
-        self._reading = dict(reading or {})
-
-    def of(self, name: str) -> System:
-        """The system for the original of that name."""
-        paths = {level: paths.get(name) for level, paths in self._paths.items()}
-        return _OneOriginal(self, name, paths, self._fit, self._reading)
-
-    def send(self, image: Pixels, level: float, rng: np.random.Generator) -> Received:
-        """Not without a name.
-
-        Raises:
-            UsageError: always.
-        """
-        del image, level, rng
-        raise UsageError("Expected the name of the image: images made elsewhere are found by name, not by pixels.")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Name, label, and what tells whether the files are still the same."""
-        return {**super().to_dict(), "fit": self._fit, "contents": [dict(one) for one in self._contents]}
-
-
-class _OneOriginal(System):
-    def __init__(
-        self,
-        whole: FolderSystem,
-        name: str,
-        paths: Mapping[float, str | None],
-        fit: str,
-        reading: Mapping[str, Any],
-    ) -> None:
-        self.name, self.label = whole.name, whole.label
-        self._image, self._paths, self._fit, self._reading = name, paths, fit, reading
-
-    def send(self, image: Pixels, level: float, rng: np.random.Generator) -> Received:
-        del rng
-        path = self._paths.get(level)
-        if path is None:
-            raise ImageError(f"Expected an image of the name of {self._image} at level {level:g}; there is none.")
-        picture = read_picture(path, **self._reading)
-        notes = list(picture.notes)
-        pixels = picture.to_uint8()
-        size = image.shape[0], image.shape[1]
-        if self._fit == "original" and picture.size != size:
-            (h, w), (height, width) = picture.size, size
-            pixels = np.asarray(resize(pixels, size), np.uint8)
-            notes.append(f"resized from {w} × {h} to {width} × {height} (bicubic, antialias)")
-        return Received(pixels=pixels, note="; ".join(notes))
-
-
-def levels_of(folders: Sequence[str]) -> tuple[float, ...]:
-    """The last number in each folder's name, where all have one and all differ; else 1, 2, 3, … in their order."""
-    found = [_NUMBER.findall(Path(folder).name) for folder in folders]
-    numbers = tuple(float(each[-1]) for each in found if each)
-    if len(numbers) == len(folders) == len(set(numbers)):
-        return numbers
-    return tuple(float(place) for place in range(1, len(folders) + 1))
+        """The folders' systems, in the order of their levels; then codecs."""
+        if self.against not in ("", *_AGAINST):
+            raise UsageError(f"Expected against to be {' or '.join(_AGAINST)}; found {self.against!r}.")
+        axis = self.level_axis()
+        if self.codecs and axis.name != "rate_bpp":
+            raise UsageError("Expected against = 'rate' beside codecs, whose levels are rates; found 'level'.")
+        self.entries()  # what does not fit is said before files are looked for
+        if not context.images:
+            context = Context(runtime=context.runtime, images=self.find(), reading=context.reading)
+        own = self.own_arms(context, self.rates_bpp if axis.name == "rate_bpp" else None)
+        return (*own, *codec_arms(self.codecs, self.codec_options, context, axis, self.rates_bpp))

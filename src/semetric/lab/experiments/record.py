@@ -27,7 +27,7 @@ __all__ = ["FORMAT", "RECORD", "check_folder", "describe", "differences", "enter
 
 RECORD = "lab.json"
 FORMAT = 1  # of a run's folder; raise it when its files change their meaning
-_INFORMATION = ("source", "left_out")  # kept for the reader; where the files lie shapes no number
+_INFORMATION = ("source", "sent", "left_out")  # kept for the reader; where the files lie shapes no number
 _SHOWN = 6
 _PARTS: dict[str, type] = {"experiment": str, "systems": list, "images": list}
 
@@ -72,6 +72,7 @@ def describe(
         "images": [image.to_dict() for image in images],
         "seed": settings.seed,
         "source": [shown(file.path) for file in files],
+        "sent": [shown(file.sent) for file in files if file.sent is not None],
         "left_out": dict(left_out),
     }
     try:
@@ -186,7 +187,9 @@ def _comparable(record: Mapping[str, Any]) -> dict[str, Any]:
         **flat,
         "number of images": len(names),
         "images": _digest(names),
-        "pixels": _digest([[image["digest"], image["error"] is None] for image in lists["images"]]),
+        "pixels": _digest(
+            [[image["digest"], image["error"] is None, image.get("sent_digest")] for image in lists["images"]]
+        ),
     }
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from semetric.errors import UsageError
 from semetric.lab.experiments.base import Arm, Context, Experiment
-from semetric.lab.experiments.images import ImageFile, Known, level_name, look_at, read_picture
+from semetric.lab.experiments.images import ImageFile, Known, level_name, look_at, read_picture, read_sent
 from semetric.lab.experiments.record import check_folder, describe, enter
 from semetric.lab.experiments.scoring import Task
 from semetric.lab.experiments.settings import RunSettings
@@ -74,7 +74,7 @@ class Started:
 
 def run_experiment(
     experiment: Experiment,
-    images: Sequence[str | PathLike[str]],
+    images: Sequence[str | PathLike[str] | ImageFile],
     out: str | PathLike[str],
     settings: RunSettings | None = None,
     *,
@@ -91,7 +91,7 @@ def run_experiment(
 
     Args:
         experiment: the configuration.
-        images: files and folders.
+        images: files and folders; or pairs, as `pair_images` gives them.
         out: the run's folder: new, empty, or one to go on with.
         settings: metrics, networks, seed and reading; None takes the defaults.
         jobs: worker processes, each with its share of the cores; 1 works in this process.
@@ -176,7 +176,7 @@ def _do_missing(
                 continue
             pictures.original(place)
             keep = one.example is not None
-            tasks.append(Task(name=file.name, path=file.path, first=first, points=missing, keep=keep))
+            tasks.append(Task(name=file.name, path=file.path, sent=file.sent, first=first, points=missing, keep=keep))
         for finished in work(recipe, tasks, jobs=jobs):
             if finished.pixels is not None:
                 pictures.received(finished.outcome.index, finished.pixels)
@@ -211,6 +211,10 @@ class _Examples:
         if example is not None:
             picture = read_picture(self._files[place].path, **self._settings.reading)
             self._write(self._root / example / "original.png", picture.to_uint8())
+            sent = self._files[place].sent
+            if sent is not None:
+                translated = read_sent(sent, picture, **self._settings.reading)
+                self._write(self._root / example / "sent.png", translated.to_uint8())
 
     def received(self, index: int, pixels: Pixels) -> None:
         place, point = divmod(index, len(self._points))
@@ -236,7 +240,12 @@ def _check_names(arms: Sequence[Arm]) -> None:
         if names.count(name) > 1:
             raise UsageError(f"Expected systems with names of their own; {name!r} comes twice.")
         known = name.isprintable() and not any(c in name for c in '/\\:*?"<>|')
-        if not known or not 0 < len(name.encode()) <= _LONGEST_NAME or name.startswith(".") or name == "original.png":
+        if (
+            not known
+            or not 0 < len(name.encode()) <= _LONGEST_NAME
+            or name.startswith(".")
+            or name in ("original.png", "sent.png")
+        ):
             raise UsageError(
                 f"Expected a system's name to be one of a folder, of at most {_LONGEST_NAME} bytes; found {name!r}."
             )

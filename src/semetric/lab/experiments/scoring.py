@@ -12,7 +12,7 @@ import numpy as np
 from semetric.errors import CodecError, ImageError, SemetricError, UsageError, WeightsError
 from semetric.image import Picture
 from semetric.lab.experiments.base import Arm, Context, Experiment, NamedSystem
-from semetric.lab.experiments.images import ImageFile, read_picture
+from semetric.lab.experiments.images import ImageFile, read_picture, read_sent
 from semetric.lab.experiments.settings import RunSettings
 from semetric.lab.experiments.table import Outcome
 from semetric.lab.systems import Pixels, Received, System, generator
@@ -33,6 +33,7 @@ class Task:
     Attributes:
         name: the image's.
         path: its file.
+        sent: the file that goes through the systems in its place; None for itself.
         first: index of its first unit.
         points: which operating points are missing, counted over all arms.
         keep: whether the received pixels are wanted.
@@ -43,6 +44,7 @@ class Task:
     first: int
     points: tuple[int, ...]
     keep: bool
+    sent: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,6 +104,7 @@ class Scorer:
         """
         try:
             reference = read_picture(task.path, **self.settings.reading)
+            sent = reference if task.sent is None else read_sent(task.sent, reference, **self.settings.reading)
         except ImageError as error:  # it could be read when the run began
             for point in task.points:
                 yield Finished(outcome=Outcome.lost(task.first + point, tuple(self.metrics), str(error)))
@@ -111,7 +114,7 @@ class Scorer:
             index = task.first + point
             system, level = self.points[point]
             try:
-                received = self._send(system, level, reference, task.name)
+                received = self._send(system, level, sent, task.name)
             except (CodecError, ImageError) as error:
                 yield Finished(outcome=Outcome.lost(index, tuple(self.metrics), str(error)))
                 continue
@@ -121,10 +124,10 @@ class Scorer:
             outcome = Outcome.of(index, received, *known[picture.digest])
             yield Finished(outcome=outcome, pixels=received.pixels if task.keep else None)
 
-    def _send(self, system: System, level: float, reference: Picture, name: str) -> Received:
-        rng = generator(reference.digest, system.name, 0.0 if self.nested else level, self.settings.seed)
+    def _send(self, system: System, level: float, sent: Picture, name: str) -> Received:
+        rng = generator(sent.digest, system.name, 0.0 if self.nested else level, self.settings.seed)
         sender = system.of(name) if isinstance(system, NamedSystem) else system
-        return sender.send(np.array(reference.to_uint8()), level, rng)  # a copy: it may be written to
+        return sender.send(np.array(sent.to_uint8()), level, rng)  # a copy: it may be written to
 
     def _score(self, reference: Picture, image: Picture) -> Scored:
         values: dict[str, float | None] = {}

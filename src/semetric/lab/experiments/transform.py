@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from semetric.errors import UsageError
-from semetric.lab.experiments.base import Arm, Axis, Context, Experiment, check_levels
+from semetric.lab.experiments.base import Arm, Axis, Context, check_levels
+from semetric.lab.experiments.own_systems import OpenExperiment
 
 __all__ = ["FIGURE_13", "Transform", "strengths_of"]
 
@@ -17,7 +18,7 @@ FIGURE_13 = ("translation", "rotation", "reflection", "scaling", "colour_filter"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transform(Experiment):
+class Transform(OpenExperiment):
     """Transformations × strengths.
 
     Attributes:
@@ -36,12 +37,11 @@ class Transform(Experiment):
     transformation_options: Mapping[str, Any] = field(default_factory=dict)
 
     def arms(self, context: Context) -> tuple[Arm, ...]:
-        """A transformation a system, each at its own strengths."""
-        del context
+        """A transformation a system, each at its own strengths; then the systems of one's own."""
         from semetric.lab.transformations import TransformationSystem
 
-        if not self.transformations:
-            raise UsageError("Expected at least one transformation; found none.")
+        if not self.transformations and not self.systems:
+            raise UsageError("Expected at least one transformation or system; found none.")
         for given, what in ((self.strengths, "strengths"), (self.transformation_options, "transformation_options")):
             foreign = [name for name in given if name not in self.transformations]
             if foreign:
@@ -55,7 +55,7 @@ class Transform(Experiment):
                 raise UsageError(f"Expected transformation_options.{name} to be a table; found {own!r}.")
             system = TransformationSystem(name, **own)
             arms.append(Arm(system=system, levels=strengths_of(name, self.strengths.get(name), own)))
-        return tuple(arms)
+        return (*arms, *self.own_arms(context, None))
 
     def analyse(self, columns: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
         """The table of Fig. 13: each transformation at the strength that stands for the paper's, mean per metric."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -48,16 +50,37 @@ def to_values(config: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if callable(value):
+        return _function_name(value)
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def _function_name(function: Any) -> str:
+    """ "module:function", by which it can be imported again; of a script its file's path in place of the module.
+
+    Raises:
+        UsageError: a lambda or an inner function, which another of that name could not be told from.
+    """
+    module, name = function.__module__, getattr(function, "__qualname__", type(function).__qualname__)
+    if "<" in name:
+        raise UsageError(
+            f"Expected an experiment of plain values, since its record is JSON; found the function {name}. "
+            "A function is named as 'module:function' or 'file.py:function', or stands at the top of a module."
+        )
+    file = getattr(sys.modules.get(module), "__file__", None) if module == "__main__" else None
+    return f"{module if file is None else os.path.abspath(file)}:{name}"
 
 
 def _fitting(name: str, value: Any, hint: Any) -> Any:
     kinds = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
     if value is None and type(None) in kinds:
         return None
-    kind = next(one for one in kinds if one is not type(None))
+    kinds = tuple(kind for kind in kinds if kind is not type(None))
+    if len(kinds) > 1:  # text, or a table
+        kinds = (str,) if isinstance(value, str) and str in kinds else tuple(k for k in kinds if k is not str)
+    kind = kinds[0]
     origin = typing.get_origin(kind)
     if origin is typing.Literal:
         return _single(name, value, str)
@@ -68,7 +91,7 @@ def _fitting(name: str, value: Any, hint: Any) -> Any:
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise UsageError(f"Expected {name} to be a list; found {value!r}.")
-        return tuple(_single(name, item, typing.get_args(kind)[0]) for item in value)
+        return tuple(_fitting(name, item, typing.get_args(kind)[0]) for item in value)
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise UsageError(f"Expected {name} to be a table; found {value!r}.")

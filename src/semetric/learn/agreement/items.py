@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +15,9 @@ from semetric.learn.agreement.logistic import Form
 from semetric.learn.agreement.resampling import Floats, Measured
 from semetric.learn.agreement.same import average_precision
 from semetric.learn.datasets.base import Dataset, Kind, group_of
+from semetric.learn.datasets.pairs import pairing_of, pairs_of
 from semetric.learn.triplets import Choice, JudgedPair, ScoredTriplet
-from semetric.runs.pairing import Pair, Pairing, shown
+from semetric.runs.pairing import Pairing
 
 __all__ = ["MEASURES", "Needed", "ceiling", "measure", "needed"]
 
@@ -73,20 +72,18 @@ def needed(dataset: Dataset) -> Needed:
     places: list[list[int]] = []
     targets: list[tuple[float, ...]] = []
     for item in dataset.items:
-        if isinstance(item, Choice | ScoredTriplet):
-            shown_ = item.triplet
-            pairs = [(shown_.reference, shown_.a), (shown_.reference, shown_.b)]
-            targets.append((item.share_b,) if isinstance(item, Choice) else (item.score_a, item.score_b))
+        if isinstance(item, Choice):
+            targets.append((item.share_b,))
+        elif isinstance(item, ScoredTriplet):
+            targets.append((item.score_a, item.score_b))
         elif isinstance(item, JudgedPair):
-            pairs = [(item.reference, item.image)]
             targets.append((item.opinion,))
         else:
-            images = item.images  # type: ignore[union-attr]  # the kinds of MEASURES leave no other
-            pairs = [(images[1], images[2]), (images[0], images[2]), (images[0], images[1])]
-            targets.append((float(item.odd),))  # type: ignore[union-attr]
+            targets.append((float(item.odd),))  # type: ignore[union-attr]  # the kinds of MEASURES leave no other
+        pairs = pairs_of(item)
         places.append([known.setdefault(pair, len(known)) for pair in pairs])
     return Needed(
-        pairing=_pairing(dataset, list(known)),
+        pairing=pairing_of(dataset, list(known)),
         places=np.asarray(places, np.intp),
         targets=np.asarray(targets, np.float64),
         groups=tuple(group_of(item) for item in dataset.items),
@@ -138,19 +135,3 @@ def measure(
 def ceiling(dataset: Dataset, targets: Floats) -> float | None:
     """The highest 2AFC accuracy that any metric can have; None where the data set has no choices."""
     return two_alternative_ceiling(targets[:, 0], majority=dataset.majority) if dataset.kind == "choices" else None
-
-
-def _pairing(dataset: Dataset, pairs: Sequence[tuple[str, str]]) -> Pairing:
-    root = os.path.abspath(dataset.root)
-
-    def named(path: str) -> str:
-        whole = os.path.abspath(path)
-        inside = whole.startswith(root + os.sep)
-        return shown((whole[len(root) + 1 :] if inside else whole).replace(os.sep, "/"))
-
-    return Pairing(
-        pairs=tuple(
-            Pair(reference=named(one), image=named(two), reference_path=one, image_path=two) for one, two in pairs
-        ),
-        source={"pairs": shown(f"{dataset.name} {dataset.split or 'all'} in {root}")},
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from semetric.learn.datasets.base import Dataset, ImagePair, OddOneOut, Problems, choices_of
+from semetric.learn.datasets.pairs import dataset_pairing
 from semetric.learn.datasets.panoptic import PanopticRecord, Relation, Segment, panoptic_ids, read_panoptic
 from semetric.learn.datasets.registry import DATASETS, DatasetSpec, load_dataset
 
@@ -17,6 +18,7 @@ __all__ = [
     "Relation",
     "Segment",
     "choices_of",
+    "dataset_pairing",
     "load_dataset",
     "panoptic_ids",
     "read_panoptic",
