@@ -303,7 +303,7 @@ def test_no_pickle_is_run(
     (folder / which.adapter / "adapter_model.safetensors").unlink()
     torch.save({}, folder / which.adapter / "adapter_model.bin")
     torch.save({"state_dict": Mischief()}, folder / place)
-    with pytest.raises(WeightsCorruptError, match="weights_only"):
+    with pytest.raises(WeightsCorruptError, match="never run"):
         load(folder, which)
     assert not Path("mischief").exists()
 
@@ -465,3 +465,15 @@ def test_every_refusal_is_ours(tmp_path: Path) -> None:
                 load(tmp_path, which)
         file.write_bytes(kept)
     assert load(tmp_path, which).embed(images(1)).shape == (1, 24)
+
+
+def test_an_archive_that_unpacks_to_far_more_is_not_unpacked(
+    published: Callable[[str], tuple[Path, Variant]], tmp_path: Path
+) -> None:
+    folder, which = published("clip_vitb32")
+    trunk = folder / "clip_vitb32_pretrain.pth.tar"
+    trunk.write_bytes(bytes(8 << 20))
+    archive = zipped(folder, tmp_path / "some.zip")
+    assert archive.stat().st_size < 1 << 20
+    with pytest.raises(WeightsCorruptError, match="bytes that would unpack to 8388608"):
+        load(archive, which)

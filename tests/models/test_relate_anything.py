@@ -203,7 +203,7 @@ LAYER = "model.encoder.layer.1.output.dense.bias"
         (LAYER, torch.full((HIDDEN,), math.nan), "NaN"),
         (LAYER, torch.zeros(HIDDEN, dtype=torch.int64), "int64"),
         (LAYER, torch.zeros(HIDDEN).to_sparse(), "sparse"),
-        (LAYER, torch.zeros(HIDDEN, device="meta"), "without numbers"),
+        (LAYER, torch.zeros(HIDDEN, device="meta"), "_rebuild_meta_tensor"),
         (LAYER, torch.zeros(HIDDEN, dtype=torch.complex64), "complex64"),
     ],
     ids=["far", "digits", "nan", "int64", "sparse", "meta", "complex"],

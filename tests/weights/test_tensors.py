@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import math
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,8 +60,8 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
     "count of floats": (lambda: {"num_batches_tracked": torch.tensor(True)}, "bool where"),
     "complex": (lambda: {"w": torch.ones(2, dtype=torch.complex64)}, "complex64 where"),
     "float8": (lambda: {"w": torch.ones(2).to(torch.float8_e4m3fn)}, "float8_e4m3fn where"),
-    "sparse": (lambda: {"w": torch.eye(3).to_sparse()}, "sparse or nested"),
-    "meta": (lambda: {"w": torch.empty(3, device="meta")}, "without numbers"),
+    "sparse": (lambda: {"w": torch.eye(3).to_sparse()}, r"more than tensors \(torch._utils._rebuild_sparse_tensor\)"),
+    "meta": (lambda: {"w": torch.empty(3, device="meta")}, "more than tensors .torch._utils._rebuild_meta_tensor"),
     "expanded": (lambda: {"w": torch.ones(1).expand(10**12)}, "stores 4 bytes for tensors of 4000000000000 bytes"),
     "many names": (lambda: dict.fromkeys(map(str, range(99)), torch.ones(8)), "stores 32 bytes"),
     "NaN": (lambda: {"w": spoilt(math.nan)}, "NaN, infinity .* as w"),
@@ -80,23 +79,6 @@ def test_what_no_network_is_made_of_is_refused(case: str, tmp_path: Path) -> Non
     with pytest.raises(WeightsCorruptError, match=words) as caught:
         read_tensors(tmp_path / "w.pth", refuse)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.filterwarnings("ignore")  # torch deprecates quantised tensors
-def test_quantised_tensors_are_refused() -> None:
-    with pytest.raises(WeightsCorruptError, match="quantised"):
-        checked_tensors({"w": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)}, refuse)
-
-
-def test_a_compressed_file_is_not_unpacked(tmp_path: Path) -> None:
-    torch.save({"w": torch.zeros(1 << 20)}, tmp_path / "w.pth")
-    packed = tmp_path / "packed.pth"
-    with zipfile.ZipFile(tmp_path / "w.pth") as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
-        for name in old.namelist():
-            new.writestr(name, old.read(name))
-    assert packed.stat().st_size < 100_000  # of 4 MB
-    with pytest.raises(WeightsCorruptError, match="compressed"):
-        read_tensors(packed, refuse)
 
 
 def test_an_absent_file_is_absent(tmp_path: Path) -> None:

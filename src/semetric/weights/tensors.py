@@ -1,32 +1,33 @@
 """Reading files of tensors that anybody may have made: pickles of torch.save, and safetensors.
 
-Nothing in a file is run (weights_only). What weights_only still lets in is refused here: tensors without numbers, in
-other layouts than plain ones, of other kinds than floating point, with more numbers than the file stores, or with
-values that are not finite. A network with one NaN in it scores everything as NaN, and long after its loading.
+Nothing in a file is run, and what no network is made of is refused: tensors of other kinds than floating point, with
+more numbers than the file stores, or with values that are not finite. A network with one NaN in it scores everything
+as NaN, and long after its loading.
 """
 
 from __future__ import annotations
 
 import math
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any
 
 from semetric.errors import WeightsCorruptError
+from semetric.weights.pickles import Refusal
+from semetric.weights.saved import read_torch
 from semetric.weights.unreadable import why_unreadable
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Refusal", "checked_tensors", "read_saved", "read_tensors"]
-
-Refusal: TypeAlias = Callable[[str], WeightsCorruptError]
-"""Makes the error from words that go after "it", without a full stop: "holds NaN or infinity as conv1.weight"."""
+__all__ = ["checked_tensors", "read_saved", "read_tensors"]
 
 # Buffers of whole numbers that come along in state dicts; every parameter is of floats.
 _COUNTS = ("num_batches_tracked", "position_ids", "relative_position_index", "attention_bias_idxs")
 _TIED = 4  # how many times over a file's numbers may be used; tied weights are stored once
+# Each tensor that a header declares costs Python some twenty times its text. Real headers have 100 bytes a tensor.
+_MAX_HEADER_BYTES = 4 << 20
 
 
 def read_tensors(file: Path, refuse: Refusal) -> dict[str, Tensor]:
@@ -48,37 +49,35 @@ def read_tensors(file: Path, refuse: Refusal) -> dict[str, Tensor]:
     return checked_tensors(read_saved(file, refuse, safetensors=file.suffix == ".safetensors"), refuse)
 
 
-def read_saved(
-    source: Path | IO[bytes], refuse: Refusal, *, safetensors: bool = False, classes: Sequence[type] = ()
-) -> Any:
+def read_saved(source: Path | IO[bytes], refuse: Refusal, *, safetensors: bool = False) -> Any:
     """What a file holds, read without running anything in it; nothing else about it is checked.
 
     Args:
         source: the file, or a stream of it that can seek.
         refuse: makes the error.
         safetensors: the file's format; else it is what torch.save wrote.
-        classes: what beside tensors a pickle may name; must be harmless to make from anything.
+
+    Returns:
+        Name → tensor from safetensors; else as `read_torch`.
 
     Raises:
         WeightsCorruptError: what `refuse` makes, where the file cannot be read.
     """
-    import torch
-
     try:
-        if safetensors:
+        with open(source, "rb") if isinstance(source, Path) else nullcontext(source) as stream:
+            if not safetensors:
+                return read_torch(stream, refuse)
             from safetensors.torch import load, load_file
 
-            return load_file(str(source)) if isinstance(source, Path) else load(source.read())
-        if isinstance(source, Path):
-            with open(source, "rb") as stream:
-                return read_saved(stream, refuse, classes=classes)
-        if not _stored_plainly(source):
-            raise refuse("is compressed, which torch.save never does")
-        with torch.serialization.safe_globals(list(classes)):
-            return torch.load(source, map_location="cpu", weights_only=True)
+            header_bytes = int.from_bytes(stream.read(8), "little")
+            size = stream.seek(0, 2)
+            stream.seek(0)
+            if _MAX_HEADER_BYTES < header_bytes < size:
+                raise refuse(f"declares a header of {header_bytes} bytes, beyond {_MAX_HEADER_BYTES}")
+            return load_file(str(source)) if isinstance(source, Path) else load(stream.read())
     except WeightsCorruptError:
         raise
-    except Exception as error:  # the two libraries raise nearly anything on damaged files
+    except Exception as error:  # the readers raise nearly anything on damaged files
         raise refuse(why_unreadable(error)) from error
 
 
@@ -119,31 +118,10 @@ def checked_tensors(found: Any, refuse: Refusal) -> dict[str, Tensor]:
     return {name: tensor.detach() for name, tensor in found.items()}
 
 
-def _stored_plainly(stream: IO[bytes]) -> bool:
-    """Whether the zip that torch.save wrote is as long as what it holds: a compressed one may hold any amount."""
-    start = stream.read(4)
-    stream.seek(0, 2)
-    size = stream.tell()
-    stream.seek(0)
-    if start != b"PK\x03\x04":  # what torch goes by; its older format has no compression
-        return True
-    with zipfile.ZipFile(stream) as pack:
-        whole = sum(info.file_size for info in pack.infolist()) <= size
-        plain = all(info.compress_type == zipfile.ZIP_STORED for info in pack.infolist())
-    stream.seek(0)
-    return whole and plain
-
-
 def _unlike_weights(name: str, tensor: Tensor) -> str:
-    """What of its kind no parameter has; "" for plain floats (or counts) in the memory of the CPU."""
+    """What of its kind no parameter has; "" for plain floats (or counts)."""
     import torch
 
-    if tensor.is_nested or tensor.layout != torch.strided:
-        return "a sparse or nested tensor"
-    if tensor.device.type != "cpu":
-        return f"a tensor without numbers (device {tensor.device})"
-    if tensor.is_quantized:
-        return "a quantised tensor"
     floats = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
     if tensor.dtype not in floats and not (name.endswith(_COUNTS) and tensor.dtype in {torch.int32, torch.int64}):
         return f"{str(tensor.dtype).removeprefix('torch.')} where floating-point numbers belong"

@@ -1,18 +1,21 @@
 """Why a file of tensors cannot be read, in words.
 
-torch and safetensors fail with anything from a bare number to advice to switch their protection off; none of that
-helps whoever named the wrong file.
+The readers of pickles, zips and safetensors fail with anything down to a bare number; none of that helps whoever
+named the wrong file.
 """
 
 from __future__ import annotations
 
-import re
+import zipfile
 
 __all__ = ["why_unreadable"]
 
+# What pickletools says, in a ValueError, where a pickle ends before its last instruction.
+_PICKLE_ENDS = ("pickle exhausted", "not enough data", "remain", "no newline found")
+
 
 def why_unreadable(error: Exception) -> str:
-    """What a failure of torch.load(…, weights_only=True) or of safetensors says of the file, as the end of a sentence.
+    """What a failure of these readers says of the file, as the end of a sentence.
 
     Args:
         error: what was raised.
@@ -21,12 +24,9 @@ def why_unreadable(error: Exception) -> str:
         Words that go after "it", without a full stop.
     """
     text = str(error)
-    named = re.search(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)", text)
-    if named:
-        return f"holds more than tensors ({named[1]}), and what is more is never run: save the state_dict() alone"
-    if isinstance(error, EOFError):
+    if isinstance(error, EOFError) or any(words in text for words in _PICKLE_ENDS):
         return "is empty or ends too early"
-    if type(error).__name__ == "BadZipFile" or "central directory" in text or "unexpected EOF" in text:
+    if isinstance(error, zipfile.BadZipFile):
         return "is cut short or damaged"
     if type(error).__name__ == "SafetensorError":
         return "is no safetensors file, or damaged"

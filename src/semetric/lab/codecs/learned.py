@@ -14,6 +14,7 @@ import numpy as np
 from semetric.errors import CodecError, MissingExtraError, UsageError, WeightsCorruptError, WeightsMissingError
 from semetric.lab.codecs.base import Codec, Quality, Size, check_size
 from semetric.lab.systems import Pixels
+from semetric.weights.tensors import read_saved
 
 if TYPE_CHECKING:
     import torch
@@ -153,8 +154,6 @@ class CompressAI(Codec):
         """The network of a quality, loaded once."""
         if quality in self._networks:
             return self._networks[quality]
-        import torch
-
         if self.checkpoint is None:
             file, url = self._published(quality)
             options = f"model={self.model!r}, metric={self.metric!r}"
@@ -168,10 +167,16 @@ class CompressAI(Codec):
             raise WeightsCorruptError(f"{file} is not the file that its name promises. Delete it and fetch it again.")
         empty = self._zoo.image_models[self.model](quality=quality, metric=self.metric, pretrained=False)
         renamed = _compressai("compressai.zoo.pretrained").load_pretrained  # old names of parameters to today's
+
+        def refuse(why: str) -> WeightsCorruptError:
+            return WeightsCorruptError(f"Expected the weights of {self.model} in {file}; it {why}. Fetch it anew.")
+
         try:
-            state = torch.load(file, map_location="cpu", weights_only=True)
+            state = read_saved(file, refuse)
             network = type(empty).from_state_dict(renamed(state.get("state_dict", state))).to(self.device).eval()
-        except Exception as error:  # unpickling and loading raise whatever they meet
+        except WeightsCorruptError:
+            raise
+        except Exception as error:  # loading raises whatever it meets
             raise WeightsCorruptError(f"{file} holds no weights of {self.model}: {error}") from error
         network.update()  # tables of the entropy coder, where the file has none
         self._networks[quality] = network

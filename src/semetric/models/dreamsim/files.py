@@ -33,6 +33,7 @@ MAX_CONFIG_BYTES = 1 << 20
 
 _ADAPTERS = ("adapter_model.safetensors", "adapter_model.bin")  # PEFT's names, the new and the old
 
+_MAX_RATIO = 4  # of unpacked to packed bytes; trained weights shrink by a tenth
 _CHUNK_BYTES = 1 << 20
 # What zipfile raises on damaged, encrypted or unsupported archives.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError)
@@ -100,6 +101,12 @@ class StoredFile:
             with zipfile.ZipFile(self.path) as pack:
                 info = pack.getinfo(self.member)
                 self._check(info.file_size)
+                packed_bytes = min(info.compress_size, os.path.getsize(self.path))
+                if info.file_size > _MAX_RATIO * max(packed_bytes, _CHUNK_BYTES):
+                    raise WeightsCorruptError(
+                        f"Expected weights of DreamSim in {self}; found {packed_bytes} bytes that would unpack to "
+                        f"{info.file_size}, as no weights do. Download it again."
+                    )
                 with pack.open(info) as stream:
                     yield stream
         except (*_DAMAGE, OSError) as error:

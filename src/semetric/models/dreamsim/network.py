@@ -7,7 +7,6 @@ is made here once, at loading, so that tuned and untuned trunks run alike.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -200,19 +199,15 @@ def _trunk_state(trunk: Trunk, file: StoredFile) -> dict[str, Tensor]:
 
 
 def _saved(file: StoredFile) -> Any:
-    """What a file holds, read without running anything.
-
-    SynCLR's file is a whole training checkpoint: beside the parameters it holds its command line's options, an
-    argparse.Namespace. That class only keeps attributes, so it is let in; every other name is refused.
-    """
+    """What a file holds, read without running anything."""
     safetensors = file.name.endswith(".safetensors")
-    expected = "a safetensors file" if safetensors else "tensors that torch reads with weights_only"
+    expected = "a safetensors file" if safetensors else "tensors that torch.save wrote"
 
     def refuse(why: str) -> WeightsCorruptError:
         return _corrupt(file, expected, f"that it {why}")
 
     with file.read() as stream:
-        return read_saved(stream, refuse, safetensors=safetensors, classes=(argparse.Namespace,))
+        return read_saved(stream, refuse, safetensors=safetensors)
 
 
 def _checked(loaded: Mapping[Any, Any], file: StoredFile, expected: str) -> dict[str, Tensor]:
