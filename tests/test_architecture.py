@@ -27,6 +27,7 @@ SOURCE = ROOT / "src" / "semetric"
 LAYERS = (
     "errors",
     "markup",
+    "tables",
     "cache",
     "profiles",
     "image",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -216,3 +217,30 @@ def test_a_list_has_a_largest_size(tmp_path: Path) -> None:
 def test_folders_whose_names_the_system_refuses(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="too long"):
         pair_folders("x" * 300, tmp_path)
+
+
+def test_composed_and_decomposed_names_pair_up() -> None:
+    composed, decomposed = (unicodedata.normalize(form, "é/café.png") for form in ("NFC", "NFD"))
+    assert match_names([composed, "b.png"], [decomposed, "b.jpg"]) == (
+        [("b.png", "b.jpg"), (composed, decomposed)],
+        [],
+        [],
+        {},
+    )
+    # where one folder has both spellings, each pairs with its own
+    pairs, *rest = match_names([composed, decomposed], [composed, decomposed])
+    assert sorted(pairs) == sorted([(composed, composed), (decomposed, decomposed)])
+    assert rest == [[], [], {}]
+    # one name left on one side and two on the other: none can be told
+    mixed = unicodedata.normalize("NFD", "é") + "/" + unicodedata.normalize("NFC", "café.png")
+    name = composed.removesuffix(".png")
+    assert match_names([composed], [decomposed, mixed]) == ([], [], [], {name: ([composed], [decomposed, mixed])})
+
+
+def test_a_table_of_a_spreadsheet_pairs(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("r.png", "in/x.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "pairs.csv").write_text("reference;image;rate\r\nr.png ;in\\x.png;0,15\r\n", encoding="utf-16")
+    pairing = read_pairs(tmp_path / "pairs.csv")
+    assert [(pair.reference, pair.image, pair.extra) for pair in pairing.pairs] == [("r.png", "in/x.png", ("0,15",))]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import stat
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
@@ -16,6 +15,7 @@ from typing import NoReturn
 from semetric.errors import ImageError, UsageError
 from semetric.image.names import shown
 from semetric.image.suffixes import SUFFIXES
+from semetric.tables import path_in, read_table
 
 __all__ = [
     "Pair",
@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 _COLUMNS = ("reference", "image")
-_LARGEST = 256 * 2**20  # bytes of a list of pairs: some two million of them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,7 +166,7 @@ def pair_folders(references: str | os.PathLike[str], images: str | os.PathLike[s
 def match_names(
     references: Iterable[str], images: Iterable[str]
 ) -> tuple[list[tuple[str, str]], list[str], list[str], dict[str, tuple[list[str], list[str]]]]:
-    """Pairs relative paths by their keys.
+    """Pairs relative paths by their keys: as they are spelt, then what is left by composed accents (Unicode's NFC).
 
     Args:
         references: relative paths, each once.
@@ -178,21 +177,32 @@ def match_names(
         several files of one side share, its references and its images. Every path is in exactly one of
         the four.
     """
-    ours, theirs = _by_key(references), _by_key(images)
+    matched, alone, alone_too, ambiguous = _match_keys(references, images, key)
+    # A folder copied from macOS, or a zip packed there, has accents decomposed where others have them composed.
+    composed, alone, alone_too, unclear = _match_keys(
+        alone, alone_too, lambda name: unicodedata.normalize("NFC", key(name))
+    )
+    return sorted(matched + composed, key=lambda pair: key(pair[0])), alone, alone_too, ambiguous | unclear
+
+
+def _match_keys(
+    references: Iterable[str], images: Iterable[str], of: Callable[[str], str]
+) -> tuple[list[tuple[str, str]], list[str], list[str], dict[str, tuple[list[str], list[str]]]]:
+    """As `match_names`, by one kind of key."""
+    sides = _grouped(references, of), _grouped(images, of)
     matched: list[tuple[str, str]] = []
-    alone: list[str] = []
-    alone_too: list[str] = []
+    alone: tuple[list[str], list[str]] = [], []
     ambiguous: dict[str, tuple[list[str], list[str]]] = {}
-    for name in sorted({*ours, *theirs}):
-        one, two = ours.get(name, []), theirs.get(name, [])
-        if len(one) > 1 or len(two) > 1:
-            ambiguous[name] = one, two
-        elif one and two:
-            matched.append((one[0], two[0]))
+    for name in sorted({*sides[0], *sides[1]}):
+        sharing = sides[0].get(name, []), sides[1].get(name, [])
+        if max(map(len, sharing)) > 1:
+            ambiguous[name] = sharing
+        elif all(sharing):
+            matched.append((sharing[0][0], sharing[1][0]))
         else:
-            alone += one
-            alone_too += two
-    return matched, alone, alone_too, ambiguous
+            alone[0].extend(sharing[0])
+            alone[1].extend(sharing[1])
+    return matched, *alone, ambiguous
 
 
 def key(name: str) -> str:
@@ -201,36 +211,38 @@ def key(name: str) -> str:
 
 
 def read_pairs(path: str | os.PathLike[str]) -> Pairing:
-    """Reads pairs from a CSV file with a header that names at least the columns reference and image.
+    """Reads pairs from a table (see `read_table`) that has at least the columns reference and image.
 
-    Paths are relative to the CSV file's folder. Further columns are kept. The list is read whole, up to 256 MiB.
+    Paths are relative to the table's folder, and may be spelt as another system spells them (see `path_in`). Further
+    columns are kept.
 
     Raises:
         UsageError: not such a file; the message names the line.
     """
     file = Path(path)
-    try:
-        header, lines = _lines(io.StringIO(_text(file), newline=""), file)
-    except OSError as error:
-        raise UsageError(f"Expected a CSV file of pairs; {file}: {error.strerror or error}.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"Expected a CSV file of pairs in UTF-8; {file}: {error}.") from error
-    places = [header.index(name) for name in _COLUMNS]
-    rest = [place for place in range(len(header)) if place not in places]
+    table = read_table(file, _COLUMNS)
+    places = [table.columns.index(name) for name in _COLUMNS]
+    rest = [place for place in range(len(table.columns)) if place not in places]
     pairs = []
-    for number, cells in lines:
-        names = [cells[place] for place in places]
-        if not all(names):
+    for number, cells in table.rows:
+        if not all(cells[place].strip() for place in places):
             raise UsageError(f"Expected a reference and an image in each line; line {number} of {file} lacks one.")
-        one, two = (str(file.parent / name) for name in names)
-        extra = tuple(cells[place] for place in rest)
-        pairs.append(Pair(reference=names[0], image=names[1], reference_path=one, image_path=two, extra=extra))
+        reference, image = (path_in(file.parent, cells[place]) for place in places)
+        pairs.append(
+            Pair(
+                reference=reference,
+                image=image,
+                reference_path=str(file.parent / reference),
+                image_path=str(file.parent / image),
+                extra=tuple(cells[place] for place in rest),
+            )
+        )
     if not pairs:
         raise UsageError(f"Expected at least one pair; {file} has a header and no lines.")
     return Pairing(
         pairs=tuple(pairs),
         source={"pairs": shown(str(file.absolute()))},
-        columns=tuple(header[place] for place in rest),
+        columns=tuple(table.columns[place] for place in rest),
     )
 
 
@@ -264,48 +276,10 @@ def image_files(root: Path) -> tuple[list[str], list[str]]:
     return images, others
 
 
-def _text(file: Path) -> str:
-    """What a list of pairs holds: of a regular file, and no more than _LARGEST."""
-    status = os.stat(file)
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device. Save the list to a file first"
-        raise UsageError(f"Expected a CSV file of pairs; {file} is {kind}.")
-    if status.st_size > _LARGEST:
-        raise UsageError(
-            f"Expected a CSV file of pairs of at most {_LARGEST // 2**20} MiB; {file} has {status.st_size // 2**20}. "
-            "Divide it, and score each part into a folder of its own."
-        )
-    with file.open("rb") as stream:
-        return stream.read(_LARGEST).decode("utf-8-sig")
-
-
-def _lines(stream: Iterable[str], file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The header, and every line that is not empty with its number."""
-    reader = csv.reader(stream)
-    header = [name.strip() for name in next(reader, [])]
-    missing = [name for name in _COLUMNS if name not in header]
-    if missing:
-        found = ", ".join(header) or "nothing"
-        raise UsageError(f"Expected a first line with the columns reference and image; {file} begins with {found}.")
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise UsageError(f"Expected each column once; {file} has {', '.join(map(repr, twice))} several times.")
-    lines = []
-    for cells in reader:
-        if not cells:
-            continue
-        if len(cells) != len(header):
-            raise UsageError(
-                f"Expected {len(header)} cells in each line; line {reader.line_num} of {file} has {len(cells)}."
-            )
-        lines.append((reader.line_num, cells))
-    return header, lines
-
-
-def _by_key(names: Iterable[str]) -> dict[str, list[str]]:
+def _grouped(names: Iterable[str], of: Callable[[str], str]) -> dict[str, list[str]]:
     grouped: dict[str, list[str]] = {}
     for name in sorted(names):
-        grouped.setdefault(key(name), []).append(name)
+        grouped.setdefault(of(name), []).append(name)
     return grouped
 
 

@@ -48,7 +48,7 @@ def test_nights_comes_back_as_it_was(store: JudgementStore, pictures: Path, tmp_
         ("0,1,6", "1,1,6", UsageError, "line 3 .*vote 1 for left or right"),
         ("0,1,6", "0,x,6", UsageError, "line 3"),
         ("0,1,6", "0,1,0", UsageError, "votes above 0"),
-        ("ref_path", "reference", UsageError, "no ref_path"),
+        ("ref_path", "reference", UsageError, "lacks ref_path"),
         ("04.png", "nothing.png", ImageError, r"nothing\.png"),
         ("test,False,a boat", "test", UsageError, "line 3"),
     ],
@@ -276,7 +276,7 @@ def test_a_table_is_read_back(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a,b\n01.png,02.png\n", "no reference"),
+        ("a,b\n01.png,02.png\n", "lacks reference"),
         ("reference,a,b\n00.png,01.png\n", "line 2"),
         ("key,reference,a,b\nx,00.png,01.png,02.png\nx,00.png,02.png,01.png\n", "line 3"),
         ("reference,a,b,annotator,choice\n00.png,01.png,02.png,Ada,a\n", "no shown_left"),
@@ -295,8 +295,8 @@ def test_a_row_that_is_none_is_named(
     with pytest.raises(UsageError, match=words):
         import_csv(store, study, tmp_path / "s.csv")
     assert list(store.items(study)) == []
-    (tmp_path / "s.csv").write_bytes(b"\xff\xfe")
-    with pytest.raises(ImageError, match="UTF-8"):
+    (tmp_path / "s.csv").write_bytes(b"\xe9")
+    with pytest.raises(UsageError, match="UTF-8"):
         import_csv(store, study, tmp_path / "s.csv")
 
 
@@ -305,3 +305,15 @@ def test_items_without_keys_are_named_by_their_line(store: JudgementStore, pictu
     study = store.create_study("s", "same", pictures)
     import_csv(store, study, tmp_path / "s.csv")
     assert list(store.items(study)) == [Item(key="row 2", reference="00.png", a="01.png")]
+
+
+def test_a_table_of_a_spreadsheet_fills_a_study(store: JudgementStore, pictures: Path, tmp_path: Path) -> None:
+    text = (
+        "reference;a;b;annotator;choice;shown_left;seconds;time_utc\r\n"
+        "00.png ;01.png;.\\02.png;Ada;a;a;1,5;2026-01-01T00:00:00Z\r\n;;;;;;;\r\n"
+    )
+    (tmp_path / "s.csv").write_text(text, encoding="utf-8-sig")
+    study = store.create_study("s", "choice", pictures)
+    assert import_csv(store, study, tmp_path / "s.csv") == (1, 0)
+    assert [(item.reference, item.a, item.b) for item in store.items(study)] == [("00.png", "01.png", "./02.png")]
+    assert [judgement.seconds for judgement in store.judgements(study)] == [1.5]

@@ -93,7 +93,7 @@ def test_reads_a_csv_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("reference,a,b\nr.png,a.png,b.png\n", "share_b missing"),
+        ("reference,a,b\nr.png,a.png,b.png\n", "lacks share_b"),
         ("reference,a,b,share_b\n", "none below"),
         ("reference,a,b,share_b\nr.png,a.png,c.png,1\n", r"b in line 2.*'c.png'"),
         ("reference,a,b,share_b\nr.png,a.png,b.png,2\n", r"in \[0, 1\]"),
@@ -106,7 +106,7 @@ def test_a_csv_file_that_is_wrong(text: str, words: str, tmp_path: Path) -> None
 
 
 def test_no_csv_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="No such file"):
         read_choices(tmp_path / "nothing.csv")
 
 

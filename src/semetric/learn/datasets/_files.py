@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import posixpath
 import re
@@ -12,8 +10,9 @@ from pathlib import Path
 
 from semetric.errors import UsageError
 from semetric.learn.datasets.base import NAMED, Problems
+from semetric.tables import read_table
 
-__all__ = ["Damaged", "Files", "Noted", "choose_split", "find", "number", "read_rows", "read_text", "sorted_names"]
+__all__ = ["Damaged", "Files", "Noted", "choose_split", "find", "number", "read_rows", "sorted_names"]
 
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
@@ -146,28 +145,13 @@ def sorted_names(folder: Path) -> list[str]:
         return []
 
 
-def read_text(path: Path) -> str:
-    """A text file in UTF-8.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"Expected a text file in UTF-8; {path}: {error}.") from error
-
-
-def read_rows(
-    path: Path, columns: Sequence[str], noted: Noted, *, delimiter: str = ","
-) -> Iterator[tuple[int, dict[str, str]]]:
+def read_rows(path: Path, columns: Sequence[str], noted: Noted) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows of a table with a header.
 
     Args:
         path: the file.
         columns: those that must be there.
         noted: is told of rows with too few or too many cells.
-        delimiter: between cells.
 
     Yields:
         The line number, and name → cell, without spaces around it.
@@ -175,25 +159,9 @@ def read_rows(
     Raises:
         UsageError: the file cannot be read, or its header lacks a column.
     """
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter)
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        missing = [name for name in columns if name not in header]
-        if missing:
-            found = ", ".join(header) or "nothing"
-            raise UsageError(
-                f"Expected the columns {', '.join(columns)} in {path}; {', '.join(missing)} is not in its header, "
-                f"which has {found[:200]}."
-            )
-        for cells in reader:
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                noted.add(f"{path.name}, line {reader.line_num}", f"{len(cells)} cells instead of {len(header)}")
-                continue
-            yield reader.line_num, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-    except csv.Error as error:
-        raise UsageError(f"Expected a table in {path}; line {reader.line_num}: {error}.") from error
+    table = read_table(path, columns, uneven=lambda line, why: noted.add(f"{path.name}, line {line}", why))
+    for line, row in table.named():
+        yield line, {name: cell.strip() for name, cell in row.items()}
 
 
 def number(text: str, what: str, low: float, high: float) -> float:

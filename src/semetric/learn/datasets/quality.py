@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from semetric.learn.datasets._files import Damaged, Files, Noted, choose_split, find, number, read_rows, read_text
+from semetric.learn.datasets._files import Damaged, Files, Noted, choose_split, find, number, read_rows
 from semetric.learn.datasets.base import Dataset
 from semetric.learn.triplets import JudgedPair
+from semetric.tables import read_text
 
 __all__ = ["KADID_DISTORTIONS", "TID_DISTORTIONS", "load_kadid", "load_tid"]
 

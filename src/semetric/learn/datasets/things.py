@@ -21,8 +21,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from semetric.errors import UsageError
-from semetric.learn.datasets._files import Damaged, Files, Noted, find, read_text, sorted_names
+from semetric.learn.datasets._files import Damaged, Files, Noted, find, sorted_names
 from semetric.learn.datasets.base import Dataset, OddOneOut
+from semetric.tables import read_text
 
 __all__ = ["load_things"]
 

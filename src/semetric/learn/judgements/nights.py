@@ -12,8 +12,8 @@ from semetric.errors import UsageError
 from semetric.learn.judgements.pooled import pool
 from semetric.learn.judgements.records import Item, Published, Study
 from semetric.learn.judgements.store import JudgementStore
-from semetric.learn.judgements.table import read_rows
 from semetric.runs.files import write_whole
+from semetric.tables import read_table
 
 __all__ = ["export_nights", "import_nights", "nights_table"]
 
@@ -46,7 +46,7 @@ def import_nights(
     """
     items: list[Item] = []
     answers: list[Published] = []
-    for line, row in read_rows(path, _COLUMNS):
+    for line, row in read_table(path, _COLUMNS).named():
         items.append(
             Item(
                 key=row["id"],

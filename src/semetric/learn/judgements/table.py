@@ -8,16 +8,17 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from semetric.errors import ImageError, UsageError
+from semetric.errors import UsageError
 from semetric.learn.judgements.records import Answer, Item, Study
 from semetric.learn.judgements.store import JudgementStore
 from semetric.runs.files import write_whole
+from semetric.tables import number_in, path_in, read_table
 
-__all__ = ["export_csv", "import_csv", "read_rows", "table_text"]
+__all__ = ["export_csv", "import_csv", "table_text"]
 
 _ITEM = ("key", "reference", "a", "b", "split", "group", "known")
 _ANSWER = ("annotator", "choice", "score_a", "score_b", "same", "shown_left", "seconds", "time_utc", "uid")
@@ -87,9 +88,10 @@ def import_csv(
 
     Raises:
         UsageError: a row that is none, named by its line, or as `add_items` and `judge`.
-        ImageError: images that are missing, or a table that cannot be read.
+        ImageError: images that are missing.
     """
-    rows = list(read_rows(path, ("reference", "a")))
+    rows = read_table(path, ("reference", "a")).named()
+    images = Path(study.image_root)
     items: dict[str, Item] = {}
     judged: list[tuple[int, str, dict[str, str]]] = []
     for line, raw in rows:
@@ -97,9 +99,9 @@ def import_csv(
         key = row.get("key", f"row {line}")
         item = Item(
             key=key,
-            reference=row.get("reference", ""),
-            a=row.get("a", ""),
-            b=row.get("b"),
+            reference=path_in(images, row.get("reference", "")),
+            a=path_in(images, row.get("a", "")),
+            b=path_in(images, row["b"]) if "b" in row else None,
             split=row.get("split", ""),
             group=row.get("group", ""),
             known=row.get("known"),
@@ -114,7 +116,7 @@ def import_csv(
         for line, key, row in judged:
             try:
                 answer, left = _answer(row), row["shown_left"]
-                seconds, time_utc = float(row["seconds"]), row["time_utc"]
+                seconds, time_utc = number_in(row["seconds"]), row["time_utc"]
                 stored, new = store.judge(
                     study,
                     key,
@@ -135,34 +137,6 @@ def import_csv(
     return counted
 
 
-def read_rows(path: str | os.PathLike[str], needed: Collection[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file with their line numbers.
-
-    Raises:
-        ImageError: it cannot be read as UTF-8 text.
-        UsageError: a column that is missing, or a row of another length.
-    """
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")  # newlines inside cells stay what they are
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImageError(f"Expected a CSV table in UTF-8; {path}: {error}.") from error
-    table = csv.DictReader(io.StringIO(text, newline=""))
-    try:
-        names = table.fieldnames or ()
-        missing = [name for name in needed if name not in names]
-        if missing:
-            raise UsageError(f"Expected the columns {', '.join(needed)} in {path}; it has no {', '.join(missing)}.")
-        doubled = sorted({name for name in names if names.count(name) > 1})
-        if doubled:
-            raise UsageError(f"Expected each column once in {path}; {', '.join(map(repr, doubled))} is there twice.")
-        for row in table:
-            if None in row or None in row.values():
-                raise UsageError(f"Expected as many values as columns in line {table.line_num} of {path}.")
-            yield table.line_num, row
-    except csv.Error as error:  # such as a cell of more than 131072 characters
-        raise UsageError(f"Expected a CSV table in {path}; line {table.reader.line_num}: {error}.") from error
-
-
 def _uid(study: Study, key: str, row: dict[str, str]) -> str:
     said = json.dumps([study.name, key, row["annotator"].strip(), row["time_utc"]])
     return hashlib.sha256(said.encode()).hexdigest()[:24]
@@ -174,8 +148,8 @@ def _answer(row: dict[str, str]) -> Answer:
         raise UsageError(f"Expected same or different in the column same; found {same!r}.")
     return Answer(
         choice=row.get("choice"),  # type: ignore[arg-type]  # checked there
-        score_a=float(row["score_a"]) if "score_a" in row else None,
-        score_b=float(row["score_b"]) if "score_b" in row else None,
+        score_a=number_in(row["score_a"]) if "score_a" in row else None,
+        score_b=number_in(row["score_b"]) if "score_b" in row else None,
         same=None if same is None else same == "same",
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from semetric.errors import UsageError
 from semetric.learn.triplets import Choice, Triplet
+from semetric.tables import number_in, path_in, read_table
 
 __all__ = ["COLUMNS", "Examples", "examples_of", "read_choices", "split_choices"]
 
@@ -111,30 +111,22 @@ def read_choices(file: str | os.PathLike[str]) -> tuple[Choice, ...]:
         UsageError: no such file, a column or an image that is missing, or a share outside of 0..1; names the line.
     """
     path = Path(file)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            table = csv.DictReader(stream)
-            missing = [name for name in COLUMNS if name not in (table.fieldnames or ())]
-            if missing:
-                raise UsageError(f"Expected the columns {', '.join(COLUMNS)} in {path}; {', '.join(missing)} missing.")
-            found = tuple(_choice(row, table.line_num, path) for row in table)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"Expected a CSV file of choices at {path}; it cannot be read ({error}).") from error
+    found = tuple(_choice(row, line, path) for line, row in read_table(path, COLUMNS).named())
     if not found:
         raise UsageError(f"Expected choices in {path}; found none below its header.")
     return found
 
 
-def _choice(row: dict[str, str | None], line: int, file: Path) -> Choice:
+def _choice(row: dict[str, str], line: int, file: Path) -> Choice:
     paths = {}
     for name in ("reference", "a", "b"):
-        text = (row.get(name) or "").strip()
+        text = path_in(file.parent, row[name])
         path = file.parent / text
-        if not text or not path.is_file():
+        if not text.strip() or not path.is_file():
             raise UsageError(f"Expected an image as {name} in line {line} of {file}; found {text!r}, which is no file.")
         paths[name] = str(path)
     try:
-        share = float(row["share_b"] or "")
+        share = number_in(row["share_b"])
     except ValueError:
         raise UsageError(f"Expected share_b in line {line} of {file} in [0, 1]; found {row['share_b']!r}.") from None
     triplet = Triplet(
