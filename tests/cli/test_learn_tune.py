@@ -36,6 +36,9 @@ def graph_of(builder: GraphBuilder, picture: Picture) -> SceneGraph:
         centres=rng.random((5, 2)),
         areas=masks.mean((1, 2)),
         iou=np.ones(5, np.float32),
+        stability=np.ones(5, np.float32),
+        classes=np.full(5, -1),
+        class_probabilities=np.zeros(5, np.float32),
         features=rng.random((5, 12)).astype(np.float32),
         image_feature=rng.random(12).astype(np.float32),
         importance=importance / importance.sum(),
@@ -96,7 +99,7 @@ def test_a_study_becomes_a_config_file(here: Path, capsys: pytest.CaptureFixture
     assert details["variant"] == "tuned"
     assert details["settings"] == report["settings"]
     assert main(words) == 0
-    assert json.loads(capsys.readouterr().out)["scores"]["sess"]["details"]["variant"] == "paper"
+    assert json.loads(capsys.readouterr().out)["scores"]["sess"]["details"]["variant"] == "graded"
     assert main([*words, "--config", "run/sess.toml", "--variant", "demo"]) == 2
     assert "found both" in capsys.readouterr().err
 

@@ -31,6 +31,9 @@ def graph(seed: int, n: int = 4) -> SceneGraph:
         centres=rng.random((n, 2)),
         areas=masks.mean((1, 2)),
         iou=np.ones(n, np.float32),
+        stability=np.ones(n, np.float32),
+        classes=np.full(n, -1),
+        class_probabilities=np.zeros(n, np.float32),
         features=rng.random((n, 8)).astype(np.float32),
         image_feature=rng.random(8).astype(np.float32),
         importance=importance / max(importance.sum(), 1),
@@ -66,7 +69,7 @@ def image(seed: int, size: tuple[int, int] = (6, 6)) -> np.ndarray:
     return np.full((*size, 3), seed, np.uint8)
 
 
-@pytest.mark.parametrize("variant", ["paper", "demo"])
+@pytest.mark.parametrize("variant", ["graded", "paper", "demo"])
 def test_identity_scores_one_and_strangers_less(scored: Any, variant: str) -> None:
     metric = scored(variant)
     same, other = metric(image(1), image(1)), metric(image(1), image(2))

@@ -6,14 +6,14 @@ from fake_graphs import discs, quarrel, sess_score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semetric.report.account import LEAST_SHARE, LEAST_SIMILARITY, Account, account_of
+from semetric.report.account import LEAST_SHARE, Account, account_of
 from semetric.scene.graph import SceneGraph
 from semetric.scene.matching import Matching
 
 
 def taken_apart(one: SceneGraph, two: SceneGraph) -> tuple[Matching, Account]:
     matching = sess_score(one, two).artefacts["matching"]
-    return matching, account_of(matching, (one, two))
+    return matching, account_of(matching)
 
 
 @settings(max_examples=25, deadline=None)  # some compile
@@ -63,7 +63,7 @@ def test_matches_are_the_choice_that_adds_most(n: int, m: int, seed: int) -> Non
     fit = []
     for (i, j), adds in zip(matching.pairs.tolist(), matching.contributions.tolist(), strict=True):
         most = account.stakes[0][i] + account.stakes[1][j]
-        if matching.final[i, j] >= LEAST_SIMILARITY and adds >= LEAST_SHARE * most and adds > 0:
+        if matching.final[i, j] >= matching.least_similarity and adds >= LEAST_SHARE * most and adds > 0:
             fit.append((i, j, adds))
 
     def best(rest: list[tuple[int, int, float]]) -> float:

@@ -60,7 +60,7 @@ def test_matched_objects_share_a_colour_and_keep_their_numbers(scored: Make) -> 
     score = sess_score(one, two)
     figure = pair_figure(scored(score), photo((120, 160)), photo((90, 150)))
     left, right = panels(figure)
-    pairs = account_of(score.artefacts["matching"], (one, two)).counterparts.tolist()
+    pairs = account_of(score.artefacts["matching"]).counterparts.tolist()
     assert sorted(pairs) == [[i, 7 - i] for i in range(5)]
     for i, j in pairs:
         assert numbers(left)[str(i + 1)] == numbers(right)[str(j + 1)] != UNMATCHED.lower()
@@ -106,7 +106,7 @@ def test_any_number_of_objects(scored: Make, tmp_path: Path, n: int, m: int) -> 
 
 def test_only_matches_that_add_something_are_numbered(scored: Make) -> None:
     score = sess_score(discs(30, (120, 160)), discs(30, (120, 160)))
-    account = account_of(score.artefacts["matching"], score.artefacts["graphs"])
+    account = account_of(score.artefacts["matching"])
     figure = pair_figure(scored(score), photo((120, 160)), photo((120, 160)))
     assert len(numbers(panels(figure)[0])) == min((account.adds >= LEAST_NUMBERED).sum(), MOST_NUMBERED)
     assert "of 30 matches that add most" in texts(figure)

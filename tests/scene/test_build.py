@@ -16,6 +16,7 @@ from semetric.models.runtime import Runtime
 from semetric.profiles import profile
 from semetric.scene import runs
 from semetric.scene.build import GraphBuilder, working_picture
+from semetric.scene.importance import spectral_residual
 
 
 class ColourEncoder:
@@ -55,6 +56,7 @@ def builder_of(masks: NDArray[np.bool_], *, store: Store | None = None, variant:
         "ends": ends,
         "tokens": np.zeros((len(masks), 256), np.float32),
         "iou": np.linspace(0.99, 0.9, len(masks), dtype=np.float32),
+        "stability": np.full(len(masks), 0.98, np.float32),
     }
     builder.masks = lambda picture: found  # type: ignore[method-assign]
     builder.encoder = ColourEncoder()  # type: ignore[assignment]
@@ -75,6 +77,21 @@ def test_a_graph_holds_what_the_masks_show() -> None:
     assert graph.importance.sum() == pytest.approx(1)
     names = {(r["subject"], r["object"]): r["predicate"] for r in graph.to_dict()["relations"]}
     assert names[2, 1] == "on"
+
+
+def test_a_graded_graph_shares_the_pixels_and_keeps_every_relation() -> None:
+    pixels, masks = scene()
+    builder = builder_of(np.concatenate([masks, masks[2:]]), variant="graded")
+    graph = builder(read_image(pixels))
+    paper = builder_of(masks)(read_image(pixels))
+    weight = spectral_residual(pixels) + spectral_residual(pixels).mean()
+    fading = (1 - 0.13 / 0.15) * (1 - 0.10 / 0.15)  # what the disc's two masks leave open
+    missing = fading * weight[masks[2]].sum() / weight.sum()
+    assert graph.importance.sum() == pytest.approx(1 - missing, abs=1e-6)  # the predicted IoUs are float32
+    assert graph.importance[2] + graph.importance[3] < paper.importance[2]  # the disc is there twice and counts once
+    assert graph.membership.tolist() == pytest.approx([1, 1, 0.13 / 0.15, 0.10 / 0.15])  # IoUs .99, .96, .93, .90
+    assert len(graph.triplets) > len(paper.triplets)
+    assert (graph.probabilities > 0).all()
 
 
 @pytest.mark.parametrize("variant", ["paper", "demo"])

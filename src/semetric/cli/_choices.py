@@ -22,20 +22,30 @@ PredicatesOption: TypeAlias = Annotated[
 
 def scene_options(
     sam: SamOption = None,
-    masks: Annotated[str | None, typer.Option(help="How masks are found: grid or adaptive.")] = None,
+    masks: Annotated[
+        str | None, typer.Option(help="How masks are found: even (graded SeSS), grid or adaptive.")
+    ] = None,
     objects: Annotated[
-        str | None, typer.Option(help="The encoder of objects, e.g. efficientnet_lite2, or the folder of a CLIP.")
+        str | None,
+        typer.Option(
+            help="The encoder of objects: dense (graded SeSS), efficientnet_lite2, …, or the folder of a CLIP."
+        ),
     ] = None,
     relations: Annotated[str | None, typer.Option(help="Relations between objects: spatial or ram.")] = None,
     relations_weights: Annotated[
         str | None, typer.Option(help="The relation head's checkpoint, for --relations ram.")
+    ] = None,
+    calibration: Annotated[
+        str | None, typer.Option(help="The calibration of --objects for graded SeSS, from semetric learn calibrate.")
     ] = None,
 ) -> None:
     """How a scene graph is made."""
 
 
 def metric_options(
-    variant: Annotated[str | None, typer.Option(help="SeSS as in the paper, or as its demo: paper or demo.")] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="SeSS: graded (continuous), paper, or demo (its published code).")
+    ] = None,
     padding: Annotated[str | None, typer.Option(help="SAMScore's padded cells: exclude or include.")] = None,
     predicates: PredicatesOption = None,
     clip: Annotated[

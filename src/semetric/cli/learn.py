@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from semetric.cli import learn_evaluate, learn_study, learn_train, learn_train_relations, learn_tune
+from semetric.cli import learn_calibrate, learn_evaluate, learn_study, learn_train, learn_train_relations, learn_tune
 
 __all__ = ["app"]
 
@@ -12,6 +12,7 @@ app = typer.Typer(help="Human judgements: collect, agree, tune, train.", no_args
 
 app.command("evaluate")(learn_evaluate.evaluate)
 app.add_typer(learn_study.app, name="study")
+app.command("calibrate")(learn_calibrate.calibrate)
 app.command("tune")(learn_tune.tune)
 app.command("train")(learn_train.train)
 app.command("train-relations")(learn_train_relations.train_relations)

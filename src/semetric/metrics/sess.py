@@ -1,7 +1,8 @@
 """SeSS: how well the scene graphs of two images match (Fan et al. 2024, arXiv 2406.03865).
 
-`variant="paper"` follows the equations and Table II, `variant="demo"` the published code, which adds
-a location term, weighs relations into importance, and updates in place; see docs/metrics/sess.md.
+`variant="graded"`, the default of the profile lite, is continuous: masks, relations and matches fade in.
+`variant="paper"` follows the paper's equations and Table II, `variant="demo"` the published code, which adds a
+location term, weighs relations into importance, and updates in place; see docs/metrics/sess.md.
 `settings` takes hyper-parameters of one's own, such as `semetric learn tune` finds; their results say "tuned".
 SeSS has no gradient: segmentation and assignment are discrete. Train on SAMScore or DreamSim.
 """
@@ -11,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +21,18 @@ from semetric.image import Picture
 from semetric.metrics.base import Metric, Score
 from semetric.metrics.sess_settings import SessSettings
 from semetric.models.runtime import Runtime
+from semetric.profiles import Variant
 from semetric.scene.build import GraphBuilder
+from semetric.scene.calibration import calibration_of
+from semetric.scene.graded import GradedSettings, match_graded
 from semetric.scene.graph import SceneGraph
-from semetric.scene.matching import MatchingSettings, match, prepare
+from semetric.scene.matching import Matching, MatchingSettings, match, prepare
 from semetric.scene.weighting import weigh
 
 __all__ = ["Sess"]
 
-Variant = Literal["paper", "demo"]
-
 _MATCHING = {"paper": MatchingSettings.PAPER, "demo": MatchingSettings.DEMO}
+VARIANTS: tuple[Variant, ...] = ("graded", "paper", "demo")
 
 
 def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
@@ -44,13 +46,13 @@ class Sess(Metric):
 
     Args:
         runtime: whose profile names SAM, mask generation, object encoder and relations.
-        variant: "paper" or "demo".
+        variant: "graded", "paper" or "demo"; None takes the profile's.
         matching: other hyper-parameters than the variant's; results then have the variant "custom".
         settings: hyper-parameters of one's own, importance included, instead of a variant's; results then have the
-            variant "tuned" and hold the settings.
+            variant "tuned" (SessSettings) or "graded_tuned" (GradedSettings) and hold the settings.
 
     Raises:
-        UsageError: no such variant, or settings beside a variant or matching.
+        UsageError: no such variant, settings beside a variant or matching, or no calibration for graded SeSS.
     """
 
     name = "sess"
@@ -65,23 +67,41 @@ class Sess(Metric):
         *,
         variant: Variant | None = None,
         matching: MatchingSettings | None = None,
-        settings: SessSettings | None = None,
+        settings: SessSettings | GradedSettings | None = None,
     ) -> None:
         super().__init__(runtime)
-        if variant is not None and variant not in _MATCHING:
-            raise UsageError(f"Expected a variant of SeSS among {', '.join(_MATCHING)}; found {variant!r}.")
+        if variant is not None and variant not in VARIANTS:
+            raise UsageError(f"Expected a variant of SeSS among {', '.join(VARIANTS)}; found {variant!r}.")
         if settings is not None and (variant is not None or matching is not None):
             raise UsageError("Expected settings of SeSS or a variant; found both. The settings name every value.")
-        if settings is not None and not isinstance(settings, SessSettings):
+        if settings is not None and not isinstance(settings, SessSettings | GradedSettings):
             raise UsageError(f"Expected settings of SeSS as SessSettings; found {type(settings).__name__}.")
         if matching is not None and not isinstance(matching, MatchingSettings):
             raise UsageError(f"Expected matching as MatchingSettings; found {type(matching).__name__}.")
-        base: Variant = variant or "paper"
+        if matching is not None and variant == "graded":
+            raise UsageError("Expected matching beside the variant paper or demo; found it beside graded.")
+        base: Variant = variant or ("paper" if matching is not None else runtime.profile.variant)
+        if settings is not None:
+            base = "graded" if isinstance(settings, GradedSettings) else "paper"
         self.settings = settings
-        self.matching = settings.matching if settings is not None else matching or _MATCHING[base]
-        own = self.matching != _MATCHING[base]
-        self.variant: str = "tuned" if settings is not None else "custom" if own else base  # never taken for another
         self.builder = GraphBuilder(runtime, variant=base)  # tuned importance is made from the paper's
+        self.matching: MatchingSettings | GradedSettings
+        if base == "graded":
+            self.matching = settings if isinstance(settings, GradedSettings) else self._calibrated()
+            self.variant: str = "graded" if settings is None else "graded_tuned"
+        else:
+            self.matching = settings.matching if isinstance(settings, SessSettings) else matching or _MATCHING[base]
+            own = self.matching != _MATCHING[base]
+            self.variant = "tuned" if settings is not None else "custom" if own else base  # never taken for another
+
+    def _calibrated(self) -> GradedSettings:
+        calibration = calibration_of(self.builder.encoder, self.runtime.profile.calibration)
+        return GradedSettings(
+            midpoint=calibration.midpoint,
+            scale=calibration.scale,
+            image_midpoint=calibration.image_midpoint,
+            image_scale=calibration.image_scale,
+        )
 
     @property
     def weights(self) -> Mapping[str, str]:
@@ -89,17 +109,7 @@ class Sess(Metric):
         return {**self.builder.weights, **self.builder.comparison_weights}
 
     def _score(self, reference: Picture, image: Picture) -> Score:
-        warm = threading.Thread(target=prepare, daemon=True)  # compiles once a machine, beside the networks
-        warm.start()
-        one, two = self._weighed(self.builder(reference)), self._weighed(self.builder(image))
-        warm.join()
-        matching = match(
-            one.arrays,
-            two.arrays,
-            self.builder.predicate_similarity,
-            cosine(one.image_feature, two.image_feature),
-            self.matching,
-        )
+        one, two, matching = self._matched(reference, image)
         details: dict[str, object] = {
             "variant": self.variant,
             "objects": [len(one), len(two)],
@@ -108,15 +118,28 @@ class Sess(Metric):
             "image_similarity": matching.image_similarity,
         }
         if self.settings is not None:
-            details["settings"] = self.settings.to_dict()
-        elif self.variant == "custom":
+            details["settings"] = dataclasses.asdict(self.settings)
+        elif self.variant in ("custom", "graded"):
             details["matching"] = dataclasses.asdict(self.matching)
         value = min(max(matching.score, 0.0), 1.0)  # identical graphs sum to 1 but for rounding
         return self._make(value, details, graphs=(one, two), matching=matching)
 
+    def _matched(self, reference: Picture, image: Picture) -> tuple[SceneGraph, SceneGraph, Matching]:
+        if isinstance(self.matching, GradedSettings):
+            one, two = self.builder(reference), self.builder(image)
+            alike = cosine(one.image_feature, two.image_feature)
+            similarity = self.builder.predicate_similarity
+            return one, two, match_graded(one.graded, two.graded, similarity, alike, self.matching)
+        warm = threading.Thread(target=prepare, daemon=True)  # compiles once a machine, beside the networks
+        warm.start()
+        one, two = self._weighed(self.builder(reference)), self._weighed(self.builder(image))
+        warm.join()
+        alike = cosine(one.image_feature, two.image_feature)
+        return one, two, match(one.arrays, two.arrays, self.builder.predicate_similarity, alike, self.matching)
+
     def _weighed(self, graph: SceneGraph) -> SceneGraph:
         """The graph with the importance that the settings ask for."""
-        if self.settings is None:
+        if not isinstance(self.settings, SessSettings):
             return graph
         importance = weigh(graph.importance, graph.triplets[:, :2], graph.probabilities, self.settings.importance)
         return dataclasses.replace(graph, importance=importance)

@@ -149,9 +149,21 @@ class EfficientNetLite(nn.Module):
         Raises:
             UsageError: no stages, or some that do not exist or do not rise.
         """
+        return [x.mean((2, 3)) for x in self.maps(images, stages)]
+
+    def maps(self, images: Tensor, stages: Sequence[int]) -> list[Tensor]:
+        """The same before averaging: one (B, width, h, w) a stage; stages 6 to 8 have a cell for 32 × 32 px.
+
+        Args:
+            images: (B, 3, H, W) from `prepare`; other sizes than `side` serve where cells are to be kept apart.
+            stages: as for `pooled`.
+
+        Raises:
+            UsageError: as `pooled`.
+        """
         if not stages or list(stages) != sorted(set(stages)) or not 1 <= stages[0] <= stages[-1] <= FINAL_STAGE:
             raise UsageError(f"Expected rising stages from 1 to {FINAL_STAGE}; found {list(stages)}.")
-        found = []
+        maps = []
         x = F.relu6(self.stem(images), inplace=True)  # (B, 32, H/2, W/2)
         begin = 0
         for stage, end in enumerate(self.stage_ends[: stages[-1]], start=1):
@@ -159,11 +171,10 @@ class EfficientNetLite(nn.Module):
                 x = block(x)
             begin = end
             if stage in stages:
-                found.append(x.mean((2, 3)))
+                maps.append(x)
         if stages[-1] == FINAL_STAGE:
-            x = F.relu6(self.head(x), inplace=True)  # (B, 1280, H/32, W/32)
-            found.append(x.mean((2, 3)))
-        return found
+            maps.append(F.relu6(self.head(x), inplace=True))  # (B, 1280, H/32, W/32)
+        return maps
 
     def classify(self, features: Tensor) -> Tensor:
         """Logits of ImageNet's 1000 classes, in their usual order, from `forward`'s features.

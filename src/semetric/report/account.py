@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from semetric.scene.matching import at_partners
+
 if TYPE_CHECKING:
-    from semetric.scene.graph import SceneGraph
     from semetric.scene.matching import Matching
 
-__all__ = ["LEAST_SHARE", "LEAST_SIMILARITY", "Account", "account_of"]
-
-LEAST_SIMILARITY = 0.4
-"""Below it a pair is counted, but not called a match. With the object encoder of profile lite, pairs between photos of
-different things stay below it, but for a few percent."""
+__all__ = ["LEAST_SHARE", "Account", "account_of"]
 
 LEAST_SHARE = 0.1
 """What a match adds at least, as a share of what its two objects could add together."""
@@ -82,79 +79,47 @@ class Account:
         return [i for i in np.argsort(-importance, kind="stable").tolist() if match[i] is None]
 
 
-def account_of(matching: Matching, graphs: tuple[SceneGraph, SceneGraph]) -> Account:
+def account_of(matching: Matching) -> Account:
     """Takes a matching apart.
 
     The matches: SeSS matches twice, and the two matchings may give an object two partners, neither of which need be
-    like it. Of all pairs in either, those count as candidates whose similarity after the iterations is at least
-    LEAST_SIMILARITY and which add at least LEAST_SHARE of what their two objects could add. Among these, the one-to-one
-    choice that adds most to the score is taken. Every other object has no counterpart, though it still has a partner in
-    the sum.
+    like it. Of all pairs in either, those count as candidates whose similarity after the iterations is at least the
+    matching's `least_similarity` and which add at least LEAST_SHARE of what their two objects could add. Among these,
+    the one-to-one choice that adds most to the score is taken. Every other object has no counterpart, though it still
+    has a partner in the sum.
     """
-    n, m = matching.final.shape
-    v, w = (_shares(graph.importance) for graph in graphs)
-    gamma = _gamma(matching)
-    stakes = ((1.0 - gamma) * n * v / max(n + m, 1), (1.0 - gamma) * m * w / max(n + m, 1))
-    partners = np.full(n, -1, np.int64), np.full(m, -1, np.int64)
-    partners[0][matching.first[:, 0]] = matching.first[:, 1]
-    partners[1][matching.second[:, 1]] = matching.second[:, 0]
-    kept = (
-        stakes[0] * _at_partners(matching.final, partners[0]),
-        stakes[1] * _at_partners(matching.final.T, partners[1]),
+    before = sum(
+        float(stakes @ at_partners(initial, partners))
+        for stakes, initial, partners in zip(
+            matching.stakes, (matching.initial, matching.initial.T), matching.partners, strict=True
+        )
     )
-    before = stakes[0] @ _at_partners(matching.initial, partners[0])
-    before += stakes[1] @ _at_partners(matching.initial.T, partners[1])
-    counterparts, adds = _counterparts(matching, stakes)
+    counterparts, adds = _counterparts(matching)
     return Account(
         score=matching.score,
         graph_score=matching.graph_score,
         image_similarity=matching.image_similarity,
-        gamma=gamma,
+        gamma=matching.image_weight,
         counterparts=counterparts,
         adds=adds,
-        stakes=stakes,
-        kept=kept,
-        partners=partners,
+        stakes=matching.stakes,
+        kept=matching.kept,
+        partners=matching.partners,
         similarity=matching.final,
-        moved=float(kept[0].sum() + kept[1].sum() - before),
+        moved=float(matching.kept[0].sum() + matching.kept[1].sum() - before),
     )
 
 
-def _counterparts(
-    matching: Matching, stakes: tuple[NDArray[np.float64], NDArray[np.float64]]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _counterparts(matching: Matching) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     from scipy.optimize import linear_sum_assignment
 
     worth = np.zeros(matching.final.shape)  # (n, m)
     for (i, j), adds in zip(matching.pairs.tolist(), matching.contributions.tolist(), strict=True):
-        most = float(stakes[0][i] + stakes[1][j])
-        if matching.final[i, j] >= LEAST_SIMILARITY and adds > 0 and adds >= LEAST_SHARE * most:
+        most = float(matching.stakes[0][i] + matching.stakes[1][j])
+        if matching.final[i, j] >= matching.least_similarity and adds > 0 and adds >= LEAST_SHARE * most:
             worth[i, j] = adds
     rows, columns = linear_sum_assignment(worth, maximize=True)
     chosen = np.flatnonzero(worth[rows, columns] > 0)
     chosen = chosen[np.argsort(-worth[rows, columns][chosen], kind="stable")]
     pairs = np.stack([rows[chosen], columns[chosen]], axis=1).astype(np.int64)
     return pairs, worth[pairs[:, 0], pairs[:, 1]]
-
-
-def _at_partners(similarity: NDArray[np.float64], partners: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Each row's similarity to its partner; 0 without one."""
-    found = np.zeros(len(partners))
-    there = np.flatnonzero(partners >= 0)
-    found[there] = similarity[there, partners[there]]
-    return found
-
-
-def _shares(importance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Importances of sum 1, as the matching scales them."""
-    total = float(importance.sum())
-    return importance / total if total > 0 else np.full(len(importance), 1.0 / max(len(importance), 1))
-
-
-def _gamma(matching: Matching) -> float:
-    """The weight of the whole images, which a matching does not name."""
-    if not sum(matching.final.shape):
-        return 1.0
-    if abs(matching.image_similarity) > 1e-9:
-        return matching.image_contribution / matching.image_similarity
-    return 1.0 - matching.score / matching.graph_score if abs(matching.graph_score) > 1e-9 else 0.0

@@ -81,7 +81,7 @@ def pair_figure(scores: Scores, reference: Picture, image: Picture) -> Figure:
     panels = panel_sizes(sizes)
     bars = [bar_of(score) for score in scores.scores.values()]
     missing = [f"{name} ({why(error)})" for name, error in scores.errors.items()]
-    account = account_of(matching, graphs) if matching is not None and graphs else None
+    account = account_of(matching) if matching is not None and graphs else None
     key = _key(account, graphs) if account and graphs else []
     panels_height = max(h for _, h in panels)
     total = sum(w for w, _ in panels) + GAP

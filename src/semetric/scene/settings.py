@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ADAPTIVE", "GRID", "AdaptiveSettings", "MaskSettings"]
+__all__ = ["ADAPTIVE", "EVEN", "GRID", "AdaptiveSettings", "MaskSettings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,9 @@ class MaskSettings:
 
 
 GRID = MaskSettings()
+
+EVEN = MaskSettings(points_per_side=12, min_iou=0.70, min_stability=0.75)
+"""Of graded SeSS: few prompts, and masks down to where they begin to count (`semetric.scene.graded`)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,7 @@ class RunSettings:
         objects: the encoder of objects.
         relations: between objects.
         relations_weights: the relation head's checkpoint.
+        calibration: of the encoder of objects, for graded SeSS.
         predicates: what compares predicates.
         clip: CLIPScore's network.
         vit: ViTScore's network.
@@ -64,6 +65,7 @@ class RunSettings:
     objects: str | None = None
     relations: str | None = None
     relations_weights: str | None = None
+    calibration: str | None = None
     predicates: str | None = None
     clip: str | None = None
     vit: str | None = None

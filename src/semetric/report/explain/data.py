@@ -164,6 +164,7 @@ class Sum:
     score: float
     pairs: Sequence[Pair]
     image_similarity: float
+    least_similarity: float
     image_adds: float
     graph_score: float
     gamma: float
@@ -207,7 +208,7 @@ def gather(scores: Scores, reference: Picture, image: Picture, overlays: Sequenc
     sess = scores.scores.get("sess")
     graphs: tuple[SceneGraph, SceneGraph] | None = sess.artefacts.get("graphs") if sess else None
     matching: Matching | None = sess.artefacts.get("matching") if sess else None
-    account = account_of(matching, graphs) if graphs and matching is not None else None
+    account = account_of(matching) if graphs and matching is not None else None
     sides = []
     for k, (role, picture) in enumerate((("reference", reference), ("image", image))):
         view = graphs[k].size if graphs else _bounded(picture.size)
@@ -345,6 +346,7 @@ def _sum(matching: Matching, account: Account) -> Sum:
             for (i, j), adds in zip(matching.pairs.tolist(), matching.contributions, strict=True)
         ],
         image_similarity=matching.image_similarity,
+        least_similarity=matching.least_similarity,
         image_adds=matching.image_contribution,
         graph_score=matching.graph_score,
         gamma=account.gamma,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from semetric.markup import Markup, tag
-from semetric.report.account import LEAST_SIMILARITY
 from semetric.report.explain import pieces
 from semetric.report.explain.data import MOST_NUMBERED, Explanation, Pair, Relation, ScoreRow, Sum, Thing
 from semetric.report.strangers import LEGEND, measured
@@ -107,8 +106,8 @@ def total(found: Explanation) -> Markup | None:
         "SeSS matches twice, once by the importance of the reference's objects and once by the image's, and "
         "averages. A pair adds its similarity after the iterations, weighted by the importance of its objects. Where "
         "the two matchings disagree, an object is in two pairs. Matches (↔) are the choice, each object once, that "
-        f"adds most; pairs less alike than {LEAST_SIMILARITY:g}, or that add little for their importance, count in the "
-        "sum (+) but are no match.",
+        f"adds most; pairs less alike than {found_sum.least_similarity:g}, or that add little for their importance, "
+        "count in the sum (+) but are no match.",
         class_="quiet",
     )
     heading = tag("h2", f"What adds up to SeSS {pieces.thousandths(found_sum.score)}", id="adds")

@@ -1,0 +1,415 @@
+"""Graded SeSS: importance and matching in which nothing hangs on a threshold.
+
+SeSS (Fan et al., arXiv 2406.03865) keeps or drops masks, relations and pairs by thresholds, so that faint noise moves
+its score. Here all of them fade in. Of the reference's objects i and the image's objects j:
+
+    membership      m_i = ramp(predicted IoU; .80, .95) · ramp(stability; .88, .97)
+    availability    a_j = ramp(predicted IoU; .70, .80) · ramp(stability; .75, .85)
+    importance      v_i = Σ_x s(x) · c(x) · m_i(x) / Σ_k m_k(x),      c(x) = 1 − Π_k (1 − m_k(x))
+    similarity      L_ij = σ((cos_ij − μ) / τ) / σ((1 − μ) / τ)
+    relation        e from i to k: w_e = v_i · v_k · ρ_e,   K_e = max_f L_ij·a_j · L_kl·a_l · S_ef · min(1, ρ_f / ρ_e)
+    object          u_i = v_i − β/2 · Σ_{e at i} w_e
+    one side        G_1 = max_π Σ_i u_i · L_iπ(i) · a_π(i)  +  β · Σ_e w_e · K_e  +  (1 − Σ_i v_i) · C
+    score           (1 − γ) · (G_1 + G_2) / 2  +  γ · C
+
+ramp(x; l, h) rises from 0 at l to 1 at h. s(x) is the saliency of the pixels, scaled to sum 1, and m_k(x) is m_k where
+mask k holds x: each pixel counts once, shared by the objects that hold it. What no object holds is compared by C, the
+calibrated similarity of the whole images. π is one-to-one, f runs over the image's relations (from j to l), ρ_e is how
+probable relation e is and S_ef the similarity of two relations' predicates. Side 2 is side 1 with the images exchanged.
+
+A mask counts for nothing at the thresholds at which it is generated, a relation for nothing at probability 0.05, so
+adding or removing one there changes no score. docs/metrics/sess.md derives how far the score can move.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semetric.errors import UsageError
+from semetric.scene.matching import Matching
+from semetric.scene.relations import Triplets
+
+__all__ = [
+    "GradedGraph",
+    "GradedSettings",
+    "availability",
+    "calibrated",
+    "faded_relations",
+    "match_graded",
+    "membership",
+    "pixel_importance",
+]
+
+_Floats = NDArray[np.float64]
+
+LEAST_PROBABILITY = 0.05
+"""A relation fades in from here; the probability from which SeSS's published code keeps relations."""
+
+FLOOR = 1.0
+"""Weight of every pixel beside its saliency, in means of the saliency: no pixel counts for nothing."""
+
+EVEN_ODDS = 0.5
+"""Two objects are shown as counterparts where they show the same thing at least as likely as not."""
+
+_EDGE_PAIRS = 4_000_000  # compared at once; three arrays of 8 bytes each
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradedSettings:
+    """What shapes a graded score beside the graphs.
+
+    Attributes:
+        midpoint: μ, the cosine at which two crops show the same thing as likely as not; from a calibration.
+        scale: τ > 0, how fast that probability rises with the cosine; from a calibration.
+        image_midpoint: μ of the whole images' embeddings.
+        image_scale: τ of the whole images' embeddings.
+        beta: β, share of an object's weight that its relations can take, in [0, 1].
+        gamma: γ, weight of the whole images' similarity, in [0, 1]; 0.1 in the paper (Table II).
+    """
+
+    midpoint: float
+    scale: float
+    image_midpoint: float
+    image_scale: float
+    beta: float = 0.1
+    gamma: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("beta", "gamma"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise UsageError(f"Expected {name} between 0 and 1; found {getattr(self, name)!r}.")
+        for name in ("midpoint", "image_midpoint"):
+            if not -1.0 <= getattr(self, name) <= 1.0:
+                raise UsageError(f"Expected {name} between -1 and 1; found {getattr(self, name)!r}.")
+        for name in ("scale", "image_scale"):
+            if not 0.005 <= getattr(self, name) <= 10.0:
+                raise UsageError(f"Expected {name} between 0.005 and 10; found {getattr(self, name)!r}.")
+
+
+def _ramp(x: NDArray[np.floating[Any]], low: float, high: float) -> _Floats:
+    """0 up to low, 1 from high, straight between."""
+    rise: _Floats = np.clip((np.asarray(x, np.float64) - low) / (high - low), 0.0, 1.0)
+    return rise
+
+
+def membership(iou: NDArray[np.floating[Any]], stability: NDArray[np.floating[Any]]) -> _Floats:
+    """How far a mask counts as an object of its image, (N,) in [0, 1].
+
+    Args:
+        iou: (N,) SAM's predicted IoU.
+        stability: (N,) in [0, 1].
+
+    Example:
+        >>> import numpy as np
+        >>> membership(np.array([0.80, 0.875, 0.99]), np.array([0.99, 0.99, 0.925])).round(3).tolist()
+        [0.0, 0.5, 0.5]
+    """
+    return _ramp(iou, 0.80, 0.95) * _ramp(stability, 0.88, 0.97)
+
+
+def availability(iou: NDArray[np.floating[Any]], stability: NDArray[np.floating[Any]]) -> _Floats:
+    """How far a mask can be the counterpart of another image's object, (N,) in [0, 1]; arguments as `membership`.
+
+    It is 1 wherever the membership is above 0: an object seen clearly in one image finds its counterpart in the other
+    although SAM is less sure of it there.
+
+    Example:
+        >>> import numpy as np
+        >>> availability(np.array([0.70, 0.75, 0.80]), np.array([0.9, 0.9, 0.9])).round(3).tolist()
+        [0.0, 0.5, 1.0]
+    """
+    return _ramp(iou, 0.70, 0.80) * _ramp(stability, 0.75, 0.85)
+
+
+def pixel_importance(
+    saliency: NDArray[np.floating[Any]], masks: NDArray[np.bool_], members: NDArray[np.floating[Any]]
+) -> _Floats:
+    """The importance v of each object: the saliency of its pixels, each shared among the objects that hold it.
+
+    Args:
+        saliency: (H, W) ≥ 0.
+        masks: (N, H, W).
+        members: (N,) in [0, 1], from `membership`.
+
+    Returns:
+        (N,) ≥ 0, of sum at most 1; what is missing from 1 is the saliency outside all objects.
+
+    Raises:
+        UsageError: sizes that differ.
+
+    Example:
+        >>> import numpy as np
+        >>> masks = np.array([[[1, 1, 0, 0]], [[0, 1, 0, 0]]], bool)  # the second lies within the first
+        >>> pixel_importance(np.ones((1, 4)), masks, np.ones(2)).tolist()
+        [0.375, 0.125]
+    """
+    if masks.ndim != 3 or saliency.shape != masks.shape[1:] or members.shape != masks.shape[:1]:
+        raise UsageError(
+            f"Expected masks (N, H, W) over saliency {saliency.shape} with (N,) members; found {masks.shape} and "
+            f"{members.shape}."
+        )
+    weights = np.asarray(saliency, np.float64).ravel()
+    weights = weights + FLOOR * (weights.mean() if weights.any() else 1.0)
+    weights /= weights.sum()
+    total, missed = np.zeros(weights.size), np.ones(weights.size)
+    for mask, member in zip(masks, members, strict=True):
+        inside = mask.ravel()
+        total[inside] += member
+        missed[inside] *= 1.0 - member
+    share = np.divide((1.0 - missed) * weights, total, out=np.zeros(weights.size), where=total > 0)
+    return np.array(
+        [member * share[mask.ravel()].sum() for mask, member in zip(masks, members, strict=True)], np.float64
+    )
+
+
+def faded_relations(probabilities: NDArray[np.floating[Any]]) -> Triplets:
+    """Every relation with its probability beyond LEAST_PROBABILITY, scaled to [0, 1]; those at 0 are left out.
+
+    Args:
+        probabilities: (P, N, N) in [0, 1]: predicate, subject, object. The diagonal is ignored.
+
+    Returns:
+        Triplets, the most probable first; a directed pair may have several.
+    """
+    faded = np.clip((np.asarray(probabilities, np.float64) - LEAST_PROBABILITY) / (1.0 - LEAST_PROBABILITY), 0.0, 1.0)
+    faded[:, np.arange(faded.shape[1]), np.arange(faded.shape[1])] = 0.0
+    predicate, subject, object_ = np.nonzero(faded)
+    values = faded[predicate, subject, object_]
+    order = np.argsort(-values, kind="stable")
+    triplets = np.stack([subject, object_, predicate], axis=1)[order].astype(np.int64)
+    return Triplets(triplets=triplets, probabilities=values[order])
+
+
+def calibrated(cosine: NDArray[np.floating[Any]] | float, midpoint: float, scale: float) -> _Floats:
+    """The probability that two embeddings show the same thing, scaled so that a cosine of 1 gives 1.
+
+    Example:
+        >>> calibrated(1.0, 0.5, 0.1).item(), calibrated(0.5, 0.5, 0.1).round(3).item()
+        (1.0, 0.503)
+    """
+    x = np.clip(np.asarray(cosine, np.float64), -1.0, 1.0)
+    scaled: _Floats = (1.0 + np.exp((midpoint - 1.0) / scale)) / (1.0 + np.exp((midpoint - x) / scale))
+    return scaled
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GradedGraph:
+    """A scene graph of n objects and E relations as arrays; both may be 0.
+
+    Attributes:
+        features: (n, d) embedding of each object; only directions count.
+        importance: (n,) ≥ 0, of sum at most 1, from `pixel_importance`.
+        available: (n,) in [0, 1], from `availability`.
+        relations: (E, 3) subject, object, predicate.
+        probabilities: (E,) in [0, 1], from `faded_relations`.
+
+    Raises:
+        UsageError: shapes that do not fit together, or numbers that are not finite.
+    """
+
+    features: NDArray[np.floating[Any]]
+    importance: NDArray[np.floating[Any]]
+    available: NDArray[np.floating[Any]]
+    relations: NDArray[np.integer[Any]]
+    probabilities: NDArray[np.floating[Any]]
+
+    def __post_init__(self) -> None:
+        n, e = len(self.features), len(self.relations)
+        shapes = {"features": (n, self.features.shape[-1]), "importance": (n,), "available": (n,)}
+        for name, shape in {**shapes, "relations": (e, 3), "probabilities": (e,)}.items():
+            array = getattr(self, name)
+            if array.shape != shape or not np.isfinite(array).all():
+                raise UsageError(f"Expected finite {name} of shape {shape}; found {array.shape} or NaN.")
+        if e and not (self.relations[:, :2].min() >= 0 and self.relations[:, :2].max() < n):
+            raise UsageError(f"Expected relations between the {n} objects; found an index outside.")
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+def match_graded(
+    graph1: GradedGraph,
+    graph2: GradedGraph,
+    predicate_similarity: NDArray[np.floating[Any]],
+    image_cosine: float,
+    settings: GradedSettings,
+) -> Matching:
+    """Compares two graphs as the module says.
+
+    Args:
+        graph1: the reference's.
+        graph2: the image's.
+        predicate_similarity: (P, P) cosine similarity of each two predicates.
+        image_cosine: cosine of the whole images' embeddings.
+        settings: calibration and weights.
+
+    Returns:
+        A Matching whose `kept` and `stakes` say what each object gives to the score and could give.
+
+    Raises:
+        UsageError: embeddings of two lengths, or a predicate beyond the similarity's.
+    """
+    if len(graph1) and len(graph2) and graph1.features.shape[1] != graph2.features.shape[1]:
+        raise UsageError(
+            "Expected features of one length in both graphs (one encoder); found "
+            f"{graph1.features.shape[1]} and {graph2.features.shape[1]}."
+        )
+    image = float(calibrated(image_cosine, settings.image_midpoint, settings.image_scale))
+    if len(graph1) and len(graph2):
+        cosine = _unit(graph1.features) @ _unit(graph2.features).T
+    else:
+        cosine = np.zeros((len(graph1), len(graph2)))
+    likeness = calibrated(cosine, settings.midpoint, settings.scale)  # (n, m)
+    codes = _predicate_codes(predicate_similarity, graph1, graph2)
+    edges1, edges2 = _Edges.of(graph1, codes), _Edges.of(graph2, codes)
+    sides = (
+        _side(graph1, edges1, graph2, edges2, likeness, settings.beta),
+        _side(graph2, edges2, graph1, edges1, likeness.T, settings.beta),
+    )
+    half = (1.0 - settings.gamma) / 2.0
+    stakes = half * np.asarray(graph1.importance, np.float64), half * np.asarray(graph2.importance, np.float64)
+    kept = half * sides[0].kept, half * sides[1].kept
+    image_weight = 1.0 - float(stakes[0].sum()) - float(stakes[1].sum())
+    objects = float(kept[0].sum()) + float(kept[1].sum())
+    gains: dict[tuple[int, int], float] = {}
+    for i, j in enumerate(sides[0].partners.tolist()):
+        gains[i, j] = gains.get((i, j), 0.0) + float(kept[0][i])
+    for j, i in enumerate(sides[1].partners.tolist()):
+        gains[i, j] = gains.get((i, j), 0.0) + float(kept[1][j])
+    gains = {pair: gain for pair, gain in gains.items() if min(pair) >= 0}
+    pairs = np.array(sorted(gains, key=lambda pair: -gains[pair]), np.int64).reshape(-1, 2)
+    return Matching(
+        score=objects + image_weight * image,
+        graph_score=objects / (1.0 - image_weight) if image_weight < 1.0 else 0.0,
+        image_similarity=image,
+        image_contribution=image_weight * image,
+        image_weight=image_weight,
+        pairs=pairs,
+        contributions=np.array([gains[i, j] for i, j in pairs.tolist()], np.float64),
+        assignment=_one_to_one(pairs),
+        partners=(sides[0].partners, sides[1].partners),
+        stakes=stakes,
+        kept=kept,
+        initial=likeness,
+        final=likeness * np.minimum.outer(_available(graph1), _available(graph2)),
+        least_similarity=EVEN_ODDS,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Edges:
+    """The relations of a graph: ends, weights and the codes of their predicates.
+
+    Attributes:
+        subject, object: (E,) indices of objects.
+        probability: (E,) ρ.
+        code: (E, P) unit vectors whose inner products are the predicates' similarities.
+    """
+
+    subject: NDArray[np.int64]
+    object: NDArray[np.int64]
+    probability: _Floats
+    code: _Floats
+
+    @classmethod
+    def of(cls, graph: GradedGraph, codes: _Floats) -> _Edges:
+        """One edge a directed pair; its predicates' codes are added, weighted by their probabilities."""
+        n = len(graph)
+        pair = graph.relations[:, 0].astype(np.int64) * max(n, 1) + graph.relations[:, 1]
+        distinct, edge = np.unique(pair, return_inverse=True)
+        probability = np.asarray(graph.probabilities, np.float64)
+        total = np.zeros((len(distinct), codes.shape[1]))
+        np.add.at(total, edge, probability[:, None] * codes[graph.relations[:, 2]])
+        strongest = np.zeros(len(distinct))
+        np.maximum.at(strongest, edge, probability)
+        return cls(subject=distinct // max(n, 1), object=distinct % max(n, 1), probability=strongest, code=_unit(total))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Side:
+    """What one image's objects give, before the factor (1 − γ) / 2.
+
+    Attributes:
+        kept: (n,) of each object's importance, what its likeness and its relations keep.
+        partners: (n,) its counterpart in the other image, −1 where that image has no object.
+    """
+
+    kept: _Floats
+    partners: NDArray[np.int64]
+
+
+def _side(
+    graph: GradedGraph, edges: _Edges, other: GradedGraph, others: _Edges, likeness: _Floats, beta: float
+) -> _Side:
+    """Side 1 of the module's equations; with the graphs exchanged and the likeness transposed, side 2."""
+    from scipy.optimize import linear_sum_assignment
+
+    importance = np.asarray(graph.importance, np.float64)
+    n, m = likeness.shape
+    if not (n and m):
+        return _Side(kept=np.zeros(n), partners=np.full(n, -1, np.int64))
+    # relations: w_e and K_e
+    weight = importance[edges.subject] * importance[edges.object] * edges.probability  # (E,)
+    reachable = likeness * _available(other)  # (n, m)
+    preserved = importance[edges.subject] * importance[edges.object] * _preserved(edges, others, reachable)
+    taken = np.bincount(edges.subject, weight, n) + np.bincount(edges.object, weight, n)
+    given = np.bincount(edges.subject, preserved, n) + np.bincount(edges.object, preserved, n)
+    # objects: the assignment that keeps most of u_i
+    own = importance - beta / 2.0 * taken
+    rows, columns = linear_sum_assignment(own[:, None] * reachable, maximize=True)
+    partners = np.argmax(reachable, axis=1)  # of an object left over: it keeps relations only
+    objects = np.zeros(n)
+    partners[rows] = columns
+    objects[rows] = own[rows] * reachable[rows, columns]
+    return _Side(kept=objects + beta / 2.0 * given, partners=partners)
+
+
+def _preserved(edges: _Edges, others: _Edges, reachable: _Floats) -> _Floats:
+    """ρ_e · K_e of each edge, (E,): the likest relation of the other graph, as far as that one is there at all."""
+    kept = np.zeros(len(edges.subject))
+    if not len(others.subject):
+        return kept
+    whole = np.arange(len(kept))
+    for part in np.array_split(whole, 1 + len(kept) * len(others.subject) // _EDGE_PAIRS):
+        alike = np.clip(edges.code[part] @ others.code.T, 0.0, 1.0)  # (e, E2)
+        alike *= np.minimum.outer(edges.probability[part], others.probability)
+        alike *= reachable[edges.subject[part]][:, others.subject]
+        alike *= reachable[edges.object[part]][:, others.object]
+        kept[part] = alike.max(axis=1)
+    return kept
+
+
+def _predicate_codes(similarity: NDArray[np.floating[Any]], *graphs: GradedGraph) -> _Floats:
+    """(P, P) vectors whose inner products are the similarities: the symmetric square root."""
+    largest = max((int(g.relations[:, 2].max(initial=-1)) for g in graphs), default=-1)
+    if similarity.ndim != 2 or similarity.shape[0] != similarity.shape[1] or largest >= len(similarity):
+        raise UsageError(
+            f"Expected a square predicate_similarity beyond predicate {largest}; found {similarity.shape}."
+        )
+    values, vectors = np.linalg.eigh(np.asarray(similarity, np.float64))
+    codes: _Floats = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    return codes
+
+
+def _available(graph: GradedGraph) -> _Floats:
+    return np.asarray(graph.available, np.float64)
+
+
+def _unit(rows: NDArray[np.floating[Any]]) -> _Floats:
+    """Each row at length 1; a row of zeros stays one."""
+    values = np.asarray(rows, np.float64)
+    unit: _Floats = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    return unit
+
+
+def _one_to_one(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of pairs in falling order of what they add, those whose two objects occur in none before."""
+    chosen: list[list[int]] = []
+    for i, j in pairs.tolist():
+        if all(i != a and j != b for a, b in chosen):
+            chosen.append([i, j])
+    return np.array(chosen, np.int64).reshape(-1, 2)
