@@ -37,7 +37,7 @@ def test_compression_prints_a_table_and_writes_rows(here: Path, capsys: pytest.C
     assert lab(*words) == 0
     said = capsys.readouterr()
     head, *lines = [line.split() for line in said.out.splitlines() if line.strip() and "─" not in line]
-    assert head == ["system", "rate", "asked", "bits", "per", "pixel", "fallbacks", "psnr", "↑", "mse", "↓"]
+    assert head == ["system", "target", "rate", "bits", "per", "pixel", "fallbacks", "psnr", "↑", "mse", "↓"]
     assert [line[0] for line in lines if len(line) == 6] == ["jpeg", "webp"]
     assert said.err == f"semetric: rows: {Path('run', 'rows.csv')}\n"
     assert len((here / "run" / "rows.csv").read_text().splitlines()) == 1 + 3 * 2 * 2 * 2

@@ -10,14 +10,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
 from semetric.cli import _streams
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 __all__ = [
     "DeviceOption",
@@ -32,11 +29,8 @@ __all__ = [
     "is_named",
     "log_to_stderr",
     "show_json",
-    "show_table",
     "working",
 ]
-
-_PIPE_WIDTH = 140  # columns of a table that no terminal limits
 
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 ProfileOption: TypeAlias = Annotated[str, typer.Option(help="Which weights: lite, standard or paper.")]
@@ -128,26 +122,6 @@ def working(text: str, *, shown: bool = True) -> Iterator[Callable[[str], None]]
         return
     with console.status(text) as status:
         yield lambda words: status.update(words)
-
-
-def show_table(*tables: Table) -> None:
-    """Prints tables to stdout; as wide as the terminal, or as a file can take and without blanks at ends of lines.
-
-    Cells that are str are shown letter by letter: names of files and messages are no markup.
-    """
-    from io import StringIO
-
-    from rich.console import Console
-
-    console = Console(markup=False, emoji=False)
-    text = StringIO()
-    if not console.is_terminal:
-        console = Console(width=_PIPE_WIDTH, file=text, markup=False, emoji=False)
-    for position, table in enumerate(tables):
-        if position:
-            console.print()
-        console.print(table)
-    sys.stdout.write("".join(line.rstrip() + "\n" for line in text.getvalue().splitlines()))
 
 
 def show_json(document: Any) -> None:

@@ -16,11 +16,10 @@ from semetric.cli import _console as shared
 from semetric.cli._datasets import pairing as dataset_pairing
 from semetric.cli._names import grouped, log_names
 from semetric.cli._scores import number, say_missing
+from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from semetric.runs import Started
     from semetric.runs.engine import Advance
 
@@ -160,7 +159,7 @@ def run(
     if as_json:
         shared.show_json(done.summary)
     else:
-        shared.show_table(_table(done.summary["metrics"]))
+        show_tables(_table(done.summary["metrics"]))
     for name, one in done.summary["metrics"].items():
         if "note" in one:
             _log.info("%s: %s", name, one["note"])
@@ -263,17 +262,11 @@ def _progress(total: int) -> Iterator[tuple[Any, Advance]]:
 
 
 def _table(metrics: Mapping[str, Any]) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("metric", style="bold")
-    table.add_column("better")
-    for name in ("n", "mean", "95% interval", "std", "min", "5%", "25%", "median", "75%", "95%", "max"):
-        table.add_column(name, justify="right")
+    numbers = ("n", "mean", "95% interval", "std", "min", "5%", "25%", "median", "75%", "95%", "max")
+    table = Table([Column("metric", "key"), Column("better", "word"), *map(Column, numbers)])
     for name, one in metrics.items():
         bounds, quantiles = one["mean_interval_95"], one["quantiles"] or {}
-        numbers = [
+        spread = [
             one["std"],
             one["min"],
             *(quantiles.get(q) for q in ("0.05", "0.25", "0.5", "0.75", "0.95")),
@@ -285,13 +278,10 @@ def _table(metrics: Mapping[str, Any]) -> Table:
             str(one["n"]),
             _number(one["mean"]),
             "–" if bounds is None else f"{_number(bounds[0])} … {_number(bounds[1])}",
-            *(_number(value) for value in numbers),
+            *(_number(value) for value in spread),
         )
     return table
 
 
 def _number(value: float | None) -> str:
-    """A score as two files show it, but with two decimals from a hundred on, so that the table stays narrow."""
-    if value is None:
-        return "–"
-    return f"{value:.2f}" if abs(value) >= 100 else number(value)
+    return "–" if value is None else number(value)

@@ -13,11 +13,10 @@ import typer
 from semetric.cli import _console as shared
 from semetric.cli._lab_options import read_config, systems, words
 from semetric.cli._names import log_names
+from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from semetric.lab.experiments import Experiment, ImageFile, RunSettings, Started
 
 __all__ = ["counter", "run"]
@@ -86,7 +85,7 @@ def run(kind: str, images: Sequence[str | ImageFile], own: Mapping[str, Any], op
     if options["as_json"]:
         shared.show_json(done.summary)
     else:
-        shared.show_table(_table(done.summary))
+        show_tables(_table(done.summary))
     _tell(done.summary, broken)
     _log.info("rows: %s", done.path / "rows.csv")
     if done.summary["failed"]:
@@ -183,20 +182,14 @@ def counter(what: str, *, estimate_s: float) -> Iterator[tuple[Callable[[int, in
 
 def _table(summary: Mapping[str, Any]) -> Table:
     """A row a system and level, a column a metric."""
-    from rich import box
-    from rich.table import Table
-
     metrics = summary["metrics"]
     rates = any(point["rate_bpp"] is not None for point in summary["points"])
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("system", style="bold")
-    asked = " asked" if summary["axis"]["name"] == "rate_bpp" else ""
-    table.add_column(f"{summary['axis']['label']}{asked}", justify="right")
-    if rates:
-        table.add_column("bits per pixel", justify="right")
-    table.add_column("fallbacks", justify="right")
-    for name, one in metrics.items():
-        table.add_column(f"{name} {'↑' if one['higher_is_better'] else '↓'}", justify="right")
+    target = "target " if summary["axis"]["name"] == "rate_bpp" else ""
+    columns = [Column("system", "key"), Column(f"{target}{summary['axis']['label']}", repeated=True)]
+    columns += [Column("bits per pixel")] if rates else []
+    columns += [Column("fallbacks")]
+    columns += [Column(f"{name} {'↑' if one['higher_is_better'] else '↓'}") for name, one in metrics.items()]
+    table = Table(columns)
     before = None
     for point in summary["points"]:
         if before not in (None, point["system"]):

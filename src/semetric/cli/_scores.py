@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from semetric.cli._names import grouped
+from semetric.cli._tables import Column, Table
 from semetric.errors import SemetricError, WeightsError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from semetric.metrics.base import Score
     from semetric.scoring import Scores
 
@@ -23,25 +22,23 @@ _log = logging.getLogger(__name__)
 
 def score_tables(scores: Mapping[str, Score], errors: Mapping[str, SemetricError]) -> list[Table]:
     """A table of what was scored and one of what was not, each where there is anything to show."""
-    from rich import box
-    from rich.table import Table
-
     tables = []
     if scores:
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-        table.add_column("metric", style="bold")
-        table.add_column("value", justify="right")
-        table.add_column("better")
-        table.add_column("range")
-        table.add_column("weights", style="dim")
+        table = Table(
+            [
+                Column("metric", "key"),
+                Column("value"),
+                Column("better", "word"),
+                Column("range", "word"),
+                Column("weights", "text", "dim"),
+            ]
+        )
         for name, one in scores.items():
             arrow = "↑ higher" if one.higher_is_better else "↓ lower"
             table.add_row(name, number(one.value), arrow, interval(one.range), _short(one.weights))
         tables.append(table)
     if errors:
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-        table.add_column("not scored", style="bold")
-        table.add_column("because", overflow="fold")
+        table = Table([Column("not scored", "text", "bold"), Column("because", "text")])
         for names, why in grouped({name: str(error) for name, error in errors.items()}).items():
             table.add_row(names, why)
         tables.append(table)

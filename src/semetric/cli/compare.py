@@ -12,10 +12,9 @@ import typer
 from semetric.cli import _console as shared
 from semetric.cli._names import log_names
 from semetric.cli._scores import number
+from semetric.cli._tables import Column, Table, show_tables
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from semetric.runs.compare import Difference
 
 __all__ = ["compare"]
@@ -49,18 +48,12 @@ def compare(
     if as_json:
         shared.show_json(found.to_dict())
     else:
-        shared.show_table(_table(found.differences))
+        show_tables(_table(found.differences))
 
 
 def _table(differences: Mapping[str, Difference]) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("metric", style="bold")
-    table.add_column("better")
-    for name in ("n", "mean A", "mean B", "A − B", "95% interval", "A better", "B better", "ties", "sign test p"):
-        table.add_column(name, justify="right")
+    numbers = ("n", "mean A", "mean B", "A − B", "95% interval", "A better", "B better", "ties", "sign test p")
+    table = Table([Column("metric", "key"), Column("better", "word"), *map(Column, numbers)])
     for name, one in differences.items():
         bounds = one.interval_95
         table.add_row(

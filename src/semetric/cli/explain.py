@@ -12,6 +12,7 @@ import typer
 from semetric.cli import _console as shared
 from semetric.cli._choices import accepts, image_options, metric_options, scene_options
 from semetric.cli._scores import exit_code, profile_missing, say_notes, score_tables
+from semetric.cli._tables import show_tables
 from semetric.errors import UsageError, WeightsError
 
 __all__ = ["explain"]
@@ -52,7 +53,7 @@ def explain(
     if as_json:
         shared.show_json(scores.to_dict())
     else:
-        shared.show_table(*score_tables(scores.scores, scores.errors))
+        show_tables(*score_tables(scores.scores, scores.errors))
         say_notes(scores, reference, image)
     logging.getLogger("semetric").info("wrote %s (%.1f MB)", out, out.stat().st_size / 1e6)
     code = exit_code(scores.scores, scores.errors, asked=metric or ())

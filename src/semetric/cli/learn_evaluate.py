@@ -15,10 +15,10 @@ from semetric.cli._datasets import load
 from semetric.cli._lab import counter
 from semetric.cli._lab_options import Words, words
 from semetric.cli._names import grouped, log_names
+from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.table import Table
     from rich.text import Text
 
     from semetric.runs import Started
@@ -113,7 +113,7 @@ def evaluate(
     elif latex:
         typer.echo(to_latex(done.summary), nl=False)
     else:
-        shared.show_table(*_tables(done.summary))
+        show_tables(*_tables(done.summary))
         _explain(done.summary)
     _tell(done.summary, done.run.summary["failed"], done.run.path)
     place = done.run.path
@@ -153,9 +153,9 @@ def _tables(summary: Mapping[str, Any]) -> list[Table]:
     known = {one["metric"] for one in summary["published"]} & set(summary["metrics"])
     table = _empty("metric", "better", "n", *(NAMES[name] for name in measures))
     if groups:
-        table.add_column(f"mean of {len(groups)} groups", justify="right")
+        table.columns.append(Column(f"mean of {len(groups)} groups"))
     if known:
-        table.add_column("published", justify="right")
+        table.columns.append(Column("published"))
     for metric, one in summary["metrics"].items():
         cells = [_value(one["measures"][name], _is_best(summary, name, metric)) for name in measures]
         if groups:
@@ -221,14 +221,9 @@ def _explain(summary: Mapping[str, Any]) -> None:
 
 
 def _empty(*names: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for place, name in enumerate(names):
-        left = place == 0 or name in ("better", "B")
-        table.add_column(name, justify="left" if left else "right", style="bold" if name == "metric" else "")
-    return table
+    return Table(
+        [Column(names[0], "key"), *(Column(name, "word" if name == "better" else "number") for name in names[1:])]
+    )
 
 
 def _value(entry: Mapping[str, Any], best: bool) -> Text:

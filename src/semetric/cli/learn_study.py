@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
@@ -124,8 +125,6 @@ def export(
 @app.command()
 def info(file: FileArgument, as_json: shared.JsonOption = False) -> None:
     """Show how the studies of a file stand."""
-    from rich.table import Table
-
     from semetric.learn.judgements import JudgementStore
 
     with JudgementStore(file) as store:
@@ -133,12 +132,13 @@ def info(file: FileArgument, as_json: shared.JsonOption = False) -> None:
     if as_json:
         shared.show_json({"studies": found})
         return
-    table = Table("study", "kind", "items", "checks", "judgements", "annotators", "alpha")
+    titles = ("items", "checks", "judgements", "annotators", "alpha")
+    table = Table([Column("study", "key"), Column("kind", "word"), *map(Column, titles)])
     for facts in found:
         alpha = "–" if math.isnan(facts["alpha"]) else f"{facts['alpha']:.3f}"
         numbers = [str(facts[key]) for key in ("items", "checks", "judgements")]
         table.add_row(facts["name"], facts["kind"], *numbers, str(len(facts["annotators"])), alpha)
-    shared.show_table(table)
+    show_tables(table)
 
 
 @app.command()

@@ -14,11 +14,10 @@ from semetric.cli._choices import SamOption
 from semetric.cli._lab import counter
 from semetric.cli._lab_options import read_config
 from semetric.cli._names import log_names
+from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from semetric.learn.datasets import Dataset
     from semetric.learn.relation_head import ExampleMaker, Prepared, Progress
 
@@ -116,7 +115,7 @@ def train_relations(
     if as_json:
         shared.show_json(document)
     else:
-        shared.show_table(_table(recall["free"]))
+        show_tables(_table(recall["free"]))
     _log.info("head: %s; log: %s; recall: %s", done.weights, done.curve, out / RECALL)
     if document["broken"]:
         raise typer.Exit(1)
@@ -165,14 +164,9 @@ def _prepared(training: Dataset, held_out: Dataset, maker: ExampleMaker) -> tupl
 
 def _table(recall: Mapping[str, Any]) -> Table:
     """Recall and mean recall of head and rules, a row a measure."""
-    from rich import box
-    from rich.table import Table
-
     methods, differences = recall["methods"], recall["differences"]
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("recall", style="bold")
-    for name in (*methods, *(f"head − {other}" for other in differences)):
-        table.add_column(name, justify="right")
+    names = (*methods, *(f"head − {other}" for other in differences))
+    table = Table([Column("recall", "key"), *map(Column, names)])
     for kind, short in (("recall", "R"), ("mean_recall", "mR")):
         for at in methods["head"][kind]:
             apart = [_cell(one[at]) if kind == "recall" else "" for one in differences.values()]

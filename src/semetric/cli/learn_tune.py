@@ -15,11 +15,10 @@ from semetric.cli._choices import PredicatesOption, accepts, scene_options
 from semetric.cli._lab import counter
 from semetric.cli._lab_options import Words, words
 from semetric.cli._names import log_names
+from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from semetric.learn.agreement.resampling import Estimate
     from semetric.learn.datasets import Dataset
     from semetric.learn.triplets import Choice, ScoredTriplet
@@ -122,7 +121,7 @@ def tune(
     if as_json:
         shared.show_json({**about, **found.to_dict()})
     else:
-        shared.show_table(*_tables(found))
+        show_tables(*_tables(found))
         _tell(found)
     _log.info("files: %s", ", ".join(str(path) for path in paths.values()))
     _log.info("use them: semetric score REFERENCE IMAGE --metric sess --config %s", out / CONFIG)
@@ -192,25 +191,15 @@ def _expected(space: Space, refined: bool, trials: int, folds: int, sampler: str
 
 
 def _tables(found: Tuning) -> list[Table]:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("parameter", style="bold")
-    table.add_column("found", justify="right")
-    table.add_column("95% interval", justify="right")
-    table.add_column("paper", justify="right")
-    table.add_column("evidence", overflow="fold")
+    numbers = (Column("found"), Column("95% interval"), Column("paper"))
+    table = Table([Column("parameter", "key"), *numbers, Column("evidence", "text")])
     paper = type(found.settings)().to_dict()
     for one in found.estimates:
         low, high = one.interval_95
         table.add_row(one.name, f"{one.value:.3g}", f"{low:.3g} – {high:.3g}", f"{paper[one.name]:g}", one.note)
     tables = [table]
     if found.held_out is not None:
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-        table.add_column("held out", style="bold")
-        for name in ("tuned", "paper", "demo", "tuned − paper"):
-            table.add_column(name, justify="right")
+        table = Table([Column("held out", "key"), *map(Column, ("tuned", "paper", "demo", "tuned − paper"))])
         for line in found.held_out.lines:
             arrow = "↑" if line.higher_is_better else "↓"
             cells = [_cell(one) for one in (line.tuned, line.paper, line.demo, line.gain)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from semetric.cli import _console as shared
 from semetric.cli._scores import interval
+from semetric.cli._tables import Column, Table, show_tables
 
 __all__ = ["metrics"]
 
@@ -25,17 +26,17 @@ def metrics(as_json: shared.JsonOption = False) -> None:
             }
         )
         return
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("metric", style="bold")
-    table.add_column("better")
-    table.add_column("range")
-    table.add_column("measures", overflow="fold")
-    table.add_column("paper", overflow="fold", style="dim")
+    table = Table(
+        [
+            Column("metric", "key"),
+            Column("better", "word"),
+            Column("range", "word"),
+            Column("measures", "text"),
+            Column("paper", "word", "dim"),
+        ]
+    )
     for name, one in METRICS.items():
         table.add_row(
             name, "↑ higher" if one.higher_is_better else "↓ lower", interval(one.range), one.summary, one.paper
         )
-    shared.show_table(table)
+    show_tables(table)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError, WeightsCorruptError, WeightsError, WeightsMissingError
 
 __all__ = ["app"]
@@ -35,22 +36,23 @@ def list_(as_json: shared.JsonOption = False) -> None:
             }
         )
         return
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("name", style="bold", no_wrap=True)
-    table.add_column("here", overflow="fold")
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("licence", overflow="fold")
-    table.add_column("source", overflow="fold", style="dim")
+    table = Table(
+        [
+            Column("name", "key"),
+            Column("here", "word"),
+            Column("size"),
+            Column("licence", "text"),
+            Column("source", "text", "dim"),
+        ]
+    )
     for row in (*rows, *folders, *by_hand):
         cached = row["present"] and Path(row["path"]).is_relative_to(weights_folder())
         here = Text("cache" if cached else WEIGHTS_DIR_ENV, style="green") if row["present"] else "no"
         size = "–" if row["size_bytes"] is None else human(row["size_bytes"])
         table.add_row(row["name"], here, size, row["licence"], row["sources"][-1])
-    shared.show_table(table)
+    show_tables(table)
     typer.echo(f"cache: {weights_folder()}")
     for place in own_folders():
         typer.echo(f"{WEIGHTS_DIR_ENV}: {place}")

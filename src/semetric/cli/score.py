@@ -13,6 +13,7 @@ from semetric.cli import _folders
 from semetric.cli._choices import accepts, image_options, metric_options, scene_options
 from semetric.cli._datasets import dataset_options
 from semetric.cli._scores import exit_code, interval, number, profile_missing, say_missing, say_notes, score_tables
+from semetric.cli._tables import show_tables
 from semetric.errors import WeightsError
 
 __all__ = ["exit_code", "interval", "number", "profile_missing", "say_missing", "score"]
@@ -92,7 +93,7 @@ def score(
     if as_json:
         shared.show_json(scores.to_dict())
     else:
-        shared.show_table(*score_tables(scores.scores, scores.errors))
+        show_tables(*score_tables(scores.scores, scores.errors))
         if config is not None and "sess" in scores.scores:
             _log.info("sess: tuned, with the settings of %s", config)
         say_notes(scores, reference, image)
