@@ -5,10 +5,11 @@ Names are imported when they are first used, so that `import semetric` costs not
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # typing's own would be an import, before the program can catch Ctrl-C
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from semetric.errors import ImageError, SemetricError, UsageError, WeightsError
     from semetric.image import Picture, read_image
     from semetric.metrics.base import Metric, Score
@@ -60,6 +61,8 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'semetric' has no attribute {name!r}")
+    import importlib
+
     value = getattr(importlib.import_module(f"semetric.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
