@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -292,3 +294,19 @@ def test_the_original_is_embedded_once(tmp_path: Path, monkeypatch: pytest.Monke
     make_images(tmp_path / "images", 1)
     run(tmp_path, Fake(levels=(1.0, 2.0)), settings=RunSettings(metrics=("samscore",), device="cpu"))
     assert len(embedded) == len(set(embedded)) == 4  # the original, two of noise, one grey
+
+
+def test_a_script_without_a_guard_is_told_of_it(root: Path) -> None:
+    script = root / "script.py"
+    folder = Path(__file__).parent
+    script.write_text(
+        f"import sys\nsys.path.insert(0, {str(folder)!r})\nfrom fake_systems import Fake\n"
+        "from semetric.lab.experiments import RunSettings, run_experiment\n"
+        "settings = RunSettings(metrics=('psnr',), device='cpu')\n"
+        f"run_experiment(Fake(), [{str(root / 'images')!r}], {str(root / 'out')!r}, settings, jobs=2, cached=False)\n",
+        encoding="utf-8",
+    )
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=300)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].endswith('if __name__ == "__main__":')
+    assert "another process" not in ended.stderr

@@ -19,7 +19,7 @@ from semetric.lab.experiments.scoring import Task
 from semetric.lab.experiments.settings import RunSettings
 from semetric.lab.experiments.summary import is_summary, summarise
 from semetric.lab.experiments.table import LongTable, Outcome, Unit
-from semetric.lab.experiments.workers import Recipe, work
+from semetric.lab.experiments.workers import Recipe, check_start, work
 from semetric.lab.systems import Pixels
 from semetric.runs.files import TEMPORARY, held, named_errors, remove_temporary, write_json, write_whole
 from semetric.runs.journal import Journal
@@ -108,6 +108,7 @@ def run_experiment(
     chosen = settings or RunSettings()
     if jobs < 1:
         raise UsageError(f"Expected jobs to be at least 1; found {jobs}.")
+    check_start(jobs)
     files = experiment.find(images)
     folder = Path(out)
     check_folder(folder, files)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from semetric.errors import SemetricError
+from semetric.errors import SemetricError, UsageError
 from semetric.lab.experiments.base import Experiment
 from semetric.lab.experiments.images import ImageFile
 from semetric.lab.experiments.scoring import Finished, Scorer, Task
@@ -23,10 +23,15 @@ from semetric.lab.experiments.settings import RunSettings
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-__all__ = ["Recipe", "cores", "work"]
+__all__ = ["Recipe", "check_start", "cores", "work"]
 
 # Read when the libraries are loaded; two processes with a thread a core each would take the cores from one another.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+_GUARD = (
+    "Expected a script that a worker process can import; it asks for workers again while it is imported. "
+    'With jobs above 1, put what the script does below: if __name__ == "__main__":'
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +67,7 @@ def work(recipe: Recipe, tasks: Sequence[Task], *, jobs: int) -> Iterator[Finish
 
     Raises:
         SemetricError: what a scorer raised, or a worker died.
+        UsageError: a script without a guard for its main module.
     """
     if jobs == 1 or len(tasks) < 2:
         if tasks:
@@ -70,6 +76,18 @@ def work(recipe: Recipe, tasks: Sequence[Task], *, jobs: int) -> Iterator[Finish
                 yield from scorer.units(task)
         return
     yield from _spread(recipe, tasks, min(jobs, len(tasks)))
+
+
+def check_start(jobs: int) -> None:
+    """Looks whether processes can be started, before anything else is done.
+
+    Raises:
+        UsageError: in a worker that only imports the main module, which asks for workers again.
+    """
+    import multiprocessing
+
+    if jobs > 1 and getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing.spawn tells
+        raise UsageError(_GUARD)
 
 
 def cores() -> int:
@@ -95,7 +113,10 @@ def _spread(recipe: Recipe, tasks: Sequence[Task], jobs: int) -> Iterator[Finish
             theirs.close()
             pipes[ours] = process
     try:
-        for pipe in pipes:
+        for pipe, process in pipes.items():
+            if not _begins(pipe):
+                process.join(5)
+                raise UsageError(_GUARD) if process.exitcode == 1 else _ended(process)
             pipe.send(waiting.popleft())
         busy = set(pipes)
         while busy:
@@ -105,11 +126,7 @@ def _spread(recipe: Recipe, tasks: Sequence[Task], jobs: int) -> Iterator[Finish
                     said = pipe.recv()
                 except (EOFError, OSError):
                     pipes[pipe].join(5)
-                    raise SemetricError(
-                        f"A worker process ended with code {pipes[pipe].exitcode}; "
-                        "on most machines -9 means too little memory. Start the same command with fewer --jobs; "
-                        "finished units are kept."
-                    ) from None
+                    raise _ended(pipes[pipe]) from None
                 if isinstance(said, Finished):
                     yield said
                 elif isinstance(said, BaseException):
@@ -126,9 +143,26 @@ def _spread(recipe: Recipe, tasks: Sequence[Task], jobs: int) -> Iterator[Finish
             process.join()
 
 
-def _serve(pipe: Connection, recipe: Recipe) -> None:
-    """What a worker does until its pipe is closed: None answers each task that is done."""
+def _ended(process: Any) -> SemetricError:
+    return SemetricError(
+        f"A worker process ended with code {process.exitcode}; on most machines -9 means too little memory. "
+        "Start the same command with fewer --jobs; finished units are kept."
+    )
+
+
+def _begins(pipe: Connection) -> bool:
+    """Whether a worker came so far as to say that it works; it imports the main module of the process first."""
     try:
+        pipe.recv()
+    except (EOFError, OSError):
+        return False
+    return True
+
+
+def _serve(pipe: Connection, recipe: Recipe) -> None:
+    """What a worker does until its pipe is closed: None says that it has begun, and that a task is done."""
+    try:
+        pipe.send(None)
         scorer = recipe.scorer()
         while True:
             task = pipe.recv()
