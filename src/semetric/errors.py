@@ -71,7 +71,15 @@ class WeightsError(SemetricError):
 
 
 class WeightsMissingError(WeightsError):
-    """A checkpoint that is not on this machine."""
+    """A checkpoint that is not on this machine.
+
+    Attributes:
+        checkpoints: names that `semetric models fetch` takes to mend it; none where no command does.
+    """
+
+    def __init__(self, message: str = "", checkpoints: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.checkpoints = tuple(checkpoints)
 
 
 class WeightsCorruptError(WeightsError):
@@ -93,8 +101,14 @@ class StoreError(SemetricError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """ " Did you mean lpips?" where a known name is close to a mistyped one, else ""; the end of a message."""
+    """ " Did you mean lpips?" where a known name is close to a mistyped one, else ""; the end of a message.
+
+    A list with commas is no mistyped name.
+    """
     import difflib
+
+    if "," in str(name):
+        return ""
 
     close = difflib.get_close_matches(str(name).lower().replace("-", "_"), list(known), n=1, cutoff=0.6)
     return f" Did you mean {close[0]}?" if close else ""

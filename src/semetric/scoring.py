@@ -15,6 +15,7 @@ from semetric.image.names import shown
 from semetric.metrics import registry
 from semetric.models.runtime import Runtime
 from semetric.profiles import profile as named_profile
+from semetric.weights import with_one_command
 
 if TYPE_CHECKING:
     from semetric.metrics.base import Metric, Score
@@ -121,6 +122,10 @@ def runtime(
     for name, value in overrides.items():
         if value is not None and not isinstance(value, str | os.PathLike):
             raise UsageError(f"Expected {name} as a name or a path; found {value!r}, of type {type(value).__name__}.")
+    for name in ("relations_weights", "dreamsim_weights"):
+        value = overrides.get(name)
+        if value is not None and not os.path.exists(os.path.expanduser(value)):
+            raise UsageError(f"Expected {name} as the path of a file or folder; nothing is at {os.fspath(value)}.")
     chosen = default_store() if store == "default" else store
     return Runtime(named_profile(profile, **overrides), device=device, store=chosen)
 
@@ -166,7 +171,7 @@ def score(
     shared: Runtime | None = None,
     background: str = "white",
     max_pixels: int = MAX_PIXELS,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
     **options: Any,
 ) -> Scores:
     """Scores one pair with several metrics.
@@ -185,7 +190,7 @@ def score(
         shared: a runtime to use rather than making one.
         background: what transparent pixels are composited on.
         max_pixels: refuse larger images before decoding them.
-        progress: told the name of each metric when its turn comes.
+        progress: called before each metric with its name, its number from 1, and how many there are.
         options: metrics' options (padding, variant) and the profile's single choices (sam, masks, objects, …).
 
     Raises:
@@ -201,27 +206,28 @@ def score(
         raise UsageError(f"A shared runtime has made its choices; found {', '.join(sorted(overrides))} beside it.")
     used = shared or runtime(profile, device=device, store=store, **overrides)
     names = asked if asked is not None else registry.default_metrics(used.profile)
+    registry.check_options(used, options, overridden=bool(overrides))
     one = read_image(reference, background=background, max_pixels=max_pixels)
     two = read_image(image, background=background, max_pixels=max_pixels)
     if resize == "reference":
         two = resize_to(two, one.size)
     scores: dict[str, Score] = {}
     errors: dict[str, SemetricError] = {}
-    for name in names:
+    for position, name in enumerate(names, start=1):
         if progress is not None:
-            progress(name)
+            progress(name, position, len(names))
         try:
             own = {k: options[k] for k in registry.spec(name).options if k in options}
             scores[name] = registry.create(name, used, **own)(one, two)
         except SemetricError as error:
-            if isinstance(error, UsageError) and asked is not None:
-                raise  # a metric that was asked for by name, with a choice that it does not have
+            if isinstance(error, UsageError):
+                raise
             errors[name] = error
     return Scores(
         reference=one.name,
         image=two.name,
         profile=used.profile.name,
         scores=scores,
-        errors=errors,
+        errors=with_one_command(errors),
         notes={"reference": one.notes, "image": two.notes},
     )

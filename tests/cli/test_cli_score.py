@@ -13,7 +13,7 @@ import pytest
 
 import semetric
 from semetric.cli import main
-from semetric.cli.score import exit_code, interval, number
+from semetric.cli._scores import exit_code, interval, number
 from semetric.errors import ImageError, SemetricError, UsageError, WeightsMissingError
 
 
@@ -237,6 +237,38 @@ def test_the_metric_in_hand_is_shown_on_a_terminal_alone(tmp_path: Path) -> None
     said = os.read(terminal, 1 << 16)
     os.close(terminal)
     assert ended.returncode == 0
-    assert b"psnr" in said
+    assert b"psnr (metric 1 of 1)" in said
+    assert b"0:00:0" in said
     piped = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path, check=False)
     assert (piped.returncode, piped.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--variant x",
+        "--padding x",
+        "--sam nope",
+        "--masks x",
+        "--objects nope",
+        "--relations x",
+        "--relations-weights nope.pth",
+        "--predicates nope",
+        "--clip nope",
+        "--vit nope",
+        "--dreamsim nope",
+        "--dreamsim-weights nope",
+    ],
+)
+@pytest.mark.parametrize("metrics", [(), ("--metric", "psnr")], ids=["all", "another"])
+def test_a_value_that_does_not_exist_is_2_whichever_metrics_are_scored(
+    option: str, metrics: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    image, folder = str(tmp_path / "i" / "a.png"), str(tmp_path / "i")
+    (tmp_path / "i").mkdir()
+    Image.new("RGB", (12, 12)).save(image)
+    for pair in ([image, image], [folder, folder, "--out", str(tmp_path / "run")]):
+        assert main(["score", *pair, *option.split(), *metrics]) == 2
+        assert option.split()[1] in capsys.readouterr().err

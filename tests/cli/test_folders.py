@@ -274,18 +274,26 @@ def test_pairs_that_failed_in_one_run_are_named(here: Path, capsys: pytest.Captu
     assert json.loads(capsys.readouterr().out)["failed"] == {"a": [], "b": ["b – b (psnr, mse)", "c – c (psnr, mse)"]}
 
 
-def test_a_named_profile_without_any_of_its_weights_is_4(
+def test_only_a_metric_that_was_named_is_missed(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SEMETRIC_WEIGHTS_DIR", raising=False)
     default = ["psnr", "samscore", "sess"]
     monkeypatch.setattr("semetric.metrics.registry.default_metrics", lambda profile: default)
-    assert main(["score", "r", "i", "--out", "run", "--profile", "standard"]) == 4
-    said = capsys.readouterr()
-    assert "psnr" in said.out
-    assert "none of the metrics that the profile standard chooses networks for was scored (samscore, sess)" in said.err
-    assert main(["score", "r", "i", "--out", "other"]) == 0
-    assert main(["score", "r/a.png", "i/a.png", "--profile", "lite"]) == 4
-    assert "semetric models fetch lite" in capsys.readouterr().err
-    assert main(["score", "r/a.png", "i/a.png"]) == 0
-    assert main(["score", "r/a.png", "i/a.png", "--profile", "lite", "--metric", "psnr"]) == 0
+    for words in (["r", "i", "--out", "run"], ["r/a.png", "i/a.png"]):
+        assert main(["score", *words, "--profile", "lite"]) == 0
+        said = capsys.readouterr()
+        assert "psnr" in said.out
+        assert "samscore" not in said.out
+        assert said.err.count("Run: semetric models fetch lite (downloads ") == 1
+        assert "samscore, sess" in said.err
+    for words in (["r", "i", "--out", "other"], ["r/a.png", "i/a.png"]):
+        assert main(["score", *words, "--metric", "psnr,sess"]) == 4
+        assert capsys.readouterr().err.count("semetric models fetch") == 1
+
+
+def test_a_folder_scored_against_itself_is_said(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", "r", "r", "--out", "same", "--metric", "mse"]) == 0
+    assert "the two files of each pair are the same" in capsys.readouterr().err
+    assert main(["score", "r", "i", "--out", "other", "--metric", "mse"]) == 0
+    assert "are the same" not in capsys.readouterr().err

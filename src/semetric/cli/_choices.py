@@ -7,12 +7,44 @@ options by name, None where they were not given.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeAlias
 
 import typer
 
-__all__ = ["PredicatesOption", "SamOption", "accepts", "image_options", "metric_options", "scene_options"]
+__all__ = [
+    "MetricsOption",
+    "PredicatesOption",
+    "SamOption",
+    "accepts",
+    "image_options",
+    "metric_options",
+    "metrics_option",
+    "scene_options",
+    "words",
+]
+
+
+def _metrics(incomplete: str) -> list[str]:
+    """Metrics that complete what was typed, after the last comma."""
+    from semetric.metrics.registry import METRICS
+
+    before, comma, begun = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in METRICS if name.startswith(begun)]
+
+
+def metrics_option(default: str) -> Any:
+    """The option that names metrics: repeated, or with commas between names, under both spellings."""
+    return typer.Option(
+        "--metric",
+        "--metrics",
+        metavar="<name,...>",
+        autocompletion=_metrics,
+        help=f"Score these metrics: repeat, or put commas between them. Default: {default}.",
+    )
+
+
+MetricsOption: TypeAlias = Annotated[list[str] | None, metrics_option("all of the profile")]
 
 SamOption: TypeAlias = Annotated[str | None, typer.Option(help="The segment-anything network, e.g. sam_vit_h.")]
 PredicatesOption: TypeAlias = Annotated[
@@ -69,6 +101,13 @@ def image_options(
     ] = None,
 ) -> None:
     """How images are read."""
+
+
+def words(given: Sequence[str] | None) -> list[str] | None:
+    """What stands between commas, over all occurrences of an option; None where it was not given."""
+    if not given:
+        return None
+    return [word.strip() for part in given for word in part.split(",") if word.strip()]
 
 
 def accepts(*lists: Callable[..., None]) -> Callable[[Callable[..., None]], Callable[..., None]]:

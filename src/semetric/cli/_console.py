@@ -26,15 +26,19 @@ __all__ = [
     "downloads_if",
     "files_of",
     "given",
-    "is_named",
     "log_to_stderr",
     "show_json",
     "working",
 ]
 
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-ProfileOption: TypeAlias = Annotated[str, typer.Option(help="Which weights: lite, standard or paper.")]
-DeviceOption: TypeAlias = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+ProfileOption: TypeAlias = Annotated[
+    str,
+    typer.Option(help="Which weights: lite, standard or paper.", autocompletion=lambda: ["lite", "standard", "paper"]),
+]
+DeviceOption: TypeAlias = Annotated[
+    str, typer.Option(help="auto, cpu or cuda.", autocompletion=lambda: ["auto", "cpu", "cuda"])
+]
 FetchOption: TypeAlias = Annotated[bool, typer.Option("--fetch", help="Download weights that are missing.")]
 NoCacheOption: TypeAlias = Annotated[bool, typer.Option("--no-cache", help="Neither read nor write cached results.")]
 
@@ -47,12 +51,6 @@ def given(**options: Any) -> dict[str, Any]:
 def files_of(*words: Any) -> list[str]:
     """Those of a command's arguments and options that are files, which its outputs must not replace."""
     return [str(one) for one in words if isinstance(one, str | Path) and os.path.isfile(one)]
-
-
-def is_named(ctx: typer.Context, option: str) -> bool:
-    """Whether the user wrote that option, even with its default's value."""
-    source = ctx.get_parameter_source(option)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def log_to_stderr() -> None:
@@ -100,12 +98,12 @@ def downloads_if(wanted: bool) -> Iterator[None]:
 
 @contextmanager
 def working(text: str, *, shown: bool = True) -> Iterator[Callable[[str], None]]:
-    """Shows on stderr what is being done, where that is a terminal; nothing where it is a file or a pipe.
+    """Shows on stderr what is being done and for how long, where that is a terminal; nothing elsewhere.
 
     ::
 
         with shared.working("reading the images") as stage:
-            stage("sess")
+            stage("sess (metric 9 of 9)")
 
     Args:
         text: what is done first.
@@ -115,13 +113,16 @@ def working(text: str, *, shown: bool = True) -> Iterator[Callable[[str], None]]
         Takes what is done next.
     """
     from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
     if not shown or not console.is_terminal:
         yield lambda _: None
         return
-    with console.status(text) as status:
-        yield lambda words: status.update(words)
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        task = bars.add_task(text, total=None)
+        yield lambda words: bars.update(task, description=words)
 
 
 def show_json(document: Any) -> None:

@@ -15,12 +15,12 @@ import typer
 from semetric.cli import _console as shared
 from semetric.cli._datasets import pairing as dataset_pairing
 from semetric.cli._names import grouped, log_names
-from semetric.cli._scores import number, say_missing
+from semetric.cli._scores import number
 from semetric.cli._tables import Column, Table, show_tables
-from semetric.errors import UsageError, WeightsError
+from semetric.errors import UsageError
 
 if TYPE_CHECKING:
-    from semetric.runs import Started
+    from semetric.runs import Pair, Started
     from semetric.runs.engine import Advance
 
 __all__ = ["Task", "asked", "run"]
@@ -98,7 +98,6 @@ def run(
     metrics: Sequence[str] | None,
     profile: str,
     *,
-    named: bool,
     device: str,
     as_json: bool,
     fetch: bool,
@@ -110,15 +109,13 @@ def run(
         task: what the command line asks for.
         metrics: that it names; None for the profile's.
         profile: the profile.
-        named: whether the user wrote the profile.
         device: as for `score_pairs`.
         as_json: print the summary as JSON instead of a table.
         fetch: download weights that are missing.
         choices: further options of `score_pairs`.
 
     Returns:
-        The exit code: 4 where a profile was named and none of its own metrics has weights; else 1 where
-        some pairs failed; else 0.
+        The exit code: 1 where some pairs failed, else 0.
     """
     from semetric.runs import fetch_weights, pair_folders, read_pairs, score_pairs
 
@@ -133,11 +130,9 @@ def run(
         with shared.downloads_if(fetch):
             fetch_weights(metrics, profile, **choices)
     with _progress(len(pairing.pairs)) as (begin, advance):
-        lacking: list[str] = []
 
         def started(known: Started) -> None:
             _report(known)
-            lacking.extend(_profile_missing(known.left_out, profile) if named and metrics is None else ())
             begin(known.done)
 
         try:
@@ -166,9 +161,6 @@ def run(
     _say_unscored(done.summary)
     log_names(f"{len(failed)} of {done.summary['pairs']} pairs failed:", [_why(one) for one in failed], _WHOLE)
     _log.info("rows: %s", done.path / "scores.csv")
-    if lacking:
-        say_missing(profile, lacking)
-        return WeightsError.exit_code
     return 1 if failed else 0
 
 
@@ -181,15 +173,6 @@ def _say_unscored(summary: Mapping[str, Any]) -> None:
     for count, reasons in counts.items():
         for names, why in grouped(reasons).items():
             _log.warning("%s: %d of %d pairs not scored: %s", names, count, summary["pairs"], why)
-
-
-def _profile_missing(left_out: Mapping[str, str], profile: str) -> list[str]:
-    """The profile's own metrics, if the run goes without all of them."""
-    from semetric.metrics.registry import METRICS, of_profile
-    from semetric.profiles import PROFILES
-
-    own = of_profile(PROFILES[profile])
-    return [name for name in left_out if METRICS[name].by_profile] if all(name in left_out for name in own) else []
 
 
 def _interrupted(out: Path, pairs: int) -> str:
@@ -205,6 +188,8 @@ def _interrupted(out: Path, pairs: int) -> str:
 def _report(known: Started) -> None:
     """Says which files have no partner, and what was scored before."""
     pairing = known.pairing
+    if pairing.pairs and all(_is_one_file(pair) for pair in pairing.pairs):
+        _log.warning("every image is its own reference: the two files of each pair are the same")
     log_names(f"references without an image: {len(pairing.unmatched_references)}", pairing.unmatched_references, _WHOLE)
     log_names(f"images without a reference: {len(pairing.unmatched_images)}", pairing.unmatched_images, _WHOLE)
     log_names(
@@ -220,6 +205,14 @@ def _report(known: Started) -> None:
         _log.warning("%s left out: %s", f"{names} {'are' if ',' in names else 'is'}", why)
     if known.done:
         _log.info("%d of %d pairs were scored before", known.done, len(pairing.pairs))
+
+
+def _is_one_file(pair: Pair) -> bool:
+    """Whether reference and image of a pair are the same file."""
+    try:
+        return os.path.samefile(pair.reference_path, pair.image_path)
+    except OSError:
+        return False
 
 
 def _why(failed: Mapping[str, Any]) -> str:

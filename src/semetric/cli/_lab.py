@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._lab_options import read_config, systems, words
+from semetric.cli._choices import words
+from semetric.cli._lab_options import read_config, systems
 from semetric.cli._names import log_names
 from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError
@@ -208,7 +209,7 @@ def _table(summary: Mapping[str, Any]) -> Table:
 
 def _number(one: Mapping[str, Any]) -> str:
     """A mean; ∞ where all scores were infinite."""
-    from semetric.cli.score import number
+    from semetric.cli._scores import number
 
     if one["mean"] is None:
         return "∞" if one["infinite"] else "–"

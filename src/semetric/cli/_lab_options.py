@@ -11,7 +11,14 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._choices import accepts, image_options, metric_options, scene_options
+from semetric.cli._choices import (
+    accepts,
+    image_options,
+    metric_options,
+    metrics_option,
+    scene_options,
+    words,
+)
 from semetric.errors import UsageError
 
 __all__ = [
@@ -24,7 +31,6 @@ __all__ = [
     "systems",
     "table",
     "with_run_options",
-    "words",
 ]
 
 ImagesArgument: TypeAlias = Annotated[list[str], typer.Argument(help="Image files, and folders of them.")]
@@ -33,9 +39,7 @@ Words: TypeAlias = list[str] | None
 
 def _run_options(
     out: Annotated[Path, typer.Option(help="The folder of results: new, empty, or one to go on with.")],
-    metrics: Annotated[
-        Words, typer.Option(help="Metrics, with commas between them. Default: psnr, ms_ssim, lpips, samscore, sess.")
-    ] = None,
+    metrics: Annotated[Words, metrics_option("psnr, ms_ssim, lpips, samscore, sess")] = None,
     config: Annotated[
         Path | None, typer.Option(help="A TOML file of options, or an experiment's lab.json; flags win.")
     ] = None,
@@ -69,13 +73,6 @@ def _run_options(
 def with_run_options(verb: Callable[..., None]) -> Callable[..., None]:
     """Adds the shared options to a verb whose last parameter, **options, takes them."""
     return accepts(_run_options, scene_options, metric_options, image_options)(verb)
-
-
-def words(given: Sequence[str] | None) -> list[str] | None:
-    """What stands between commas, over all occurrences of an option; None where it was not given."""
-    if not given:
-        return None
-    return [word.strip() for part in given for word in part.split(",") if word.strip()]
 
 
 def choice(given: Sequence[str] | None) -> list[str] | None:

@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from semetric.cli._names import grouped
 from semetric.cli._tables import Column, Table
-from semetric.errors import SemetricError, WeightsError
+from semetric.errors import SemetricError, WeightsMissingError
 
 if TYPE_CHECKING:
     from semetric.metrics.base import Score
     from semetric.scoring import Scores
 
-__all__ = ["exit_code", "interval", "number", "profile_missing", "say_missing", "say_notes", "score_tables"]
+__all__ = ["exit_code", "interval", "number", "say_missing", "say_notes", "score_tables"]
 
 _log = logging.getLogger(__name__)
 
 
 def score_tables(scores: Mapping[str, Score], errors: Mapping[str, SemetricError]) -> list[Table]:
-    """A table of what was scored and one of what was not, each where there is anything to show."""
+    """A table of what was scored and one of what was not, each where there is anything to show.
+
+    Metrics without weights are for `say_missing`.
+    """
     tables = []
     if scores:
         table = Table(
@@ -37,17 +40,16 @@ def score_tables(scores: Mapping[str, Score], errors: Mapping[str, SemetricError
             arrow = "↑ higher" if one.higher_is_better else "↓ lower"
             table.add_row(name, number(one.value), arrow, interval(one.range), _short(one.weights))
         tables.append(table)
-    if errors:
+    failed = {name: str(error) for name, error in errors.items() if not isinstance(error, WeightsMissingError)}
+    if failed:
         table = Table([Column("not scored", "text", "bold"), Column("because", "text")])
-        for names, why in grouped({name: str(error) for name, error in errors.items()}).items():
+        for names, why in grouped(failed).items():
             table.add_row(names, why)
         tables.append(table)
     return tables
 
 
-def exit_code(
-    scores: Mapping[str, Any], errors: Mapping[str, SemetricError], asked: list[str] | tuple[str, ...]
-) -> int:
+def exit_code(scores: Mapping[str, Any], errors: Mapping[str, SemetricError], asked: Sequence[str]) -> int:
     """0 where all that was wanted was scored; else the first failure's own code.
 
     A metric that the user named is wanted; of the others it is enough that one was scored.
@@ -58,34 +60,11 @@ def exit_code(
     return 0
 
 
-def profile_missing(profile: str, scores: Mapping[str, Any], errors: Mapping[str, SemetricError]) -> bool:
-    """Whether none of the metrics that the profile is for was scored, for want of weights; then it is said.
-
-    Args:
-        profile: that the user named.
-        scores: of its default metrics.
-        errors: why the others have none.
-    """
-    from semetric.metrics.registry import METRICS
-
-    lacking = [name for name in errors if METRICS[name].by_profile]
-    if any(METRICS[name].by_profile for name in scores) or not any(
-        isinstance(errors[n], WeightsError) for n in lacking
-    ):
-        return False
-    say_missing(profile, lacking)
-    return True
-
-
-def say_missing(profile: str, lacking: Sequence[str]) -> None:
-    """Says that a profile's own metrics have no weights."""
-    _log.warning(
-        "none of the metrics that the profile %s chooses networks for was scored (%s): their weights are not here. "
-        "Run: semetric models fetch %s",
-        profile,
-        ", ".join(lacking),
-        profile,
-    )
+def say_missing(errors: Mapping[str, SemetricError]) -> None:
+    """Says which metrics lack weights, and the command that fetches them."""
+    lacking = {name: str(error) for name, error in errors.items() if isinstance(error, WeightsMissingError)}
+    for names, why in grouped(lacking).items():
+        _log.warning("not scored: %s. %s", names, why)
 
 
 def say_notes(scores: Scores, reference: str, image: str) -> None:

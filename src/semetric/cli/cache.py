@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli._help import App
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Cached masks, embeddings and scene graphs.", no_args_is_help=True)
+app = App(help="Cached masks, embeddings and scene graphs.")
 
 
-@app.command()
+@app.verb("info", "semetric cache info")
 def info(as_json: shared.JsonOption = False) -> None:
     """Show the folder, the number of entries, their size and its bound."""
     from semetric.cache import default_store
@@ -33,7 +34,7 @@ def info(as_json: shared.JsonOption = False) -> None:
     typer.echo(f"{found.root}: {found.entries} entries, {human(found.size_bytes)} of {human(found.max_bytes)}")
 
 
-@app.command()
+@app.verb("clear", "semetric cache clear --weights")
 def clear(
     as_json: shared.JsonOption = False,
     weights: Annotated[bool, typer.Option("--weights", help="Remove the fetched weights as well.")] = False,

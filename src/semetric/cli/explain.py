@@ -10,23 +10,20 @@ from typing import Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._choices import accepts, image_options, metric_options, scene_options
-from semetric.cli._scores import exit_code, profile_missing, say_notes, score_tables
+from semetric.cli._choices import MetricsOption, accepts, image_options, metric_options, scene_options, words
+from semetric.cli._scores import exit_code, say_missing, say_notes, score_tables
 from semetric.cli._tables import show_tables
-from semetric.errors import UsageError, WeightsError
+from semetric.errors import UsageError
 
 __all__ = ["explain"]
 
 
 @accepts(scene_options, metric_options, image_options)
 def explain(
-    ctx: typer.Context,
     reference: Annotated[str, typer.Argument(help="The image to compare with.")],
     image: Annotated[str, typer.Argument(help="The image to explain.")],
     out: Annotated[Path, typer.Option(help="Write the page, .html, here.")],
-    metric: Annotated[
-        list[str] | None, typer.Option(help="Score this metric; repeat for more. Default: all of the profile.")
-    ] = None,
+    metric: MetricsOption = None,
     profile: shared.ProfileOption = "lite",
     device: shared.DeviceOption = "auto",
     as_json: shared.JsonOption = False,
@@ -44,20 +41,20 @@ def explain(
     import semetric
     from semetric.runs.files import check_place
 
+    metrics = words(metric)
     choices = shared.given(resize=resize, **choices)
     check_place(out, "a page", shared.files_of(reference, image, *choices.values()))
     if no_cache:
         choices["store"] = None
     with shared.downloads_if(fetch), shared.working("scoring, and writing the page", shown=not fetch):
-        scores = semetric.explain(reference, image, out, metric or None, profile, device=device, **choices)
+        scores = semetric.explain(reference, image, out, metrics, profile, device=device, **choices)
     if as_json:
         shared.show_json(scores.to_dict())
     else:
         show_tables(*score_tables(scores.scores, scores.errors))
         say_notes(scores, reference, image)
+    say_missing(scores.errors)
     logging.getLogger("semetric").info("wrote %s (%.1f MB)", out, out.stat().st_size / 1e6)
-    code = exit_code(scores.scores, scores.errors, asked=metric or ())
-    if shared.is_named(ctx, "profile") and not metric and profile_missing(profile, scores.scores, scores.errors):
-        code = WeightsError.exit_code
+    code = exit_code(scores.scores, scores.errors, asked=metrics or ())
     if code:
         raise typer.Exit(code)

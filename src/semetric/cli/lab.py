@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._choices import accepts
+from semetric.cli._choices import accepts, words
 from semetric.cli._datasets import dataset_options
+from semetric.cli._help import App
 from semetric.cli._lab import counter, run
 from semetric.cli._lab_folders import folder_systems, sources_of
 from semetric.cli._lab_options import (
@@ -20,15 +21,14 @@ from semetric.cli._lab_options import (
     read_config,
     table,
     with_run_options,
-    words,
 )
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Experiments: images through codecs, channels, transformations and edits.", no_args_is_help=True)
+app = App(help="Experiments: images through codecs, channels, transformations and edits.")
 
 
-@app.command()
+@app.verb("compression", "semetric lab compression photos --codecs jpeg,avif --metric psnr,sess --out runs/codecs")
 @with_run_options
 def compression(
     images: ImagesArgument,
@@ -42,7 +42,7 @@ def compression(
     run("compression", images, own, options)
 
 
-@app.command()
+@app.verb("channel", "semetric lab channel photos --snrs-db 0,5,10,15 --metric psnr,sess --out runs/channel")
 @with_run_options
 def channel(
     images: ImagesArgument,
@@ -78,7 +78,7 @@ def channel(
     run("channel", images, own, options)
 
 
-@app.command()
+@app.verb("transform", "semetric lab transform photos --transformations rotation,translation --out runs/transform")
 @with_run_options
 def transform(
     images: ImagesArgument,
@@ -91,7 +91,7 @@ def transform(
     run("transform", images, own, options)
 
 
-@app.command()
+@app.verb("deformation", "semetric lab deformation photos --metric samscore,lpips --out runs/deformation")
 @accepts(dataset_options)
 @with_run_options
 def deformation(
@@ -127,7 +127,7 @@ def deformation(
     run("deformation", sources_of(images, translated, pairs, **named_set), own, options)
 
 
-@app.command()
+@app.verb("edits", "semetric lab edits photos --edits content,layout --out runs/edits")
 @with_run_options
 def edits(
     images: ImagesArgument,
@@ -145,7 +145,7 @@ def edits(
     run("edits", images, own, options)
 
 
-@app.command()
+@app.verb("levels", "semetric lab levels originals noise_10 noise_20 noise_40 --out runs/noise")
 @with_run_options
 def levels(
     originals: Annotated[str, typer.Argument(help="The folder of originals.")],
@@ -192,7 +192,7 @@ def levels(
     run("levels", [], own, options)
 
 
-@app.command()
+@app.verb("report", "semetric lab report runs/codecs")
 def report(
     run: Annotated[Path, typer.Argument(help="The folder of an experiment.")],
     out: Annotated[Path | None, typer.Option(help="Where the report goes. Default: report, inside the run.")] = None,
@@ -208,7 +208,7 @@ def report(
         typer.echo(str(page))
 
 
-@app.command("train-deepjscc")
+@app.verb("train-deepjscc", "semetric lab train-deepjscc photos --out deepjscc --steps 2000")
 def train_deepjscc(
     photos: Annotated[Path, typer.Argument(help="The folder of photos to train on.")],
     out: Annotated[Path, typer.Option(help="The folder of weights, checkpoint and learning curve; resumes.")],

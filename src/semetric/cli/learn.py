@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import typer
-
 from semetric.cli import learn_calibrate, learn_evaluate, learn_study, learn_train, learn_train_relations, learn_tune
+from semetric.cli._help import App
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Human judgements: collect, agree, tune, train.", no_args_is_help=True)
+app = App(help="Human judgements: collecting them, agreement with metrics, tuning, training.")
 
-app.command("evaluate")(learn_evaluate.evaluate)
+app.verb("evaluate", "semetric learn evaluate nights --root nights --metric lpips,sess")(learn_evaluate.evaluate)
 app.add_typer(learn_study.app, name="study")
-app.command("calibrate")(learn_calibrate.calibrate)
-app.command("tune")(learn_tune.tune)
-app.command("train")(learn_train.train)
-app.command("train-relations")(learn_train_relations.train_relations)
+app.verb("calibrate", "semetric learn calibrate photos --objects clip_vit_b_32 --out clip.json")(
+    learn_calibrate.calibrate
+)
+app.verb("tune", "semetric learn tune study --root study.sqlite --out tuned")(learn_tune.tune)
+app.verb("train", "semetric learn train triplets.csv --out trained --fetch")(learn_train.train)
+app.verb("train-relations", "semetric learn train-relations psg --out head --fetch")(
+    learn_train_relations.train_relations
+)

@@ -25,10 +25,7 @@ def calibrate(
     no_cache: shared.NoCacheOption = False,
     **choices: Any,
 ) -> None:
-    """Fit the calibration of an object encoder on photos of your own.
-
-    Example: semetric learn calibrate photos/ --objects clip_vit_b_32 --out clip.json
-    """
+    """Fit the calibration of an object encoder on photos of your own."""
     from semetric.image import read_image
     from semetric.image.suffixes import SUFFIXES
     from semetric.learn.calibration import CHANGES_PER_PHOTO

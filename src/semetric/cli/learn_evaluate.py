@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._choices import accepts, image_options, metric_options, scene_options
+from semetric.cli._choices import MetricsOption, accepts, image_options, metric_options, scene_options, words
 from semetric.cli._datasets import load
 from semetric.cli._lab import counter
-from semetric.cli._lab_options import Words, words
 from semetric.cli._names import grouped, log_names
 from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError
@@ -35,9 +34,7 @@ def evaluate(
         typer.Argument(help="nights, bapps, bapps_jnd, kadid10k, tid2013, things, or study for a file of your own."),
     ],
     root: Annotated[Path, typer.Option(help="Where the data set is: its folder, or the study's file.")],
-    metrics: Annotated[
-        Words, typer.Option(help="Metrics, with commas between them. Default: all of the profile.")
-    ] = None,
+    metrics: MetricsOption = None,
     split: Annotated[str | None, typer.Option(help="train, val or test, where the data set has them.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="The folder of scores and tables; resumes. Default: one in the cache.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli._help import App
 from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import ImageError, UsageError
 
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Study files: what people judge, and what they said.", no_args_is_help=True)
+app = App(help="Study files: what people judge, and what they said.")
 
 FileArgument = Annotated[Path, typer.Argument(help="The study file.")]
 NameOption = Annotated[str | None, typer.Option("--name", help="The study, where the file has several.")]
 FORMATS = ("csv", "jsonl", "nights", "bapps")
 
 
-@app.command()
+@app.verb("create", "semetric learn study create study.sqlite --name pilot --kind choice --images photos")
 def create(
     file: Annotated[Path, typer.Argument(help="The study file; one that exists gets another study.")],
     name: Annotated[str, typer.Option(help="Of the study.")],
@@ -56,7 +57,7 @@ def create(
     typer.echo(f"{file}: {study.kind} study {study.name!r}", err=True)
 
 
-@app.command("import")
+@app.verb("import", "semetric learn study import study.sqlite triplets.csv --name pilot")
 def import_(
     file: FileArgument,
     source: Annotated[
@@ -93,7 +94,7 @@ def import_(
     typer.echo(f"{file}: {new} items in {study.name!r}{there}", err=True)
 
 
-@app.command()
+@app.verb("export", "semetric learn study export study.sqlite --format csv --out judgements.csv")
 def export(
     file: FileArgument,
     out: Annotated[Path, typer.Option(help="The file, or for bapps the new folder, to write.")],
@@ -122,7 +123,7 @@ def export(
     typer.echo(str(out))
 
 
-@app.command()
+@app.verb("info", "semetric learn study info study.sqlite")
 def info(file: FileArgument, as_json: shared.JsonOption = False) -> None:
     """Show how the studies of a file stand."""
     from semetric.learn.judgements import JudgementStore
@@ -141,7 +142,7 @@ def info(file: FileArgument, as_json: shared.JsonOption = False) -> None:
     show_tables(table)
 
 
-@app.command()
+@app.verb("link", "semetric learn study link study.sqlite --annotator ada")
 def link(
     file: FileArgument,
     annotator: Annotated[str, typer.Option(help="Who is to judge.")],

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli._choices import words
 from semetric.cli._lab import counter
-from semetric.cli._lab_options import Words, read_config, words
+from semetric.cli._lab_options import Words, read_config
 from semetric.cli._names import log_names
 from semetric.errors import UsageError
 

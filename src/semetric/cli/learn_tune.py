@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._choices import PredicatesOption, accepts, scene_options
+from semetric.cli._choices import PredicatesOption, accepts, scene_options, words
 from semetric.cli._lab import counter
-from semetric.cli._lab_options import Words, words
+from semetric.cli._lab_options import Words
 from semetric.cli._names import log_names
 from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError

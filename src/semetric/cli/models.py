@@ -8,15 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli._help import App
 from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError, WeightsCorruptError, WeightsError, WeightsMissingError
 
 __all__ = ["app"]
 
-app = typer.Typer(help="The weights behind the metrics.", no_args_is_help=True)
+app = App(help="The weights behind the metrics.")
 
 
-@app.command("list")
+@app.verb("list", "semetric models list")
 def list_(as_json: shared.JsonOption = False) -> None:
     """List every checkpoint and model folder, and what is brought by hand: where it is, its size, its licence."""
     from semetric.weights import BUNDLES, CHECKPOINTS, FOLDERS, WEIGHTS_DIR_ENV
@@ -59,7 +60,7 @@ def list_(as_json: shared.JsonOption = False) -> None:
     typer.echo(f"bundles: {', '.join(BUNDLES)}")
 
 
-@app.command()
+@app.verb("fetch", "semetric models fetch lite", "semetric models fetch sam_vit_h --from sam_vit_h_4b8939.pth")
 def fetch(
     names: Annotated[list[str], typer.Argument(help="Checkpoints or bundles, e.g. lite.")],
     from_: Annotated[
@@ -82,7 +83,7 @@ def fetch(
         shared.show_json([{"name": n, "identity": identity(n), "path": str(p)} for n, p in found.items()])
 
 
-@app.command()
+@app.verb("verify", "semetric models verify lite")
 def verify(
     names: Annotated[
         list[str] | None, typer.Argument(help="Checkpoints or bundles. Default: all that are here.")
@@ -117,7 +118,7 @@ def verify(
         raise typer.Exit(WeightsError.exit_code)
 
 
-@app.command()
+@app.verb("path", "semetric models path lpips_alex")
 def path(
     name: Annotated[str, typer.Argument(help="A checkpoint.")],
     as_json: shared.JsonOption = False,

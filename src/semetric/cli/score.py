@@ -10,25 +10,21 @@ import typer
 
 from semetric.cli import _console as shared
 from semetric.cli import _folders
-from semetric.cli._choices import accepts, image_options, metric_options, scene_options
+from semetric.cli._choices import MetricsOption, accepts, image_options, metric_options, scene_options, words
 from semetric.cli._datasets import dataset_options
-from semetric.cli._scores import exit_code, interval, number, profile_missing, say_missing, say_notes, score_tables
+from semetric.cli._scores import exit_code, say_missing, say_notes, score_tables
 from semetric.cli._tables import show_tables
-from semetric.errors import WeightsError
 
-__all__ = ["exit_code", "interval", "number", "profile_missing", "say_missing", "score"]
+__all__ = ["score"]
 
 _log = logging.getLogger(__name__)
 
 
 @accepts(dataset_options, scene_options, metric_options, image_options)
 def score(
-    ctx: typer.Context,
     reference: Annotated[str | None, typer.Argument(help="The image to compare with, or a folder of them.")] = None,
     image: Annotated[str | None, typer.Argument(help="The image to score, or a folder of them.")] = None,
-    metric: Annotated[
-        list[str] | None, typer.Option(help="Score this metric; repeat for more. Default: all of the profile.")
-    ] = None,
+    metric: MetricsOption = None,
     profile: shared.ProfileOption = "lite",
     device: shared.DeviceOption = "auto",
     as_json: shared.JsonOption = False,
@@ -63,9 +59,9 @@ def score(
         workers=workers,
         retry_failed=retry_failed or None,
     )
-    named = shared.is_named(ctx, "profile")
     import semetric
 
+    metrics = words(metric)
     choices = shared.given(resize=resize, **choices)
     if save_plot is not None:
         from semetric.report import check_output
@@ -78,18 +74,18 @@ def score(
     if no_cache:
         choices["store"] = None
     if many is not None:
-        code = _folders.run(
-            many, metric or None, profile, named=named, device=device, as_json=as_json, fetch=fetch, **choices
-        )
+        code = _folders.run(many, metrics, profile, device=device, as_json=as_json, fetch=fetch, **choices)
         if code:
             raise typer.Exit(code)
         return
     if reference is None or image is None:
         raise typer.BadParameter(f"Missing argument '{'IMAGE' if reference else 'REFERENCE'}'.")
     with shared.downloads_if(fetch), shared.working("reading the images", shown=not fetch) as stage:
-        scores = semetric.score(
-            reference, image, metric or None, profile, device=device, progress=lambda name: stage(name), **choices
-        )
+
+        def progress(name: str, position: int, count: int) -> None:
+            stage(f"{name} (metric {position} of {count})")
+
+        scores = semetric.score(reference, image, metrics, profile, device=device, progress=progress, **choices)
     if as_json:
         shared.show_json(scores.to_dict())
     else:
@@ -97,13 +93,12 @@ def score(
         if config is not None and "sess" in scores.scores:
             _log.info("sess: tuned, with the settings of %s", config)
         say_notes(scores, reference, image)
+    say_missing(scores.errors)
     if save_plot is not None and scores.scores:
         from semetric.report import save_plot as draw
 
         reading = {name: choices[name] for name in ("max_pixels", "background") if name in choices}
         draw(scores, semetric.read_image(reference, **reading), semetric.read_image(image, **reading), save_plot)
-    code = exit_code(scores.scores, scores.errors, asked=metric or ())
-    if named and not metric and profile_missing(profile, scores.scores, scores.errors):
-        code = WeightsError.exit_code
+    code = exit_code(scores.scores, scores.errors, asked=metrics or ())
     if code:
         raise typer.Exit(code)

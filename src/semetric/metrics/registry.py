@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from semetric.errors import UsageError, did_you_mean
+from semetric.errors import SemetricError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from semetric.metrics.base import Metric
     from semetric.models.runtime import Runtime
     from semetric.profiles import Profile
 
-__all__ = ["METRICS", "MetricSpec", "create", "default_metrics", "names_of", "of_profile"]
+__all__ = ["METRICS", "MetricSpec", "check_options", "create", "default_metrics", "names_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,21 +177,42 @@ def default_metrics(profile: Profile) -> list[str]:
     ]
 
 
-def of_profile(profile: Profile) -> list[str]:
-    """Those of the default metrics whose networks the profile names: what choosing a profile is for."""
-    return [name for name in default_metrics(profile) if METRICS[name].by_profile]
-
-
 def names_of(metrics: str | Sequence[str] | None) -> list[str] | None:
-    """Metrics as users give them, one name or several, as a list without repetitions; None stays None.
+    """Metrics as users give them, as a list without repetitions; None stays None.
+
+    Args:
+        metrics: names; a single str may hold several, with commas between them.
 
     Raises:
         UsageError: a name that does not exist.
     """
     if metrics is None:
         return None
-    given = [metrics] if isinstance(metrics, str) else metrics
+    given = [name.strip() for name in metrics.split(",")] if isinstance(metrics, str) else metrics
     return [spec(name).name for name in dict.fromkeys(given)]
+
+
+def check_options(runtime: Runtime, options: Mapping[str, Any], *, overridden: bool) -> None:
+    """Checks options by making the metrics that they are for, whether these are scored or not.
+
+    Args:
+        runtime: with the profile's choices.
+        options: metrics' options.
+        overridden: whether single choices of the profile were made, which its networks' metrics check.
+
+    Raises:
+        UsageError: a value that does not exist.
+    """
+    by_default = default_metrics(runtime.profile)
+    for entry in _SPECS:
+        own = {option: options[option] for option in entry.options if option in options}
+        if own or (overridden and entry.by_profile and entry.name in by_default):
+            try:
+                _ = create(entry.name, runtime, **own).weights
+            except UsageError:
+                raise
+            except SemetricError:  # such as weights that are missing: no fault of the option
+                continue
 
 
 def spec(name: str) -> MetricSpec:

@@ -9,6 +9,7 @@ from semetric.errors import SemetricError, UsageError
 from semetric.metrics import registry
 from semetric.models.runtime import Runtime
 from semetric.scoring import runtime
+from semetric.weights import with_one_command
 
 if TYPE_CHECKING:
     from semetric.metrics.base import Metric
@@ -45,7 +46,11 @@ def fetch_weights(metrics: str | Sequence[str] | None = None, profile: str = "li
 
 
 def make_metrics(
-    names: str | Sequence[str] | None, used: Runtime, options: Mapping[str, Any]
+    names: str | Sequence[str] | None,
+    used: Runtime,
+    options: Mapping[str, Any],
+    *,
+    default: Sequence[str] | None = None,
 ) -> tuple[dict[str, Metric], dict[str, str]]:
     """Makes the metrics, and looks whether their checkpoints are here; inside `downloads()` they are fetched.
 
@@ -53,27 +58,31 @@ def make_metrics(
         names: a metric or several; None takes the default ones, without those that cannot be scored.
         used: the runtime.
         options: of metrics and of the profile.
+        default: the default ones; None takes the profile's.
 
     Returns:
         Name → metric; and of the default ones, name → why it is left out.
 
     Raises:
         SemetricError: a metric that was named cannot be scored.
-        UsageError: none of the default ones can.
+        UsageError: none of the default ones can, or an option has a value that does not exist.
     """
     made: dict[str, Metric] = {}
-    left_out: dict[str, str] = {}
+    errors: dict[str, SemetricError] = {}
     asked = registry.names_of(names)
-    for name in asked if asked is not None else registry.default_metrics(used.profile):
+    chosen = asked if asked is not None else default or registry.default_metrics(used.profile)
+    registry.check_options(used, options, overridden=bool(profile_choices(options)))
+    for name in chosen:
         try:
             metric = registry.create(name, used, **own_options(name, options))
             check_weights(metric.weights)
         except SemetricError as error:
-            if asked is not None:
+            if asked is not None or isinstance(error, UsageError):
                 raise
-            left_out[name] = str(error)
+            errors[name] = error
         else:
             made[name] = metric
+    left_out = {name: str(error) for name, error in with_one_command(errors).items()}
     if not made:
         reasons = " ".join(dict.fromkeys(left_out.values())) or "None is named."
         raise UsageError(f"Expected at least one metric that can be scored. {reasons}")

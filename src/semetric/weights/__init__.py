@@ -19,6 +19,7 @@ from semetric.weights.lookup import (
     path,
     verify,
     weights_folder,
+    with_one_command,
 )
 from semetric.weights.records import BUNDLES, CHECKPOINTS, FOLDERS, RELATE_ANYTHING
 from semetric.weights.restricted import load_arrays
@@ -54,4 +55,5 @@ __all__ = [
     "verify",
     "weights_folder",
     "why_unreadable",
+    "with_one_command",
 ]

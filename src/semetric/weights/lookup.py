@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 
 from semetric.cache import cache_root
-from semetric.errors import UsageError, WeightsCorruptError, WeightsMissingError
+from semetric.errors import SemetricError, UsageError, WeightsCorruptError, WeightsMissingError
 from semetric.weights import digests, folders
-from semetric.weights.checkpoint import Checkpoint, LocalFile
-from semetric.weights.records import CHECKPOINTS, FOLDERS, record
+from semetric.weights.checkpoint import Checkpoint, HubFile, LocalFile
+from semetric.weights.records import BUNDLES, CHECKPOINTS, FOLDERS, record
 
 __all__ = [
     "WEIGHTS_DIR_ENV",
     "absent_of",
+    "fetch_command",
     "identity",
     "locate",
     "locate_all",
@@ -25,6 +26,7 @@ __all__ = [
     "present",
     "verify",
     "weights_folder",
+    "with_one_command",
 ]
 
 WEIGHTS_DIR_ENV = "SEMETRIC_WEIGHTS_DIR"
@@ -116,7 +118,7 @@ def locate(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
     if found is None:
         if fetch is not None:
             return fetch(name)
-        raise WeightsMissingError(missing_message(checkpoint))
+        raise WeightsMissingError(missing_message(checkpoint), _fetchable([name]))
     problem = check(checkpoint, found)
     if problem:
         if fetch is not None and found.parent == weights_folder():
@@ -134,7 +136,7 @@ def locate_all(names: Iterable[str]) -> list[Path]:
     wanted = list(dict.fromkeys(names))
     absent = absent_of(wanted)
     if len(absent) > 1 and on_missing.get() is None:
-        raise WeightsMissingError(missing_together(absent))
+        raise missing_together(absent)
     return [locate(name) for name in wanted]
 
 
@@ -204,8 +206,8 @@ def missing_message(checkpoint: Checkpoint, failures: Sequence[str] = ()) -> str
     return " ".join(parts)
 
 
-def missing_together(names: Sequence[str], by_hand: Sequence[str] = ()) -> str:
-    """Several that are missing in one message: each by name, then one command for all that it can fetch.
+def missing_together(names: Sequence[str], by_hand: Sequence[str] = ()) -> WeightsMissingError:
+    """Several that are missing in one error: each by name, then one command for all that it can fetch.
 
     Args:
         names: checkpoints and model folders.
@@ -225,8 +227,57 @@ def missing_together(names: Sequence[str], by_hand: Sequence[str] = ()) -> str:
             hand.append(f"{name} by hand: {one.obtain}")
     parts = [f"The weights {', '.join(listed)} are not here."] if listed else []
     if fetchable:
-        parts.append(f"Run: semetric models fetch {' '.join(fetchable)}.")
-    return " ".join([*parts, *hand])
+        parts.append(f"Run: {fetch_command(fetchable)}.")
+    return WeightsMissingError(" ".join([*parts, *hand]), [] if hand else fetchable)
+
+
+def with_one_command(errors: Mapping[str, SemetricError]) -> dict[str, SemetricError]:
+    """Why metrics were not scored, where those that lack weights share one error with one command for all.
+
+    Args:
+        errors: metric → why it was not scored.
+    """
+    lacking = {
+        name: error for name, error in errors.items() if isinstance(error, WeightsMissingError) and error.checkpoints
+    }
+    if len(lacking) < 2:
+        return dict(errors)
+    names = dict.fromkeys(name for error in lacking.values() for name in error.checkpoints)
+    shared = WeightsMissingError(f"The weights are not here. Run: {fetch_command([*names])}.", names)
+    return {name: shared if name in lacking else error for name, error in errors.items()}
+
+
+def fetch_command(names: Sequence[str]) -> str:
+    """The command that fetches checkpoints and model folders, with what it downloads.
+
+    Several that belong to one bundle are fetched as that bundle: the one that downloads the least.
+    """
+    arguments, wanted = list(names), list(names)
+    if len(wanted) > 1:
+        bundles = {bundle: absent_of(members) for bundle, members in BUNDLES.items() if {*wanted} <= {*members}}
+        if bundles:
+            bundle = min(bundles, key=lambda name: _download_bytes(bundles[name]) or 0)
+            arguments, wanted = [bundle], bundles[bundle]
+    size = _download_bytes(wanted)
+    return f"semetric models fetch {' '.join(arguments)}" + ("" if size is None else f" (downloads {human(size)})")
+
+
+def _download_bytes(names: Sequence[str]) -> int | None:
+    """What fetching them transfers, an archive that holds several once; None where only the hub knows the size."""
+    archives: dict[str, int] = {}
+    for name in names:
+        size = CHECKPOINTS[name].download_bytes if name in CHECKPOINTS else None
+        if size is None:
+            return None
+        source = next(one for one in CHECKPOINTS[name].sources if not isinstance(one, LocalFile))
+        archives[name if isinstance(source, HubFile) else source.archive_sha256] = size
+    return sum(archives.values())
+
+
+def _fetchable(names: Sequence[str]) -> list[str]:
+    """The names, if a command fetches all of them; else none."""
+    by_hand = any(name in CHECKPOINTS and CHECKPOINTS[name].download_bytes is None for name in names)
+    return [] if by_hand else list(names)
 
 
 def missing_folder_message(name: str, failures: Sequence[str] = ()) -> str:
@@ -262,7 +313,7 @@ def _folder(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
     if place is None:
         fetch = on_missing.get()
         if fetch is None:
-            raise WeightsMissingError(missing_folder_message(name))
+            raise WeightsMissingError(missing_folder_message(name), [name])
         return fetch(name)
     return place
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from semetric.errors import SemetricError, UsageError
+from semetric.errors import UsageError
 from semetric.lab.experiments.values import fields_of, from_values, to_values
 
 if TYPE_CHECKING:
@@ -129,16 +129,4 @@ class RunSettings:
         """
         from semetric.runs.choice import make_metrics
 
-        if self.metrics is not None:
-            return make_metrics(self.metrics, used, self.options)
-        made: dict[str, Metric] = {}
-        left_out: dict[str, str] = {}
-        for name in DEFAULT_METRICS:
-            try:
-                made |= make_metrics([name], used, self.options)[0]
-            except SemetricError as error:
-                left_out[name] = str(error)
-        if not made:
-            reasons = " ".join(dict.fromkeys(left_out.values()))
-            raise UsageError(f"Expected at least one metric that can be scored. {reasons}")
-        return made, left_out
+        return make_metrics(self.metrics, used, self.options, default=DEFAULT_METRICS)

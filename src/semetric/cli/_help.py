@@ -1,0 +1,85 @@
+"""Help: options in panels that are alike on every verb, an example a verb, no types of flags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+__all__ = ["PANELS", "App"]
+
+_Verb = TypeVar("_Verb", bound=Callable[..., Any])
+
+PANELS = {
+    "Data set": ("dataset", "root", "split", "option"),
+    "Systems of your own": ("system", "system_levels"),
+    "Metrics": ("metric", "metrics", "profile", "variant", "padding", "calibration"),
+    "Networks": (
+        "sam",
+        "masks",
+        "objects",
+        "relations",
+        "relations_weights",
+        "predicates",
+        "clip",
+        "vit",
+        "dreamsim",
+        "dreamsim_weights",
+        "device",
+        "fetch",
+    ),
+    "Reading images": ("resize", "resize_longest", "max_pixels", "background", "workers"),
+    "Run": (
+        "config",
+        "seed",
+        "limit",
+        "batch",
+        "jobs",
+        "examples",
+        "retry_failed",
+        "resamples",
+        "no_cache",
+    ),
+    "Output": ("out", "as_json", "latex", "save_plot", "png", "plots"),
+}
+_PANEL_OF = {option: panel for panel, options in PANELS.items() for option in options}
+_PLACE: dict[str | None, int] = {None: 0, **{panel: place for place, panel in enumerate(PANELS, start=1)}}
+
+
+class App(typer.Typer):
+    """A typer application whose help shows what belongs to a verb alone first, then the panels in their order."""
+
+    def __init__(self, *, help: str, **settings: Any) -> None:
+        super().__init__(help=help, cls=_Group, no_args_is_help=True, **settings)
+
+    def verb(self, name: str, *examples: str) -> Callable[[_Verb], _Verb]:
+        """Registers a function as a verb.
+
+        Args:
+            name: the verb.
+            examples: command lines, without brackets, which rich would take for markup.
+        """
+        shown = "\n".join(["[bold]Examples[/bold]" if len(examples) > 1 else "[bold]Example[/bold]", *examples])
+        return self.command(name, cls=_Command, epilog=shown)
+
+
+class _Command(TyperCommand):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _arranged(super().get_params(ctx))
+
+
+class _Group(TyperGroup):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _arranged(super().get_params(ctx))
+
+
+def _arranged(parameters: list[Any]) -> list[Any]:
+    """Arguments as they are, options by their panels; flags show no type."""
+    for one in parameters:
+        if isinstance(one, TyperOption):
+            one.rich_help_panel = _PANEL_OF.get(one.name or "")
+            if one.metavar is None and (one.is_flag or one.multiple):
+                one.metavar = "" if one.is_flag else "<str>..."
+    return sorted(parameters, key=lambda one: _PLACE[getattr(one, "rich_help_panel", None)])
