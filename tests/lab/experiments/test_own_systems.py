@@ -273,10 +273,12 @@ def test_rates_in_bits_per_pixel_are_taken_as_they_are(elsewhere: Path) -> None:
     [
         ("image,level,size_bytes\n0.png,5,10\n", "rate of every image of a in .*none of 1.png at level 5 and 2 more"),
         ("image,size_bytes\n0.png,10\n", "a column level in .*since a has 2 levels"),
-        ("picture,bytes\n0.png,10\n", "the columns image and size_bytes or rate_bpp"),
+        ("picture,bytes\n0.png,10\n", "the columns image, .*lacks image"),
+        ("image,kilobytes\n0.png,10\n", "the columns image and size_bytes or rate_bpp"),
+        ("image;level;bpp\n0.png;5;0,1\n", "rate of every image of a in .*none of 1.png at level 5 and 2 more"),
         ("image,level,bytes\n0.png,5,many\n", "numbers in line 2"),
         ("image,level,bpp\n0.png,5,-1\n", "numbers in line 2"),
-        ("", "found no line"),
+        ("", "begins with nothing"),
     ],
 )
 def test_tables_of_rates_that_do_not_fit(elsewhere: Path, text: str, message: str) -> None:

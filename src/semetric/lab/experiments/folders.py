@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 import re
@@ -19,6 +18,7 @@ from semetric.lab.experiments.base import Arm, Axis, Context, NamedSystem, check
 from semetric.lab.experiments.images import ImageFile, read_picture
 from semetric.lab.systems import Pixels, Received, System
 from semetric.runs.pairing import Pair, Pairing, image_files, key, match_names, shown
+from semetric.tables import number_in, read_table
 
 __all__ = ["FolderSystem", "check_folders", "folder_arm", "levels_of", "pair_originals"]
 
@@ -345,33 +345,28 @@ def _table_costs(
     file: Path, name: str, levels: Sequence[float], pairings: Sequence[Pairing]
 ) -> dict[tuple[float, str], _Cost]:
     """The rates of a CSV file: columns image, size_bytes or rate_bpp, and where they are needed system and level."""
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            lines = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"Expected a CSV file of rates; {file}: {reason}.") from error
-    header = list(lines[0]) if lines else []
+    table = read_table(file, ("image",))
+    header = table.columns
     value = next((column for column in (*_BYTES, *_RATES) if column in header), None)
-    if "image" not in header or value is None:
+    if value is None:
         raise UsageError(
             f"Expected the columns image and size_bytes or rate_bpp, and perhaps system and level, in {file}; found "
-            f"{', '.join(map(str, header)) or 'no line'}."
+            f"{', '.join(header)}."
         )
     if len(levels) > 1 and "level" not in header:
         raise UsageError(f"Expected a column level in {file}, since {name} has {len(levels)} levels; found none.")
     known: dict[tuple[float | None, str], _Cost] = {}
-    for number, line in enumerate(lines, 2):
-        if line.get("system") not in (None, "", name):
+    for number, line in table.named():
+        if line.get("system", "").strip() not in ("", name):
             continue
         try:
-            level = float(line["level"]) if "level" in header else None
+            level = number_in(line["level"]) if "level" in header else None
             cost = _cost(value, line[value])
-        except (TypeError, ValueError):
+        except ValueError:
             raise UsageError(
                 f"Expected numbers in line {number} of {file}; found {line.get('level')!r} and {line[value]!r}."
             ) from None
-        known[level, key(str(line["image"]))] = cost
+        known[level, key(line["image"].strip())] = cost
     costs: dict[tuple[float, str], _Cost] = {}
     for level, pairing in zip(levels, pairings, strict=True):
         for pair in pairing.pairs:
@@ -383,7 +378,7 @@ def _table_costs(
 
 def _cost(column: str, text: str) -> _Cost:
     """Raises ValueError where it is no number of that kind."""
-    number = float(text)
+    number = number_in(text)
     if not 0 < number < float("inf"):
         raise ValueError(text)
     return _Cost(size_bytes=round(number)) if column in _BYTES else _Cost(rate_bpp=number)
