@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import os
 import re
@@ -18,7 +19,7 @@ from PIL import Image
 from semetric.errors import ImageError, StoreError, UsageError, WeightsMissingError
 from semetric.metrics.base import Score
 from semetric.report import save_explanation
-from semetric.report.explain import losses
+from semetric.report.explain import losses, tables
 from semetric.report.explain.data import gather
 from semetric.report.explain.page import render
 
@@ -264,3 +265,67 @@ def test_explain_scores_what_it_shows(tmp_path: Path) -> None:
     words = texts(Reader(out.read_text(encoding="utf-8")))
     assert "resized from 30 × 20 to 60 × 40" in words
     assert f"{scores['ssim']:.3f}".replace("-", "−") in words
+
+
+def test_the_page_opens_with_the_score_and_one_sentence() -> None:
+    found = explanation(5, 8)
+    assert found.sum is not None
+    read = Reader(render(found))
+    assert read.texts["b"][0] == f"{found.sum.score:.3f}"
+    assert "Each of the reference's 5 objects has a counterpart in the image." in texts(read)
+    headings = [text.split("(")[0].strip() for text in read.texts["h2"]]
+    assert [text for text in headings if not text.startswith("An object")] == [
+        "All scores",
+        "What is missing from 1",
+        f"What each pair of objects adds to SeSS {found.sum.score:.3f}",
+        "Relations of the objects, and whether the other image has them",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "words"),
+    [
+        (0, 0, "No objects were found in either image"),
+        (0, 3, "No objects were found in the reference"),
+        (3, 0, "None of the reference's 3 objects has a counterpart"),
+        (1, 1, "The reference's only object has a counterpart"),
+        (8, 5, "of the reference's 8 objects, with"),
+    ],
+)
+def test_the_sentence_fits_every_number_of_objects(n: int, m: int, words: str) -> None:
+    assert words in texts(Reader(page(n, m)))
+
+
+def test_without_sess_the_page_opens_with_the_first_score() -> None:
+    picture = photo((8, 8))
+    read = Reader(render(gather(scores_of(LPIPS), picture, picture)))
+    assert read.texts["b"][0] == "0.250"
+    assert "SeSS was not asked for" in texts(read)
+
+
+def test_relations_that_changed_nothing_are_folded() -> None:
+    found = explanation(5, 8)
+    assert found.sum is not None
+    open_, folded = (
+        render(dataclasses.replace(found, sum=dataclasses.replace(found.sum, moved=moved))) for moved in (-0.01, 0.0001)
+    )
+    assert "They changed SeSS by less than 0.0005" in folded
+    assert "They changed SeSS by less than 0.0005" not in open_
+
+
+def test_relations_of_objects_without_a_match_come_folded() -> None:
+    found = explanation(5, 8)
+    kept = [relation.kept for relation in found.sides[1].relations]
+    assert "unmatched" in kept  # 3 objects are alone
+    text = str(tables.relations(found)).rpartition("<h3>")[2]
+    shown = text.partition("<details>")[0]
+    assert "no match" not in shown
+    assert text.count(">no match<") == kept.count("unmatched")
+
+
+def test_a_variant_without_iterations_gets_no_words_about_them() -> None:
+    found = explanation(5, 8)
+    assert found.sum is not None
+    words = texts(Reader(render(dataclasses.replace(found, sum=dataclasses.replace(found.sum, variant="graded")))))
+    for phrase in ("matches twice", "Relations are no term of their own", "0.90 ×"):
+        assert phrase not in words

@@ -158,9 +158,10 @@ class Sum:
     """How SeSS adds up: the pairs, by what they add, and the whole images' part.
 
     score is (1 − gamma)·graph_score + gamma·image_similarity; moved says by how much the iterations, through which
-    relations enter, changed what the objects give.
+    relations enter, changed what the objects give. variant is SeSS's, as the score's details name it.
     """
 
+    variant: str
     score: float
     pairs: Sequence[Pair]
     image_similarity: float
@@ -169,6 +170,11 @@ class Sum:
     graph_score: float
     gamma: float
     moved: float
+
+    @property
+    def iterates(self) -> bool:
+        """Whether similarities were updated by their neighbours', as in every variant but graded."""
+        return not self.variant.startswith("graded")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +240,9 @@ def gather(scores: Scores, reference: Picture, image: Picture, overlays: Sequenc
         sides=(sides[0], sides[1]),
         scores=[_row(score) for score in scores.scores.values()],
         errors={_clean(name): _clean(str(error)) for name, error in scores.errors.items()},
-        sum=_sum(matching, account) if matching is not None and account else None,
+        sum=_sum(matching, account, str(sess.details.get("variant", "")))
+        if sess and matching is not None and account
+        else None,
         overlays=overlays,
     )
 
@@ -330,9 +338,10 @@ def _relations(graph: SceneGraph, other: SceneGraph, match: Sequence[int | None]
     return sorted(found, key=lambda relation: -relation.probability)
 
 
-def _sum(matching: Matching, account: Account) -> Sum:
+def _sum(matching: Matching, account: Account, variant: str) -> Sum:
     shown = {tuple(pair) for pair in account.counterparts.tolist()}
     return Sum(
+        variant=variant,
         score=matching.score,
         pairs=[
             Pair(

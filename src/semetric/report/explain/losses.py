@@ -59,11 +59,22 @@ def lost(found: Explanation) -> Markup | None:
             class_="total",
         )
     )
-    heading = tag("h2", f"Where the other {pieces.thousandths(missing)} went", id="lost")
+    heading = tag("h2", f"What is missing from 1 ({pieces.thousandths(missing)}), object by object", id="lost")
     return tag("section", heading, *_composition(found, total), *parts, aria_labelledby="lost")
 
 
 def _composition(found: Explanation, total: Sum) -> list[Markup]:
+    """How the variant makes the score of objects and whole images."""
+    if not total.iterates:
+        formula = (
+            f"SeSS = {_four(total.score - total.image_adds)} (objects and their relations) + {_four(total.image_adds)} "
+            f"(whole images) = {_four(total.score)}"
+        )
+        words = (
+            "An object could give its share of the importance. It gives as much of it as it is like its partner, and "
+            "as its relations are there again between the partners; the rest is lost."
+        )
+        return [tag("p", formula, class_="formula"), tag("p", words, class_="quiet")]
     objects = (1.0 - total.gamma) * total.graph_score
     formula = (
         f"SeSS = {pieces.hundredths(1 - total.gamma)} × {_four(total.graph_score)} (objects) + "

@@ -94,22 +94,39 @@ def _colours() -> str:
 
 
 def _lead(found: Explanation) -> Markup | None:
+    """The score in large type and what it rests on, in one sentence; then what it is to be read against."""
     if found.sum is None:
         reason = found.errors.get("sess")
         words = f"SeSS gave no score: {reason}" if reason else "SeSS was not asked for, so no objects are shown."
-        return tag("p", words, class_="lead")
-    one, two = (side.things for side in found.sides)
-    matched = sum(thing.match is not None for thing in one)
-    relations = found.sides[0].relations
-    kept = sum(relation.kept == "same" for relation in relations)
-    words = (
-        f"{pieces.many(len(one), 'object')} in the reference, {len(two)} in the image, "
-        f"{pieces.many(matched, 'match', 'matches') if matched else 'no matches'}."
-    )
-    if matched:
-        words += f" {kept} of the reference's {pieces.many(len(relations), 'relation')} return between the matches."
-    first = tag("p", tag("strong", f"SeSS {pieces.thousandths(found.sum.score)}"), " · " + words, class_="lead")
-    return Markup(first + (losses.alone(found) or ""))
+        first = found.scores[0].bar if found.scores else None
+        return _verdict(first.name, first.value, words) if first else tag("p", words, class_="lead")
+    bar = next((row.bar for row in found.scores if row.bar.name == "sess"), None)
+    verdict = _verdict("SeSS", pieces.thousandths(found.sum.score), _sentence(found))
+    against = bar.strangers_value if bar is not None else ""
+    scale = f"The same image gets 1, unrelated photos get {against} on average." if against else ""
+    return Markup(verdict + (tag("p", scale, class_="quiet") if scale else "") + (losses.alone(found) or ""))
+
+
+def _verdict(name: str, value: str, words: str) -> Markup:
+    score = tag("span", tag("span", name, class_="metric"), " ", tag("b", value), class_="score")
+    return tag("p", score, " ", tag("span", words), class_="lead verdict")
+
+
+def _sentence(found: Explanation) -> str:
+    """How much of the reference is there again."""
+    things, others = (side.things for side in found.sides)
+    if not things:
+        where = "the reference" if others else "either image"
+        return f"No objects were found in {where}: whole images alone were compared."
+    matched = [thing for thing in things if thing.match is not None]
+    if len(things) == 1:
+        return f"The reference's only object has {'a' if matched else 'no'} counterpart in the image."
+    whole = f"of the reference's {len(things)} objects"
+    if len(matched) in (0, len(things)):
+        return f"{'Each' if matched else 'None'} {whole} has a counterpart in the image."
+    share = 100 * sum(thing.importance for thing in matched)
+    have = "have" if len(matched) > 1 else "has"
+    return f"{len(matched)} {whole}, with {share:.0f}% of its importance, {have} a counterpart in the image."
 
 
 def _data(found: Explanation) -> dict[str, object]:

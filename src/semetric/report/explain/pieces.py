@@ -73,10 +73,11 @@ def pair(one: Thing, two: Thing, sign: str = "↔") -> Markup:
 
 def folded(head: Markup, rows: Sequence[Markup], most: int, kind: str, words: str) -> Markup:
     """A table whose rows beyond the first are folded away under those words."""
-    tables = [tag("table", head, tag("tbody", *part), class_=kind) for part in (rows[:most], rows[most:]) if part]
-    if len(tables) == 1:
-        return tables[0]
-    return tables[0] + tag("details", tag("summary", words), tables[1])
+    first, rest = (
+        tag("table", head, tag("tbody", *part), class_=kind) if part else Markup("")
+        for part in (rows[:most], rows[most:])
+    )
+    return first + (tag("details", tag("summary", words), rest) if rest else Markup(""))
 
 
 def head(*names: str) -> Markup:

@@ -12,6 +12,7 @@ from semetric.report.strangers import LEGEND, measured
 __all__ = ["reading", "relations", "scores", "total"]
 
 _FEW_RELATIONS = 20  # shown at once
+_LEAST_MOVED = 0.0005  # what relations must change of SeSS to be shown: half of its last digit
 _KEPT = {
     "same": ("✓ same", "its match has the same relation"),
     "other": ("≈", "its match has another relation"),
@@ -71,7 +72,7 @@ def _score_row(row: ScoreRow) -> Markup:
         tag(
             "td",
             tag("ul", *weights) if weights else tag("span", "no network", class_="quiet"),
-            tag("span", details, class_="quiet") if details else None,
+            tag("div", tag("span", details, class_="quiet")) if details else None,
             class_="weights",
         ),
     )
@@ -101,16 +102,21 @@ def total(found: Explanation) -> Markup | None:
             class_="total",
         )
     )
+    twice = (
+        ""
+        if not found_sum.iterates
+        else "SeSS matches twice, once by the importance of the reference's objects and once by the image's, and "
+        "averages. A pair adds its similarity after the iterations, weighted by the importance of its objects. Where "
+        "the two matchings disagree, an object is in two pairs. "
+    )
     intro = tag(
         "p",
-        "SeSS matches twice, once by the importance of the reference's objects and once by the image's, and "
-        "averages. A pair adds its similarity after the iterations, weighted by the importance of its objects. Where "
-        "the two matchings disagree, an object is in two pairs. Matches (↔) are the choice, each object once, that "
-        f"adds most; pairs less alike than {found_sum.least_similarity:g}, or that add little for their importance, "
-        "count in the sum (+) but are no match.",
+        f"{twice}Matches (↔) are the choice, each object once, that adds most; pairs less alike than "
+        f"{found_sum.least_similarity:g}, or that add little for their importance, count in the sum (+) but are no "
+        "match.",
         class_="quiet",
     )
-    heading = tag("h2", f"What adds up to SeSS {pieces.thousandths(found_sum.score)}", id="adds")
+    heading = tag("h2", f"What each pair of objects adds to SeSS {pieces.thousandths(found_sum.score)}", id="adds")
     return tag("section", heading, intro, *parts, aria_labelledby="adds")
 
 
@@ -138,24 +144,32 @@ def _pair_row(pair: Pair, total: Sum, ones: Sequence[Thing], twos: Sequence[Thin
 
 
 def relations(found: Explanation) -> Markup | None:
-    """The relations of both graphs; None without SeSS."""
-    if found.sum is None:
+    """The relations of both graphs; folded where they changed nothing, those of unmatched objects always.
+
+    None without SeSS, and without relations.
+    """
+    if found.sum is None or not any(side.relations for side in found.sides):
         return None
     lists = []
     for k in (0, 1):
         side, other = found.sides[k], ("image", "reference")[k]
-        title = tag("h3", f"{pieces.many(len(side.relations), 'relation')} in the {side.role}")
-        if side.relations:
-            head = pieces.head("Relation", "Probability", f"In the {other}")
-            rows = [_relation_row(k, relation, side.things) for relation in side.relations]
-            title = title + pieces.folded(head, rows, _FEW_RELATIONS, "relations", f"{len(rows) - _FEW_RELATIONS} more")
+        between = [relation for relation in side.relations if relation.kept != "unmatched"]
+        rest = [relation for relation in side.relations if relation.kept == "unmatched"]
+        same = sum(relation.kept == "same" for relation in between)
+        words = f"{same} of {pieces.many(len(between), 'relation')} between matches of the {side.role} return"
+        title = tag("h3", words if between else f"No relation between matches in the {side.role}")
+        head = pieces.head("Relation", "Probability", f"In the {other}")
+        rows = [_relation_row(k, relation, side.things) for relation in (*between, *rest)]
+        most = min(len(between), _FEW_RELATIONS)
+        if rows:
+            title = title + pieces.folded(head, rows, most, "relations", f"{len(rows) - most} more")
         lists.append(tag("div", title))
-    return tag(
-        "section",
-        tag("h2", "Relations", id="related"),
-        tag("div", *lists, class_="two"),
-        aria_labelledby="related",
-    )
+    columns = tag("div", *lists, class_="two")
+    if found.sum.iterates and abs(found.sum.moved) < _LEAST_MOVED:
+        words = f"They changed SeSS by less than {_LEAST_MOVED:g}: show the relations of both images"
+        columns = tag("details", tag("summary", words), columns)
+    heading = tag("h2", "Relations of the objects, and whether the other image has them", id="related")
+    return tag("section", heading, columns, aria_labelledby="related")
 
 
 def _relation_row(k: int, relation: Relation, things: Sequence[Thing]) -> Markup:
@@ -181,4 +195,4 @@ def _relation_row(k: int, relation: Relation, things: Sequence[Thing]) -> Markup
 def reading(found: Explanation) -> Markup | None:
     """What reading the images took; None where it took nothing."""
     notes = [tag("li", pieces.name_of(side), f": {note}") for side in found.sides for note in side.notes]
-    return tag("section", tag("h2", "Reading the images"), tag("ul", *notes)) if notes else None
+    return tag("section", tag("h2", "How the two files were read"), tag("ul", *notes)) if notes else None
