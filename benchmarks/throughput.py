@@ -264,9 +264,10 @@ def _page(known: dict[str, Any], names: Sequence[str]) -> list[str]:
             "",
             "## Against the authors' packages",
             "",
-            "512 × 512 PNG files, both sides on the same weights, one after the other. Below: what ours goes to.",
+            "512 × 512 PNG files, both sides on the same weights, one after the other. "
+            "Below: where Semetric's time goes.",
             "",
-            "| package | pairs | theirs, s | ours, s | ratio | in processor time | largest difference |",
+            "| package | pairs | package, s | Semetric, s | ratio | in processor time | largest difference |",
             "|---|--:|--:|--:|--:|--:|--:|",
         ]
         for title, one in known["official"].items():

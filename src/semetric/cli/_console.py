@@ -37,7 +37,7 @@ ProfileOption: TypeAlias = Annotated[
     typer.Option(help="Which weights: lite, standard or paper.", autocompletion=lambda: ["lite", "standard", "paper"]),
 ]
 DeviceOption: TypeAlias = Annotated[
-    str, typer.Option(help="auto, cpu or cuda.", autocompletion=lambda: ["auto", "cpu", "cuda"])
+    str, typer.Option(help="Device: auto, cpu or cuda.", autocompletion=lambda: ["auto", "cpu", "cuda"])
 ]
 FetchOption: TypeAlias = Annotated[bool, typer.Option("--fetch", help="Download weights that are missing.")]
 NoCacheOption: TypeAlias = Annotated[bool, typer.Option("--no-cache", help="Neither read nor write cached results.")]

@@ -44,8 +44,8 @@ def _run_options(
         Path | None, typer.Option(help="A TOML file of options, or an experiment's lab.json; flags win.")
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Which weights: lite (default), standard or paper.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random; default 0.")] = None,
+    device: Annotated[str | None, typer.Option(help="Device: auto (default), cpu or cuda.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers; default 0.")] = None,
     jobs: Annotated[int, typer.Option(help="Processes that share the images and the cores.")] = 1,
     examples: Annotated[
         int | None, typer.Option(help="Images whose received pictures are kept, from the first; default 3.")

@@ -32,12 +32,12 @@ app = App(help="Experiments: images through codecs, channels, transformations an
 @with_run_options
 def compression(
     images: ImagesArgument,
-    codecs: Annotated[Words, typer.Option(help="Default: jpeg, jpeg2000, webp, avif.")] = None,
+    codecs: Annotated[Words, typer.Option(help="Codecs. Default: jpeg, jpeg2000, webp, avif.")] = None,
     rates_bpp: Annotated[Words, typer.Option(help="Target rates, bits per pixel. Default: six from 0.1 to 2.")] = None,
-    tolerance: Annotated[float | None, typer.Option(help="Of a target rate; default 0.03.")] = None,
+    tolerance: Annotated[float | None, typer.Option(help="Relative tolerance of a target rate; default 0.03.")] = None,
     **options: Any,
 ) -> None:
-    """Codecs at target rates."""
+    """Rate–distortion curves: codecs at target rates."""
     own = {"codecs": choice(codecs), "rates_bpp": numbers("--rates-bpp", rates_bpp), "tolerance": tolerance}
     run("compression", images, own, options)
 
@@ -46,21 +46,27 @@ def compression(
 @with_run_options
 def channel(
     images: ImagesArgument,
-    codecs: Annotated[Words, typer.Option(help="Default: jpeg; none for no digital link.")] = None,
-    modulations: Annotated[Words, typer.Option(help="bpsk, qpsk, 16qam (default), 64qam.")] = None,
-    code_rate: Annotated[
-        str | None, typer.Option(help="Of the LDPC code: 1/3, 1/2 (default), 2/3, 3/4, 5/6, 1.")
+    codecs: Annotated[
+        Words, typer.Option(help="Codecs of the digital links. Default: jpeg; none for no digital link.")
     ] = None,
-    deepjscc: Annotated[Words, typer.Option(help="plain (default), 16qam, weights of your own, or none.")] = None,
+    modulations: Annotated[Words, typer.Option(help="Modulations: bpsk, qpsk, 16qam (default), 64qam.")] = None,
+    code_rate: Annotated[
+        str | None, typer.Option(help="Rate of the LDPC code: 1/3, 1/2 (default), 2/3, 3/4, 5/6, 1.")
+    ] = None,
+    deepjscc: Annotated[
+        Words, typer.Option(help="DeepJSCC networks: plain (default), 16qam, weights of your own, or none.")
+    ] = None,
     uses_per_pixel: Annotated[
         float | None, typer.Option(help="Channel symbols per pixel of the digital links. Default: DeepJSCC's.")
     ] = None,
     snrs_db: Annotated[Words, typer.Option(help="Signal-to-noise ratios in dB. Default: eight from 0 to 20.")] = None,
-    snr_kind: Annotated[str | None, typer.Option(help="es_n0 (default) or eb_n0.")] = None,
+    snr_kind: Annotated[str | None, typer.Option(help="What the SNR is: es_n0 (default) or eb_n0.")] = None,
     fading: Annotated[
-        str | None, typer.Option(help="none (default), rayleigh, rayleigh_block or rayleigh_stream.")
+        str | None, typer.Option(help="Fading: none (default), rayleigh, rayleigh_block or rayleigh_stream.")
     ] = None,
-    fallback: Annotated[str | None, typer.Option(help="For rejected streams: grey (default) or rows.")] = None,
+    fallback: Annotated[
+        str | None, typer.Option(help="Image shown for a rejected stream: grey (default) or rows.")
+    ] = None,
     **options: Any,
 ) -> None:
     """Codecs with LDPC against DeepJSCC, over a noisy channel."""
@@ -82,11 +88,13 @@ def channel(
 @with_run_options
 def transform(
     images: ImagesArgument,
-    transformations: Annotated[Words, typer.Option(help="Default: the five of SeSS's Fig. 13.")] = None,
+    transformations: Annotated[
+        Words, typer.Option(help="Transformations. Default: the five of SeSS's Fig. 13.")
+    ] = None,
     strengths: Annotated[Words, typer.Option(help="NAME=0.02,0.06 for other strengths; repeat for more.")] = None,
     **options: Any,
 ) -> None:
-    """Changes that keep the meaning, at rising strength."""
+    """Transformations that keep the meaning, at rising strength."""
     own = {"transformations": choice(transformations), "strengths": table("--strengths", strengths)}
     run("transform", images, own, options)
 
@@ -107,10 +115,12 @@ def deformation(
     pairs: Annotated[
         Path | None, typer.Option(help="A CSV file of such pairs: reference (the source), image (the translation).")
     ] = None,
-    deformations: Annotated[Words, typer.Option(help="Standard deviations of the mesh, shares of the side.")] = None,
-    noises: Annotated[Words, typer.Option(help="Standard deviations of Gaussian noise, of 255.")] = None,
-    rows: Annotated[int | None, typer.Option(help="Of the mesh.")] = None,
-    columns: Annotated[int | None, typer.Option(help="Of the mesh.")] = None,
+    deformations: Annotated[
+        Words, typer.Option(help="Standard deviations of the mesh points, as shares of the side.")
+    ] = None,
+    noises: Annotated[Words, typer.Option(help="Standard deviations of Gaussian noise, on the scale 0 to 255.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows of the deformed mesh.")] = None,
+    columns: Annotated[int | None, typer.Option(help="Columns of the deformed mesh.")] = None,
     **options: Any,
 ) -> None:
     """Piecewise affine deformation and noise, and what follows their strength: SAMScore's protocol.
@@ -134,7 +144,7 @@ def edits(
     edits: Annotated[
         Words, typer.Option(help="Edits, or dimensions: colour, texture, layout, pose, content (all five by default).")
     ] = None,
-    strengths: Annotated[Words, typer.Option(help="Above 0, up to 1.")] = None,
+    strengths: Annotated[Words, typer.Option(help="Strengths, above 0 and up to 1.")] = None,
     donors: Annotated[
         Words, typer.Option(help="Photos that give objects to 'replace' and 'insert'. Default: the images.")
     ] = None,
@@ -169,9 +179,11 @@ def levels(
     against: Annotated[str | None, typer.Option(help="The axis: level, or rate in bits per pixel.")] = None,
     codecs: Annotated[Words, typer.Option(help="Codecs beside, at target rates; the axis is then the rate.")] = None,
     rates_bpp: Annotated[Words, typer.Option(help="Their target rates. Default: six from 0.1 to 2.")] = None,
-    name: Annotated[str | None, typer.Option(help="Of the curve of folders without NAME; default 'levels'.")] = None,
-    level_label: Annotated[str | None, typer.Option(help="What a level is, for the axis.")] = None,
-    level_unit: Annotated[str | None, typer.Option(help="Its unit.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the curve of folders without NAME; default 'levels'.")
+    ] = None,
+    level_label: Annotated[str | None, typer.Option(help="Label of the axis of levels.")] = None,
+    level_unit: Annotated[str | None, typer.Option(help="Unit of a level.")] = None,
     fit: Annotated[
         str | None, typer.Option(help="original (default) brings images to their original's size; none leaves them.")
     ] = None,
@@ -214,14 +226,14 @@ def train_deepjscc(
     out: Annotated[Path, typer.Option(help="The folder of weights, checkpoint and learning curve; resumes.")],
     config: Annotated[Path | None, typer.Option(help="A TOML file of options of the training; flags win.")] = None,
     symbols: Annotated[int | None, typer.Option(help="Channel symbols per 8 × 8 pixels.")] = None,
-    constellation: Annotated[str | None, typer.Option(help="none or 16qam.")] = None,
-    fading: Annotated[str | None, typer.Option(help="none or rayleigh.")] = None,
+    constellation: Annotated[str | None, typer.Option(help="Constellation of the symbols: none or 16qam.")] = None,
+    fading: Annotated[str | None, typer.Option(help="Fading during the training: none or rayleigh.")] = None,
     snr_min_db: Annotated[float | None, typer.Option(help="The lowest SNR of the training.")] = None,
-    snr_max_db: Annotated[float | None, typer.Option(help="The highest.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Batches.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Patches a step.")] = None,
-    patch: Annotated[int | None, typer.Option(help="Their side in pixels, a multiple of 8.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
+    snr_max_db: Annotated[float | None, typer.Option(help="The highest SNR of the training.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of training steps.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Patches per step.")] = None,
+    patch: Annotated[int | None, typer.Option(help="Side of a patch in pixels, a multiple of 8.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
     start: Annotated[Path | None, typer.Option(help="Weights to begin with, for fine-tuning.")] = None,
     device: shared.DeviceOption = "auto",
     as_json: shared.JsonOption = False,

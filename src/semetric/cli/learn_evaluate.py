@@ -39,10 +39,10 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="The folder of scores and tables; resumes. Default: one in the cache.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="So many items, drawn with the seed.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap and of --limit.")] = 0,
-    resamples: Annotated[int | None, typer.Option(help="Of the bootstrap; default 2000.")] = None,
-    logistic: Annotated[int, typer.Option(help="Parameters of the curve before PLCC: 4 or 5.")] = 4,
+    limit: Annotated[int | None, typer.Option(help="Number of items, drawn with the seed.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of --limit.")] = 0,
+    resamples: Annotated[int | None, typer.Option(help="Resamples of the bootstrap; default 2000.")] = None,
+    logistic: Annotated[int, typer.Option(help="Parameters of the logistic curve fitted before PLCC: 4 or 5.")] = 4,
     option: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE for the data set's loader, e.g. subset=cnn; repeat for more.")
     ] = None,
@@ -56,10 +56,10 @@ def evaluate(
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
     batch: Annotated[int | None, typer.Option(help="Pairs scored together.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Threads that decode.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads that decode images.")] = None,
     **choices: Any,
 ) -> None:
-    """Hold metrics against human judgements: 2AFC, SRCC, KRCC, PLCC, JND average precision, with intervals."""
+    """Measure how metrics agree with people: two-alternative forced choice (2AFC), SRCC, KRCC, PLCC, JND AP."""
     if as_json and latex:
         raise UsageError("Expected --json or --latex; found both.")
     if logistic not in (4, 5):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = App(help="Study files: what people judge, and what they said.")
+app = App(help="Study files: items and human judgements.")
 
 FileArgument = Annotated[Path, typer.Argument(help="The study file.")]
 NameOption = Annotated[str | None, typer.Option("--name", help="The study, where the file has several.")]
@@ -28,16 +28,18 @@ FORMATS = ("csv", "jsonl", "nights", "bapps")
 @app.verb("create", "semetric learn study create study.sqlite --name pilot --kind choice --images photos")
 def create(
     file: Annotated[Path, typer.Argument(help="The study file; one that exists gets another study.")],
-    name: Annotated[str, typer.Option(help="Of the study.")],
+    name: Annotated[str, typer.Option(help="Name of the study.")],
     kind: Annotated[str, typer.Option(help="choice (the closer one), score (each in [0, 1]) or same (or different).")],
     images: Annotated[Path, typer.Option(help="The folder that image paths start from.")],
     instructions: Annotated[Path | None, typer.Option(help="A text file that annotators read first.")] = None,
     judgements_per_item: Annotated[
-        int | None, typer.Option(help="An item is done after so many. Default: everybody judges every item.")
+        int | None, typer.Option(help="Judgements that complete an item. Default: every annotator judges every item.")
     ] = None,
-    items_per_annotator: Annotated[int | None, typer.Option(help="An annotator is done after so many.")] = None,
-    check_every: Annotated[int | None, typer.Option(help="An attention check after so many items; 0 for none.")] = None,
-    lease_s: Annotated[float | None, typer.Option(help="Seconds that an item handed out is kept for somebody.")] = None,
+    items_per_annotator: Annotated[int | None, typer.Option(help="Items that an annotator judges at most.")] = None,
+    check_every: Annotated[int | None, typer.Option(help="Items between two attention checks; 0 for none.")] = None,
+    lease_s: Annotated[
+        float | None, typer.Option(help="Seconds for which an item stays assigned to an annotator.")
+    ] = None,
 ) -> None:
     """Make an empty study."""
     from semetric.learn.judgements import JudgementStore, Settings
@@ -145,9 +147,9 @@ def info(file: FileArgument, as_json: shared.JsonOption = False) -> None:
 @app.verb("link", "semetric learn study link study.sqlite --annotator ada")
 def link(
     file: FileArgument,
-    annotator: Annotated[str, typer.Option(help="Who is to judge.")],
+    annotator: Annotated[str, typer.Option(help="Name of the annotator.")],
     url: Annotated[str, typer.Option(help="The address at which the server is reached.")] = "http://127.0.0.1:8000",
-    days: Annotated[float, typer.Option(help="How long the link holds.")] = 14,
+    days: Annotated[float, typer.Option(help="Days for which the link is valid.")] = 14,
     name: NameOption = None,
 ) -> None:
     """Print a signed link for an annotator; whoever has it judges in that name."""

@@ -41,27 +41,33 @@ def train(
     method: Annotated[str | None, typer.Option(help="lora (default), or mlp for a head behind frozen trunks.")] = None,
     patch: Annotated[bool, typer.Option("--patch", help="Add the mean of the patch tokens; single trunks.")] = False,
     config: Annotated[Path | None, typer.Option(help="A TOML file of options of the training; flags win.")] = None,
-    rank: Annotated[int | None, typer.Option(help="Of LoRA's matrices; default 16.")] = None,
-    alpha: Annotated[float | None, typer.Option(help="Of LoRA; default 32, of ensembles 8.")] = None,
-    dropout: Annotated[float | None, typer.Option(help="On LoRA's input; default 0.2, of ensembles 0.3.")] = None,
-    hidden: Annotated[int | None, typer.Option(help="Units of the head; default 512.")] = None,
-    margin: Annotated[float | None, typer.Option(help="Of the hinge loss; default 0.05.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of Adam; default 0.0003.")] = None,
-    batch: Annotated[
-        int | None, typer.Option(help="Triplets a step; default 32, of ensembles 16, of heads 512.")
+    rank: Annotated[int | None, typer.Option(help="Rank of LoRA's matrices; default 16.")] = None,
+    alpha: Annotated[float | None, typer.Option(help="Scale α of LoRA; default 32, of ensembles 8.")] = None,
+    dropout: Annotated[
+        float | None, typer.Option(help="Dropout on LoRA's input; default 0.2, of ensembles 0.3.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Default 8, of ensembles 6, of heads 20.")] = None,
+    hidden: Annotated[int | None, typer.Option(help="Units of the head; default 512.")] = None,
+    margin: Annotated[float | None, typer.Option(help="Margin of the hinge loss; default 0.05.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Learning rate of Adam; default 0.0003.")] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Triplets per step; default 32, of ensembles 16, of heads 512.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs; default 8, of ensembles 6, of heads 20.")] = None,
     held_out: Annotated[
         float | None, typer.Option(help="Share of the references held out, where the data has no val split.")
     ] = None,
-    evaluate_every: Annotated[int | None, typer.Option(help="Steps; default once an epoch.")] = None,
-    patience: Annotated[int | None, typer.Option(help="Evaluations without a better one before it stops.")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto (default), float32, bfloat16 or float16.")] = None,
+    evaluate_every: Annotated[
+        int | None, typer.Option(help="Steps between evaluations; default once an epoch.")
+    ] = None,
+    patience: Annotated[int | None, typer.Option(help="Evaluations without improvement before training stops.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Precision: auto (default), float32, bfloat16 or float16.")
+    ] = None,
     gather: Annotated[
         bool, typer.Option("--gather", help="Batches of few references: faster where triplets share images.")
     ] = False,
-    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
-    limit: Annotated[int | None, typer.Option(help="So many items of the data set, drawn with the seed.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Number of items of the data set, drawn with the seed.")] = None,
     device: shared.DeviceOption = "auto",
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,

@@ -38,15 +38,15 @@ def train_relations(
     min_iou: Annotated[float | None, typer.Option(help="What a mask must share with a segment; default 0.5.")] = None,
     coco: Annotated[Path | None, typer.Option(help="Where train2017 and the like are, if not beside psg.json.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the images; default 12.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Images a step; default 8.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of AdamW; default 1e-4.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Images per step; default 8.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Learning rate of AdamW; default 1e-4.")] = None,
     hidden: Annotated[int | None, typer.Option(help="Width of the head, a multiple of 12; default 768.")] = None,
     intermediate: Annotated[int | None, typer.Option(help="Width inside its blocks; default 3072.")] = None,
-    layers: Annotated[int | None, typer.Option(help="Its blocks; default 2.")] = None,
+    layers: Annotated[int | None, typer.Option(help="Number of its blocks; default 2.")] = None,
     embedding: Annotated[int | None, typer.Option(help="Width of an embedding of a predicate; default 512.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
-    limit: Annotated[int | None, typer.Option(help="So many images of each part, drawn with the seed.")] = None,
-    resamples: Annotated[int, typer.Option(help="Of the bootstrap.")] = 2000,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Number of images of each part, drawn with the seed.")] = None,
+    resamples: Annotated[int, typer.Option(help="Resamples of the bootstrap.")] = 2000,
     start: Annotated[Path | None, typer.Option(help="A head to begin with, such as ram_epoch12.pth.")] = None,
     as_json: shared.JsonOption = False,
     profile: shared.ProfileOption = "lite",
@@ -55,7 +55,7 @@ def train_relations(
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
 ) -> None:
-    """Train the relation head on PSG, and hold it against the spatial rules on the held-out images."""
+    """Train the relation head on PSG, and compare it with the spatial rules on the held-out images."""
     from semetric.lab.experiments.values import from_values
     from semetric.learn.relation_head import ExampleMaker, RelationTraining, compare, train
     from semetric.models.relate_anything import load_relate_anything

@@ -37,10 +37,10 @@ def tune(
     ],
     root: Annotated[Path, typer.Option(help="Where the data set is: its folder, or the study's file.")],
     out: Annotated[Path, typer.Option(help="The folder of results; the same command goes on where it stopped.")],
-    objective: Annotated[str, typer.Option(help="mse, 2afc, srcc or mse+2afc.")] = "mse",
+    objective: Annotated[str, typer.Option(help="Objective: mse, 2afc, srcc or mse+2afc.")] = "mse",
     sampler: Annotated[str, typer.Option(help="random (the paper's), or Optuna's tpe, cmaes, gp or qmc.")] = "random",
-    trials: Annotated[int, typer.Option(help="Settings that a search tries.")] = 200,
-    folds: Annotated[int, typer.Option(help="Of the held-out report, by reference image; 0 for none.")] = 5,
+    trials: Annotated[int, typer.Option(help="Number of settings that a search tries.")] = 200,
+    folds: Annotated[int, typer.Option(help="Folds of the held-out report, by reference image; 0 for none.")] = 5,
     vary: Annotated[
         Words, typer.Option(help="Parameters to search, with commas between them. Default: all that are not fixed.")
     ] = None,
@@ -50,10 +50,10 @@ def tune(
     refine: Annotated[
         bool, typer.Option("--refine/--no-refine", help="Lower the error from the best trial on (mse).")
     ] = True,
-    seed: Annotated[int, typer.Option(help="Of the search, the folds and the bootstrap.")] = 0,
-    resamples: Annotated[int, typer.Option(help="Of the bootstrap.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of the search, the folds and the bootstrap.")] = 0,
+    resamples: Annotated[int, typer.Option(help="Resamples of the bootstrap.")] = 2000,
     split: Annotated[str | None, typer.Option(help="train, val or test, where the data set has them.")] = None,
-    limit: Annotated[int | None, typer.Option(help="So many triplets, drawn with the seed.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Number of triplets, drawn with the seed.")] = None,
     study: Annotated[str | None, typer.Option(help="The study's name, where the file holds several.")] = None,
     images: Annotated[str | None, typer.Option(help="The folder of the study's images.")] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that match; default: one a core.")] = None,

@@ -17,7 +17,7 @@ def serve(
     host: Annotated[
         str, typer.Option(help="The address to listen on; others than 127.0.0.1 are a risk.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8000,
     public_url: Annotated[
         str | None, typer.Option(help="The address in links, where a proxy with TLS stands in front.")
     ] = None,
