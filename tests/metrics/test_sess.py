@@ -143,7 +143,9 @@ def test_sess_with_clip_for_objects_and_predicates(tiny_clip: Path) -> None:
 
     import semetric
 
-    metric = semetric.create("sess", objects=str(tiny_clip), predicates=str(tiny_clip), device="cpu", store=None)
+    metric = semetric.create(
+        "sess", variant="paper", objects=str(tiny_clip), predicates=str(tiny_clip), device="cpu", store=None
+    )
     photo = data.coffee()[::2, ::2]
     score = metric(photo, np.ascontiguousarray(photo[:, ::-1]))
     assert score.weights["objects"] == score.weights["predicates"]
