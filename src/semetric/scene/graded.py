@@ -7,7 +7,7 @@ its score. Here all of them fade in. Of the reference's objects i and the image'
     availability    a_j = ramp(predicted IoU; .70, .80) · ramp(stability; .75, .85)
     importance      v_i = Σ_x s(x) · c(x) · m_i(x) / Σ_k m_k(x),      c(x) = 1 − Π_k (1 − m_k(x))
     similarity      L_ij = σ((cos_ij − μ) / τ) / σ((1 − μ) / τ)
-    relation        e from i to k: w_e = v_i · v_k · ρ_e,   K_e = max_f L_ij·a_j · L_kl·a_l · S_ef · min(1, ρ_f / ρ_e)
+    relation        e from i to k: w_e = v_i · v_k · ρ_e,   K_e = max_f P_ij · P_kl · S_ef · min(1, ρ_f / ρ_e)
     object          u_i = v_i − β/2 · Σ_{e at i} w_e
     one side        G_1 = max_π Σ_i u_i · L_iπ(i) · a_π(i)  +  β · Σ_e w_e · K_e  +  (1 − Σ_i v_i) · C
     score           (1 − γ) · (G_1 + G_2) / 2  +  γ · C
@@ -15,7 +15,8 @@ its score. Here all of them fade in. Of the reference's objects i and the image'
 ramp(x; l, h) rises from 0 at l to 1 at h. s(x) is the saliency of the pixels, scaled to sum 1, and m_k(x) is m_k where
 mask k holds x: each pixel counts once, shared by the objects that hold it. What no object holds is compared by C, the
 calibrated similarity of the whole images. π is one-to-one, f runs over the image's relations (from j to l), ρ_e is how
-probable relation e is and S_ef the similarity of two relations' predicates. Side 2 is side 1 with the images exchanged.
+probable relation e is, P_ij = max(0, L_ij·a_j − .05) / .95, and S_ef is the similarity of two relations' predicates.
+Side 2 is side 1 with the images exchanged.
 
 A mask counts for nothing at the thresholds at which it is generated, a relation for nothing at probability 0.05, so
 adding or removing one there changes no score. docs/metrics/sess.md derives how far the score can move.
@@ -24,6 +25,7 @@ adding or removing one there changes no score. docs/metrics/sess.md derives how 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -55,7 +57,8 @@ FLOOR = 1.0
 EVEN_ODDS = 0.5
 """Two objects are shown as counterparts where they show the same thing at least as likely as not."""
 
-_EDGE_PAIRS = 4_000_000  # compared at once; three arrays of 8 bytes each
+UNLIKELY = 0.05
+"""A pair of objects keeps relations as far as its similarity is above this: without it every pair would."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -328,6 +331,14 @@ class _Edges:
         np.maximum.at(strongest, edge, probability)
         return cls(subject=distinct // max(n, 1), object=distinct % max(n, 1), probability=strongest, code=_unit(total))
 
+    def take(self, which: NDArray[np.bool_]) -> _Edges:
+        return _Edges(
+            subject=self.subject[which],
+            object=self.object[which],
+            probability=self.probability[which],
+            code=self.code[which],
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Side:
@@ -352,7 +363,8 @@ def _side(
     n, m = likeness.shape
     if not (n and m):
         return _Side(kept=np.zeros(n), partners=np.full(n, -1, np.int64))
-    # relations: w_e and K_e
+    # relations: w_e and K_e, of those between objects that count
+    edges = edges.take((importance[edges.subject] > 0.0) & (importance[edges.object] > 0.0))
     weight = importance[edges.subject] * importance[edges.object] * edges.probability  # (E,)
     reachable = likeness * _available(other)  # (n, m)
     preserved = importance[edges.subject] * importance[edges.object] * _preserved(edges, others, reachable)
@@ -370,16 +382,29 @@ def _side(
 
 def _preserved(edges: _Edges, others: _Edges, reachable: _Floats) -> _Floats:
     """ρ_e · K_e of each edge, (E,): the likest relation of the other graph, as far as that one is there at all."""
-    kept = np.zeros(len(edges.subject))
-    if not len(others.subject):
-        return kept
-    whole = np.arange(len(kept))
-    for part in np.array_split(whole, 1 + len(kept) * len(others.subject) // _EDGE_PAIRS):
-        alike = np.clip(edges.code[part] @ others.code.T, 0.0, 1.0)  # (e, E2)
-        alike *= np.minimum.outer(edges.probability[part], others.probability)
-        alike *= reachable[edges.subject[part]][:, others.subject]
-        alike *= reachable[edges.object[part]][:, others.object]
-        kept[part] = alike.max(axis=1)
+    m = reachable.shape[1]
+    likely = np.maximum(reachable - UNLIKELY, 0.0) / (1.0 - UNLIKELY)
+    row, partner = np.nonzero(likely)  # few
+    chance = likely[row, partner]
+    count = np.bincount(row, minlength=len(likely))
+    first = np.cumsum(count) - count
+    between = np.full((m, m), -1, np.int64)  # the other graph's edge from subject (row) to object (column)
+    between[others.subject, others.object] = np.arange(len(others.subject))
+    # every partner of an edge's subject with every partner of its object
+    choices = count[edges.subject] * count[edges.object]
+    edge = np.repeat(np.arange(len(choices)), choices)
+    place = np.arange(len(edge)) - np.repeat(np.cumsum(choices) - choices, choices)
+    along = count[edges.object][edge]
+    of_subject = first[edges.subject][edge] + place // np.maximum(along, 1)
+    of_object = first[edges.object][edge] + place % np.maximum(along, 1)
+    other = between[partner[of_subject], partner[of_object]]
+    there = np.flatnonzero(other >= 0)
+    edge, other = edge[there], other[there]
+    value = chance[of_subject[there]] * chance[of_object[there]]
+    value *= np.minimum(edges.probability[edge], others.probability[other])
+    value *= np.clip(np.einsum("ep,ep->e", edges.code[edge], others.code[other]), 0.0, 1.0)
+    kept = np.zeros(len(choices))
+    np.maximum.at(kept, edge, value)
     return kept
 
 
@@ -390,9 +415,16 @@ def _predicate_codes(similarity: NDArray[np.floating[Any]], *graphs: GradedGraph
         raise UsageError(
             f"Expected a square predicate_similarity beyond predicate {largest}; found {similarity.shape}."
         )
-    values, vectors = np.linalg.eigh(np.asarray(similarity, np.float64))
-    codes: _Floats = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-    return codes
+    return _square_root(np.ascontiguousarray(similarity, np.float64).tobytes())
+
+
+@lru_cache(maxsize=4)
+def _square_root(matrix: bytes) -> _Floats:
+    flat = np.frombuffer(matrix)
+    side = round(flat.size**0.5)
+    values, vectors = np.linalg.eigh(flat.reshape(side, side))
+    root: _Floats = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    return root
 
 
 def _available(graph: GradedGraph) -> _Floats:
@@ -409,7 +441,11 @@ def _unit(rows: NDArray[np.floating[Any]]) -> _Floats:
 def _one_to_one(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     """Of pairs in falling order of what they add, those whose two objects occur in none before."""
     chosen: list[list[int]] = []
+    rows: set[int] = set()
+    columns: set[int] = set()
     for i, j in pairs.tolist():
-        if all(i != a and j != b for a, b in chosen):
+        if i not in rows and j not in columns:
             chosen.append([i, j])
+            rows.add(i)
+            columns.add(j)
     return np.array(chosen, np.int64).reshape(-1, 2)
