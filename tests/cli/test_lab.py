@@ -207,7 +207,7 @@ def test_ctrl_c_is_5_and_says_how_to_go_on(jobs: str, here: Path) -> None:
     assert (ended.returncode, ended.stdout) == (5, ""), ended.stderr
     assert "finished units are in run; the same command goes on from there" in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert len(list((here / "run" / "parts").glob("*.parquet"))) == 1
+    assert list((here / "run" / "parts").glob("*.parquet"))
     assert main(words) == 0
 
 
