@@ -27,7 +27,7 @@ from semetric.learn.datasets import PanopticRecord, load_dataset
 from semetric.learn.relation_head import Example, ExampleMaker, HeadSize, RelationTraining, compare, prepare, train
 from semetric.learn.relation_head.evaluation import head_probabilities
 from semetric.models.relate_anything import RelateAnything, load_relate_anything
-from semetric.runs.files import write_json
+from semetric.results.files import write_json
 from semetric.scene.predicates import PREDICATES
 from semetric.scene.spatial import spatial_probabilities
 from semetric.scoring import runtime

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import machine
-from semetric.runs.files import write_json
+from semetric.results.files import write_json
 
 __all__ = ["pairs"]
 

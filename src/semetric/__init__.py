@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from semetric.image import Picture, read_image
     from semetric.metrics.base import Metric, Score
     from semetric.report.explain import explain
-    from semetric.runs import Run, score_folders, score_pairs
+    from semetric.results import Run
+    from semetric.runs import score_folders, score_pairs
     from semetric.scoring import Scores, create, runtime, score
 
 __version__ = "0.1.0"
@@ -42,7 +43,7 @@ _HOMES = {
     "ImageError": "errors",
     "Metric": "metrics.base",
     "Picture": "image",
-    "Run": "runs",
+    "Run": "results",
     "Score": "metrics.base",
     "Scores": "scoring",
     "SemetricError": "errors",

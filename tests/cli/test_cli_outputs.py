@@ -128,7 +128,7 @@ def test_a_pip_line_keeps_its_brackets(
 
 
 def test_a_name_as_long_as_a_name_can_be_is_written(here: Path) -> None:
-    from semetric.runs.files import write_whole
+    from semetric.results.files import write_whole
 
     file = here / ("é" * 125 + ".json")  # 255 bytes
     write_whole(file, lambda stream: stream.write(b"{}"))

@@ -39,8 +39,8 @@ def test_compression_prints_a_table_and_writes_rows(here: Path, capsys: pytest.C
     head, *lines = [line.split() for line in said.out.splitlines() if line.strip() and "─" not in line]
     assert head == ["system", "target", "rate", "bits", "per", "pixel", "fallbacks", "psnr", "↑", "mse", "↓"]
     assert [line[0] for line in lines if len(line) == 6] == ["jpeg", "webp"]
-    assert said.err == f"semetric: rows: {Path('run', 'rows.csv')}\n"
-    assert len((here / "run" / "rows.csv").read_text().splitlines()) == 1 + 3 * 2 * 2 * 2
+    assert said.err == f"semetric: rows: {Path('run', 'scores.csv')}\n"
+    assert len((here / "run" / "scores.csv").read_text().splitlines()) == 1 + 3 * 2 * 2 * 2
     assert lab(*words) == 0
     assert "12 of 12 units were finished before" in capsys.readouterr().err
 
@@ -53,12 +53,12 @@ def test_a_file_of_options_and_flags_that_win(here: Path, capsys: pytest.Capture
     assert lab("transform", "photos", *words) == 0
     summary = json.loads(capsys.readouterr().out)
     assert summary == json.loads((here / "run" / "summary.json").read_text())
-    record = json.loads((here / "run" / "lab.json").read_text())
+    record = json.loads((here / "run" / "run.json").read_text())
     config = record["config"]
     assert (config["seed"], config["metrics"], config["strengths"]) == (5, ["psnr"], {"noise": [5, 10]})
     assert [one["levels"] for one in record["systems"]][1] == [5.0, 10.0]
-    assert lab("transform", "photos", "--config", "run/lab.json", "--out", "again", "--no-cache") == 0
-    for name in ("rows.parquet", "lab.json"):
+    assert lab("transform", "photos", "--config", "run/run.json", "--out", "again", "--no-cache") == 0
+    for name in ("scores.parquet", "run.json"):
         assert (here / "again" / name).read_bytes() == (here / "run" / name).read_bytes()
 
 
@@ -66,7 +66,7 @@ def test_flags_of_the_other_experiments(here: Path, capsys: pytest.CaptureFixtur
     flags = ["--strengths", "blur=1,2", "--strengths", "hue=20", "--transformations", "blur", "--transformations=hue"]
     assert lab("transform", "photos/0.png", *flags, "--out", "t", *QUICK) == 0
     assert lab("deformation", "photos/0.png", "--deformations", "0.02", "--noises", "5,9", "--out", "d", *QUICK) == 0
-    found = [json.loads((here / name / "lab.json").read_text()) for name in "td"]
+    found = [json.loads((here / name / "run.json").read_text()) for name in "td"]
     assert [one["levels"] for one in found[0]["systems"]] == [[1.0, 2.0], [20.0]]
     assert [one["levels"] for one in found[1]["systems"]] == [[0.02], [5.0, 9.0]]
     capsys.readouterr()
@@ -75,7 +75,7 @@ def test_flags_of_the_other_experiments(here: Path, capsys: pytest.CaptureFixtur
 def test_strengths_may_be_given_one_by_one(here: Path) -> None:
     strengths = ["--strengths", "blur=1", "--strengths", "blur=2,4"]
     assert lab("transform", "photos/0.png", "--transformations", "blur", *strengths, "--out", "t", *QUICK) == 0
-    record = json.loads((here / "t" / "lab.json").read_text())
+    record = json.loads((here / "t" / "run.json").read_text())
     assert record["systems"][0]["levels"] == [1.0, 2.0, 4.0]
 
 
@@ -151,7 +151,7 @@ def test_a_codec_that_fails_on_an_image(here: Path, capsys: pytest.CaptureFixtur
         (["edits", "photos", "--edits", "burn"], "burn"),
         (["levels", "photos", "nowhere"], "nowhere is not there"),
         (["levels", "photos", "empty"], "no common name"),
-        (["report", "empty"], "lab.json"),
+        (["report", "empty"], "holds no run"),
     ],
 )
 def test_what_does_not_exist_is_2_before_the_first_image(
@@ -183,14 +183,14 @@ def test_unknown_keys_of_a_file_name_the_known_ones(here: Path, capsys: pytest.C
 def test_ctrl_c_is_5_and_says_how_to_go_on(jobs: str, here: Path) -> None:
     code = (
         "import os, signal, sys\n"
-        "from semetric.runs.journal import Journal\n"
-        "add, seen = Journal.add, []\n"
+        "from semetric.results.database import Database\n"
+        "add, seen = Database.add, []\n"
         "def interrupt(self, rows):\n"
         "    add(self, rows)\n"
         "    seen.extend(rows)\n"
         "    if len(seen) == 3:\n"
         "        os.killpg(0, signal.SIGINT)\n"  # as a terminal does, to workers too
-        "Journal.add = interrupt\n"
+        "Database.add = interrupt\n"
         "from semetric.cli import main\n"
         "if __name__ == '__main__':\n    sys.exit(main(sys.argv[1:]))\n"
     )
@@ -205,9 +205,8 @@ def test_ctrl_c_is_5_and_says_how_to_go_on(jobs: str, here: Path) -> None:
         timeout=120,
     )
     assert (ended.returncode, ended.stdout) == (5, ""), ended.stderr
-    assert "finished units are in run; the same command goes on from there" in ended.stderr
+    assert "3 units are finished and kept in run; the same command goes on from there" in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert list((here / "run" / "parts").glob("*.parquet"))
     assert main(words) == 0
 
 
@@ -259,9 +258,9 @@ def test_a_network_is_trained_and_used(here: Path, capsys: pytest.CaptureFixture
     assert (said["config"]["network"]["symbols"], said["config"]["network"]["width"]) == (8, 16)
     words = ["--deepjscc", said["weights"], "--snrs-db", "-5,20", "--codecs", "none", "--out", "run", *QUICK]
     assert lab("channel", "photos", *words) == 0
-    rows = (here / "run" / "rows.csv").read_text().splitlines()
+    rows = (here / "run" / "scores.csv").read_text().splitlines()
     assert len(rows) == 1 + 3 * 2 * 2
-    record = json.loads((here / "run" / "lab.json").read_text())
+    record = json.loads((here / "run" / "run.json").read_text())
     assert record["systems"][0]["levels"] == [-5.0, 20.0]
     assert lab("train-deepjscc", "photos", "--out", "trained", "--symbols", "0") == 2
     assert "symbols of at least 1" in capsys.readouterr().err
@@ -271,11 +270,11 @@ def test_systems_of_ones_own_on_the_command_line(here: Path, capsys: pytest.Capt
     (here / "own.py").write_text("def same(pixels, level, rng):\n    return pixels, int(level * 100)\n")
     words = ["--system", "same=own.py:same", "--system-levels", "same=1,2", "--transformations", "none"]
     assert lab("transform", "photos", *words, "--out", "t", *QUICK) == 0
-    record = json.loads((here / "t" / "lab.json").read_text())
+    record = json.loads((here / "t" / "run.json").read_text())
     assert [(one["name"], one["levels"]) for one in record["systems"]] == [("same", [1.0, 2.0])]
     (here / "a.toml").write_text('systems = [{name = "same", run = "own.py:same", level = "quality", levels = [3]}]\n')
     assert lab("compression", "photos", "--config", "a.toml", "--codecs", "none", "--out", "c", *QUICK) == 0
-    rows = (here / "c" / "rows.csv").read_text().splitlines()
+    rows = (here / "c" / "scores.csv").read_text().splitlines()
     assert rows[1].split(",")[1:5] == ["same", "3.0", "0.78125", "300"]  # 8 · 300 bytes over 48 × 64 pixels
     capsys.readouterr()
     for words, message in (
@@ -293,10 +292,10 @@ def test_folders_with_names_are_systems(here: Path, capsys: pytest.CaptureFixtur
             Image.open(file).save(here / system / f"q{number}" / f"{file.stem}.webp", quality=number)
     words = ["levels", "photos", "a=a/q*", "b=b/q7", "--rates", "files", "--codecs", "jpeg", "--rates-bpp", "4"]
     assert lab(*words, "--out", "run", *QUICK) == 0
-    record = json.loads((here / "run" / "lab.json").read_text())
+    record = json.loads((here / "run" / "run.json").read_text())
     found = [(one["name"], one["levels"]) for one in record["systems"]]
     assert found == [("a", [5.0, 20.0]), ("b", [7.0]), ("jpeg", [4.0])]  # q5 before q20
-    rows = [line.split(",") for line in (here / "run" / "rows.csv").read_text().splitlines()[1:]]
+    rows = [line.split(",") for line in (here / "run" / "scores.csv").read_text().splitlines()[1:]]
     assert int(rows[0][4]) == (here / "a" / "q5" / "0.webp").stat().st_size
     capsys.readouterr()
     assert lab("levels", "photos", "a=c/q*", "--out", "none", *QUICK) == 2

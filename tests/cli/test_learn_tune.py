@@ -87,7 +87,7 @@ def test_a_study_becomes_a_config_file(here: Path, capsys: pytest.CaptureFixture
     assert "the judgements do not determine" in said.err  # scores were drawn at random
     assert "semetric score REFERENCE IMAGE --metric sess --config run/sess.toml" in said.err
     made = sorted(p.name for p in (here / "run").iterdir() if not p.name.startswith("."))
-    assert made == ["influence.png", "parallel.png", "sess.toml", "trials.csv", "trials.jsonl", "tuning.json"]
+    assert made == ["influence.png", "parallel.png", "run.sqlite", "sess.toml", "trials.csv", "tuning.json"]
     report = json.loads((here / "run" / "tuning.json").read_text())
     assert (report["triplets"], report["references"], report["profile"]) == (24, 6, "lite")
     assert report["weights"] == {"sam": "fake@0", "predicates": "fake@1"}

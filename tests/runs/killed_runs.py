@@ -16,14 +16,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
+from semetric.errors import SemetricError
 from semetric.image import Picture
 from semetric.metrics.base import Score
 from semetric.metrics.psnr import PSNR
-from semetric.runs import journal, score_folders
+from semetric.results import database, open_run
+from semetric.results.run import EXPORTS
+from semetric.runs import score_folders
 
 METRICS = ["psnr", "ssim", "mse"]
 PAIRS = 56
@@ -32,7 +34,7 @@ SIDE = 16  # px
 SECONDS_A_PAIR = 0.002
 
 torch.set_num_threads(1)
-journal.PART_SECONDS = 0.01
+database.FLUSH_SECONDS = 0.01
 _score = PSNR._score
 
 
@@ -74,15 +76,18 @@ def ended(pid: int) -> int:
 
 
 def finished_rows(out: Path) -> set[str]:
-    return {name for part in out.glob("parts/part-*.parquet") for name in pq.read_table(part)["image"].to_pylist()}
+    try:
+        return {row.fields[1] for row in open_run(out).units()}
+    except SemetricError:  # it had not begun
+        return set()
 
 
 def scored(root: Path) -> list[str]:
     return (root / "log").read_text().split() if (root / "log").exists() else []
 
 
-def results(out: Path) -> tuple[bytes, bytes]:
-    return (out / "scores.csv").read_bytes(), (out / "summary.json").read_bytes()
+def results(out: Path) -> list[bytes]:
+    return [(out / name).read_bytes() for name in EXPORTS]
 
 
 def die_at_rename(number: int, after: bool) -> Callable[[], None]:
@@ -125,7 +130,7 @@ def main(root: Path) -> None:
             again = before.intersection(scored(root))
             if again:
                 problems.append(f"scored again: {sorted(again)}")
-            if not (out / "summary.json").exists() and not before <= finished_rows(out):
+            if not before <= finished_rows(out):
                 problems.append("finished rows were lost")
             if code == 0:
                 break
@@ -140,12 +145,12 @@ def main(root: Path) -> None:
         for after in (False, True):
             out = root / f"rename-{number}-{after}"
             codes.append(ended(attempt(root, out, die_at_rename(number, after))))
-            if ended(attempt(root, out)) != 0 or results(out) != wanted or (out / "parts").exists():
+            if ended(attempt(root, out)) != 0 or results(out) != wanted:
                 problems.append(f"rename {number}: the run did not come to its end")
         renames += 1
         if 0 in codes:  # there is no such rename any more
             break
-        journal.PART_SECONDS = 0.1  # few parts, so that the last renames are reached soon
+        database.FLUSH_SECONDS = 0.1  # few writes, so that the last renames are reached soon
     print(json.dumps({"kills": kills, "in_the_middle": in_the_middle, "renames": renames, "problems": problems}))
 
 

@@ -5,13 +5,14 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from semetric.errors import UsageError
+from semetric.results import Row
+from semetric.results.database import FILE, Database
 from semetric.runs import compare, score_folders, score_pairs
 from semetric.runs.compare import difference, row_keys
 
@@ -90,8 +91,8 @@ def test_lists_are_compared_within_their_common_folder(folders: Path) -> None:
     ],
 )
 def test_names_within_the_deepest_folder(images: list[str], keys: list[str]) -> None:
-    table = pa.table({"reference": ["r.png"] * len(images), "image": images})
-    assert row_keys(table, {"source": {"pairs": "p.csv"}}) == [("r", name) for name in keys]
+    rows = [Row(unit=i, scores=[], fields=["r.png", image]) for i, image in enumerate(images)]
+    assert row_keys(rows, {"kind": "pairs", "source": {"pairs": "p.csv"}}) == [("r", name) for name in keys]
 
 
 def test_runs_made_otherwise_are_refused_unless_forced(two: tuple[Path, Path], folders: Path) -> None:
@@ -106,8 +107,10 @@ def test_runs_made_otherwise_are_refused_unless_forced(two: tuple[Path, Path], f
 
 
 def test_other_weights_are_refused(two: tuple[Path, Path]) -> None:
-    file = two[1] / "run.json"
-    file.write_text(file.read_text().replace('"weights": {}', '"weights": {"trunk": "net.1@abc"}', 1))
+    with Database(two[1] / FILE) as database:
+        record = database.document("record")
+        record["metrics"]["psnr"]["weights"] = {"trunk": "net.1@abc"}
+        database.put({"record": record})
     with pytest.raises(UsageError, match=r"psnr\.weights\.trunk: none and net\.1@abc"):
         compare(*two)
 
@@ -115,8 +118,9 @@ def test_other_weights_are_refused(two: tuple[Path, Path]) -> None:
 def test_what_is_no_finished_run_is_named(two: tuple[Path, Path], folders: Path) -> None:
     with pytest.raises(UsageError, match="images holds no run"):
         compare(two[0], folders / "images")
-    (two[1] / "scores.parquet").unlink()
-    with pytest.raises(UsageError, match="a run that is not finished"):
+    with Database(two[1] / FILE) as database:
+        database.put({"finished": None})
+    with pytest.raises(UsageError, match="holds a run that is not"):
         compare(*two)
 
 

@@ -9,9 +9,8 @@ import pytest
 from semetric.errors import UsageError
 from semetric.metrics.psnr import PSNR
 from semetric.models.runtime import Runtime
-from semetric.runs import Run, Started, score_folders
-from semetric.runs import retry as module
-from semetric.runs import run as runs
+from semetric.results import Run, Started
+from semetric.runs import score_folders, scoring
 
 METRICS = ["psnr", "mse"]
 
@@ -46,7 +45,7 @@ def test_only_what_failed_is_scored_again(broken: Path, monkeypatch: pytest.Monk
     whole = score_folders(broken / "references", broken / "whole", broken / "other", METRICS, store=None)
     for name in ("scores.csv", "scores.parquet"):
         assert (run.path / name).read_bytes() == (whole.path / name).read_bytes()
-    monkeypatch.setattr(runs, "_score_missing", None)
+    monkeypatch.setattr(scoring, "score_batch", None)
     assert score(broken, retry_failed=True).summary == run.summary  # nothing failed: nothing is done
 
 
@@ -54,7 +53,7 @@ def test_a_scored_file_that_changed_is_refused(broken: Path) -> None:
     repair(broken, "a/2.png")
     before = (broken / "run" / "scores.csv").read_bytes()
     shutil.copy(broken / "whole" / "a" / "0.png", broken / "images" / "a" / "4.png")
-    with pytest.raises(UsageError, match="files of pairs that have scores did, too"):
+    with pytest.raises(UsageError, match=r"in the files of a/4\.png – a/4\.png: they have changed"):
         score(broken, retry_failed=True)
     assert (broken / "run" / "scores.csv").read_bytes() == before
 
@@ -63,24 +62,6 @@ def test_another_run_is_refused_as_without(broken: Path) -> None:
     repair(broken, "a/2.png")
     with pytest.raises(UsageError, match=r"settings\.resize"):
         score(broken, retry_failed=True, resize="reference")
-
-
-@pytest.mark.parametrize("step", ["write_parquet", "write_record", "named_errors"])
-def test_whatever_ends_it_no_score_is_lost(step: str, broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It dies before each of its steps; the same command then comes to the same end."""
-    repair(broken, "a/2.png")
-
-    def die(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(module, step, die)
-        with pytest.raises(KeyboardInterrupt):
-            score(broken, retry_failed=True)
-    starts: list[Started] = []
-    run = score(broken, retry_failed=True, started=starts.append)
-    assert starts[0].done == 5
-    assert [one["image"] for one in run.summary["failed"]] == ["b/3.png"]
 
 
 def test_an_interrupted_retry_goes_on(broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,10 +90,10 @@ def test_batches_are_short_where_a_pair_takes_seconds(monkeypatch: pytest.Monkey
     cpu = Runtime(device="cpu")
 
     def size(*names: str) -> int:
-        return runs._batch({name: registry.create(name, cpu) for name in names}, cpu)
+        return scoring._batch({name: registry.create(name, cpu) for name in names}, cpu)
 
     assert size("psnr") == 1
-    assert size("psnr", "ssim", "lpips") == runs.BATCH
+    assert size("psnr", "ssim", "lpips") == scoring.BATCH
     assert size("ssim", "samscore") == 1
     monkeypatch.setattr(Runtime, "device", "cuda")
-    assert size("ssim", "samscore") == runs.BATCH
+    assert size("ssim", "samscore") == scoring.BATCH

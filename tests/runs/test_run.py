@@ -4,8 +4,6 @@ import csv
 import json
 import math
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,12 +13,14 @@ import pytest
 from PIL import Image
 
 import semetric
-from semetric.errors import StoreError, UsageError, WeightsMissingError
+from semetric.errors import UsageError, WeightsMissingError
 from semetric.image import Picture
 from semetric.metrics.base import Score
 from semetric.metrics.psnr import PSNR
-from semetric.runs import Run, Started, pair_folders, read_pairs, score_folders, score_pairs
-from semetric.runs import run as module
+from semetric.models.runtime import Runtime
+from semetric.results import Execution, Run, Started
+from semetric.results.run import finished_units
+from semetric.runs import pair_folders, read_pairs, score_folders, score_pairs
 
 METRICS = ["psnr", "mse"]
 
@@ -57,7 +57,7 @@ def test_rows_are_what_score_says(folders: Path, score: Callable[..., Run]) -> N
     run = score()
     assert run.path == folders / "run"
     assert sorted(path.name for path in run.path.iterdir()) == [
-        ".lock", "run.json", "scores.csv", "scores.parquet", "summary.json"
+        ".lock", "run.json", "run.sqlite", "scores.csv", "scores.parquet", "summary.json"
     ]  # fmt: skip
     assert [row["image"] for row in run.rows] == [f"{'ab'[i % 2]}/{i}.png" for i in (0, 2, 4, 6, 1, 3, 5)]
     for row in run.rows:
@@ -76,7 +76,7 @@ def test_an_interrupted_run_goes_on(folders: Path, score: Callable[..., Run], sc
     starts: list[Started] = []
     with pytest.raises(KeyboardInterrupt):
         score(started=starts.append)
-    assert (folders / "run" / "parts").exists()
+    assert finished_units(folders / "run") == 4
     run = score(started=starts.append)
     assert [start.done for start in starts] == [0, 4]
     assert scored == ["0", "2", "4", "6", "1", "1", "3", "5"]  # the one in hand twice, no other
@@ -85,22 +85,28 @@ def test_an_interrupted_run_goes_on(folders: Path, score: Callable[..., Run], sc
         assert (run.path / name).read_bytes() == (undisturbed.path / name).read_bytes()
 
 
-def test_a_finished_run_scores_nothing_again(score: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
-    first = score()
-    (first.path / "parts").mkdir()  # as if killed after the summary was written
-    monkeypatch.setattr(module, "_score_missing", None)
-    starts: list[Started] = []
-    again = score(started=starts.append)
-    assert starts[0].done == 7
+@pytest.mark.parametrize("batch", [1, 3])
+def test_processes_give_the_same_bytes(batch: int, folders: Path, score: Callable[..., Run]) -> None:
+    (folders / "images" / "a" / "2.png").write_bytes(b"broken")
+    metrics = ["psnr", "ssim", "mse"]
+    one = score(metrics=metrics, batch=batch)
+    two = score(out="two", metrics=metrics, batch=batch, execution=Execution(jobs=2))
+    for name in ("scores.csv", "scores.parquet", "summary.json", "run.json"):
+        assert (one.path / name).read_bytes() == (two.path / name).read_bytes()
+
+
+def test_a_finished_run_scores_nothing_again(score: Callable[..., Run], scored: list[str]) -> None:
+    first = score(metrics=["mse"])
+    again = score(metrics=["mse"], started=lambda known: scored.append(str(known.done)))
+    assert scored == ["7"]
     assert again.summary == first.summary
-    assert not (first.path / "parts").exists()
 
 
 def test_progress_adds_up_to_the_pairs(folders: Path, score: Callable[..., Run]) -> None:
     (folders / "images" / "a" / "2.png").write_bytes(b"broken")
-    told: list[float] = []
-    score(advance=told.append)
-    assert sum(told) == pytest.approx(7, rel=1e-12)  # halves, exact
+    told: list[tuple[int, int]] = []
+    score(progress=lambda *news: told.append(news))
+    assert told == [(1, 0)] * 7
 
 
 def test_a_broken_file_costs_its_own_row(folders: Path, score: Callable[..., Run]) -> None:
@@ -167,7 +173,7 @@ def rename_file(folders: Path) -> None:
         (None, {"resize": "reference"}, "settings.resize: none → reference"),
         (None, {"background": "black"}, "settings.background: white → black"),
         (None, {"profile": "paper"}, "profile: lite → paper"),
-        (change_file, {}, "files: some have another size or time of change"),
+        (change_file, {}, "the files of a/0.png – a/0.png: they have changed"),
         (remove_file, {}, "pairs.number: 7 → 6"),
         (rename_file, {}, "pairs: other files or cells in the list"),
     ],
@@ -194,7 +200,7 @@ def test_other_weights_and_versions_are_another_run(score: Callable[..., Run], m
         patch.setattr(PSNR, "weights", {"trunk": "net.1@abc"})
         with pytest.raises(UsageError, match=r"metrics\.psnr\.weights\.trunk: none → net\.1@abc"):
             score()
-    monkeypatch.setattr("semetric.runs.record.version", lambda package: "99")
+    monkeypatch.setattr("semetric.runs.scoring.version", lambda package: "99")
     with pytest.raises(UsageError, match=r"version: .* → 99"):
         score()
 
@@ -205,7 +211,7 @@ def test_nothing_finished_binds_nothing(folders: Path, score: Callable[..., Run]
 
     with pytest.raises(RuntimeError, match="before"):
         score(started=fail)
-    assert (folders / "run" / "run.json").exists()
+    assert (folders / "run" / "run.sqlite").exists()
     assert list(score(metrics=["mse"]).summary["metrics"]) == ["mse"]
 
 
@@ -214,35 +220,6 @@ def test_moved_folders_go_on(folders: Path, score: Callable[..., Run]) -> None:
     (folders / "references").rename(folders / "elsewhere")
     again = score_folders(folders / "elsewhere", folders / "images", folders / "run", METRICS, store=None)
     assert again.summary == run.summary
-
-
-def test_a_folder_with_other_files_is_left_alone(folders: Path, score: Callable[..., Run]) -> None:
-    with pytest.raises(UsageError, match="holds a and more"):
-        score(out="images")
-    (folders / "one").mkdir()
-    (folders / "one" / "run.json").write_text("{}")
-    with pytest.raises(UsageError, match="its format is not 1"):
-        score(out="one")
-
-
-def test_one_process_at_a_time(folders: Path, score: Callable[..., Run]) -> None:
-    (folders / "run").mkdir()
-    code = (
-        "import sys\nfrom filelock import FileLock\n"
-        "with FileLock(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(folders / "run" / ".lock")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "held\n"
-        with pytest.raises(StoreError, match="another process is scoring into it"):
-            score()
-        other.communicate("")
-    assert score().failed == 0
 
 
 def test_a_csv_file_brings_its_columns(folders: Path) -> None:
@@ -262,11 +239,20 @@ def test_a_csv_file_brings_its_columns(folders: Path) -> None:
     assert (run.path / "scores.csv").read_text().splitlines()[0] == "reference,image,psnr,mse,error,quality"
 
 
+@pytest.mark.parametrize("name", ["error", "psnr", "index"])
+def test_a_further_column_must_not_take_our_names(name: str, folders: Path) -> None:
+    (folders / "pairs.csv").write_text(f"reference,image,{name}\nreferences/a/0.png,images/a/0.png,x\n")
+    with pytest.raises(UsageError, match=f"{name} is a column of the results"):
+        score_pairs(folders / "pairs.csv", folders / "run", METRICS, store=None)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"batch": 0}, "batch to be at least 1"),
         ({"workers": 0}, "workers to be at least 1"),
+        ({"limit": 0}, "limit to be at least 1"),
+        ({"shared": Runtime(), "execution": Execution(jobs=2)}, "stays in this process"),
         ({"resize": "image"}, "resize"),
         ({"background": "no colour"}, "no colour"),
         ({"metrics": ["nothing"]}, "nothing"),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from semetric.cli import _streams
 from semetric.cli._app import app
+from semetric.cli._choices import with_ray_address
 from semetric.errors import SemetricError, StoreError
 
 __all__ = ["app", "main"]
@@ -57,7 +58,7 @@ def _run(argv: Sequence[str] | None) -> int:
     """
     streams = sys.stdout, sys.stderr
     try:
-        app(args=None if argv is None else list(argv), prog_name="semetric")
+        app(args=with_ray_address(sys.argv[1:] if argv is None else argv), prog_name="semetric")
     except SemetricError as error:
         _streams.say(f"semetric: {error}")
         return error.exit_code

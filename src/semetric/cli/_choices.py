@@ -7,20 +7,27 @@ options by name, None where they were not given.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
+
+if TYPE_CHECKING:
+    from semetric.results import Execution
 
 __all__ = [
     "MetricsOption",
     "PredicatesOption",
     "SamOption",
     "accepts",
+    "execution_of",
+    "execution_options",
     "image_options",
     "metric_options",
     "metrics_option",
     "scene_options",
+    "with_ray_address",
     "words",
 ]
 
@@ -101,6 +108,49 @@ def image_options(
     ] = None,
 ) -> None:
     """How images are read."""
+
+
+def execution_options(
+    jobs: Annotated[int | None, typer.Option(help="Processes that share the work and the cores; default 1.")] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[ADDRESS]",
+            help="Work on a Ray cluster: auto, local or ray://HOST:PORT; alone, one that runs here, else a local one.",
+        ),
+    ] = None,
+    ray_workers: Annotated[int | None, typer.Option(help="Workers on the cluster. Default: as many as fit.")] = None,
+    ray_cpus: Annotated[float | None, typer.Option(help="Cores of each of these; default 1.")] = None,
+    ray_gpus: Annotated[float | None, typer.Option(help="GPUs of each of these, e.g. 0.5; default 0.")] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Do again what failed, once its files are repaired.")
+    ] = False,
+) -> None:
+    """Where the work is done."""
+
+
+def execution_of(choices: dict[str, Any], *, fetch: bool) -> Execution:
+    """Takes the options of `execution_options` out of **choices, but for --retry-failed.
+
+    Args:
+        choices: all options of a verb.
+        fetch: whether nodes may download weights.
+    """
+    from semetric.results import Execution
+
+    names = ("jobs", "ray", "ray_workers", "ray_cpus", "ray_gpus")
+    taken = {name: choices.pop(name, None) for name in names}
+    return Execution(fetch=fetch, **{name: value for name, value in taken.items() if value is not None})
+
+
+def with_ray_address(words: Sequence[str]) -> list[str]:
+    """The words of a command, with an address after a --ray that stands alone, which typer cannot leave out."""
+    complete: list[str] = []
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        complete.append(word)
+        if word == "--ray" and not (following in ("auto", "local") or re.fullmatch(r"(ray://)?[\w.-]+:\d+", following)):
+            complete.append("default")
+    return complete
 
 
 def words(given: Sequence[str] | None) -> list[str] | None:

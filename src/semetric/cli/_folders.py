@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,14 @@ import typer
 from semetric.cli import _console as shared
 from semetric.cli._datasets import pairing as dataset_pairing
 from semetric.cli._names import grouped, log_names
+from semetric.cli._progress import counter, say_interrupted
 from semetric.cli._scores import number
 from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError
 
 if TYPE_CHECKING:
-    from semetric.runs import Pair, Started
-    from semetric.runs.engine import Advance
+    from semetric.results import Execution, Started
+    from semetric.runs import Pair, Pairing
 
 __all__ = ["Task", "asked", "run"]
 
@@ -49,7 +49,7 @@ def asked(
     out: Path | None,
     save_plot: Path | None,
     dataset: Mapping[str, Any],
-    **tuning: int | None,
+    **tuning: Any,
 ) -> Task | None:
     """What the words of the command line ask for; None where they name two files.
 
@@ -89,7 +89,8 @@ def asked(
         raise UsageError(f"Expected --out DIR, a folder for the results, since {many}.")
     if save_plot is not None:
         raise UsageError("--save-plot draws one pair; found folders or --pairs. Score that pair by itself.")
-    del set_["out"]
+    for name in ("out", "jobs", "ray"):  # asked for, and taken elsewhere
+        set_.pop(name, None)
     return Task(references=reference, images=image, pairs=pairs, dataset=dataset, out=out, tuning=set_)
 
 
@@ -101,6 +102,7 @@ def run(
     device: str,
     as_json: bool,
     fetch: bool,
+    execution: Execution,
     **choices: Any,
 ) -> int:
     """Scores the pairs, says on stderr what went without a score, and prints the summary.
@@ -112,6 +114,7 @@ def run(
         device: as for `score_pairs`.
         as_json: print the summary as JSON instead of a table.
         fetch: download weights that are missing.
+        execution: where pairs are scored.
         choices: further options of `score_pairs`.
 
     Returns:
@@ -129,11 +132,11 @@ def run(
     if fetch:
         with shared.downloads_if(fetch):
             fetch_weights(metrics, profile, **choices)
-    with _progress(len(pairing.pairs)) as (begin, advance):
+    with counter("pairs") as (begin, advance):
 
         def started(known: Started) -> None:
-            _report(known)
-            begin(known.done)
+            _report(known, pairing)
+            begin(known.units, known.done)
 
         try:
             done = score_pairs(
@@ -143,12 +146,13 @@ def run(
                 profile,
                 device=device,
                 started=started,
-                advance=advance,
+                progress=advance,
+                execution=execution,
                 **task.tuning,
                 **choices,
             )
         except KeyboardInterrupt:
-            _log.info("%s", _interrupted(task.out, len(pairing.pairs)))
+            say_interrupted(task.out, "pairs")
             raise
     failed = done.summary["failed"]
     if as_json:
@@ -175,19 +179,8 @@ def _say_unscored(summary: Mapping[str, Any]) -> None:
             _log.warning("%s: %d of %d pairs not scored: %s", names, count, summary["pairs"], why)
 
 
-def _interrupted(out: Path, pairs: int) -> str:
-    """What is left of a run that was interrupted."""
-    from semetric.runs import finished_rows
-
-    done = pairs if os.path.isfile(out / "summary.json") else finished_rows(out / "parts")
-    if not done:
-        return f"none of {pairs} pairs was finished; the same command begins again"
-    return f"{done} of {pairs} pairs are finished and kept in {out}; the same command goes on from there"
-
-
-def _report(known: Started) -> None:
+def _report(known: Started, pairing: Pairing) -> None:
     """Says which files have no partner, and what was scored before."""
-    pairing = known.pairing
     if pairing.pairs and all(_is_one_file(pair) for pair in pairing.pairs):
         _log.warning("every image is its own reference: the two files of each pair are the same")
     log_names(f"references without an image: {len(pairing.unmatched_references)}", pairing.unmatched_references, _WHOLE)
@@ -204,7 +197,7 @@ def _report(known: Started) -> None:
     for names, why in grouped(known.left_out).items():
         _log.warning("%s left out: %s", f"{names} {'are' if ',' in names else 'is'}", why)
     if known.done:
-        _log.info("%d of %d pairs were scored before", known.done, len(pairing.pairs))
+        _log.info("%d of %d pairs were scored before", known.done, known.units)
 
 
 def _is_one_file(pair: Pair) -> bool:
@@ -218,40 +211,6 @@ def _is_one_file(pair: Pair) -> bool:
 def _why(failed: Mapping[str, Any]) -> str:
     reasons = "; ".join(f"{metrics}: {why}" for metrics, why in grouped(failed["errors"]).items())
     return f"{failed['reference']} – {failed['image']}: {reasons}"
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[tuple[Any, Advance]]:
-    """A bar on stderr where that is a terminal: pairs, rate, time left."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TimeRemainingColumn
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        def render(self, task: Any) -> Text:
-            speed = task.finished_speed or task.speed
-            if not speed:
-                return Text("– pairs/s")
-            return Text(f"{speed:.1f} pairs/s" if speed >= 1 else f"{1 / speed:.1f} s/pair")
-
-    class Done(MofNCompleteColumn):
-        def render(self, task: Any) -> Text:
-            return Text(f"{int(task.completed)}/{int(task.total)} pairs")
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield (lambda _: None), (lambda _: None)
-        return
-    bars = Progress(
-        BarColumn(), Done(), Rate(), TimeRemainingColumn(), console=console, transient=True, speed_estimate_period=60
-    )
-    task = bars.add_task("", total=total, visible=False)
-
-    def begin(done: int) -> None:
-        bars.reset(task, total=total, completed=done, visible=True)
-
-    with bars:
-        yield begin, (lambda pairs: bars.advance(task, pairs))
 
 
 def _table(metrics: Mapping[str, Any]) -> Table:

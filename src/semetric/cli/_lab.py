@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._choices import words
+from semetric.cli._choices import execution_of, words
 from semetric.cli._lab_options import read_config, systems
 from semetric.cli._names import log_names
+from semetric.cli._progress import counter, say_interrupted
 from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError
 
 if TYPE_CHECKING:
-    from semetric.lab.experiments import Experiment, ImageFile, RunSettings, Started
+    from semetric.lab.experiments import Experiment, ImageFile, RunSettings
+    from semetric.results import Started
 
-__all__ = ["counter", "run"]
+__all__ = ["run"]
 
 _WHOLE = "summary.json"
 _KEPT = (
     "out",
     "config",
-    "jobs",
     "as_json",
     "fetch",
     "no_cache",
+    "retry_failed",
+    "limit",
     "system",
     "system_levels",
 )  # shared options that are no setting of a run
@@ -51,6 +53,8 @@ def run(kind: str, images: Sequence[str | ImageFile], own: Mapping[str, Any], op
     """
     from semetric.lab.experiments import Context, run_experiment
 
+    options = dict(options)
+    execution = execution_of(options, fetch=options["fetch"])
     experiment, settings = _configured(kind, own, options)
     if options["fetch"]:
         used = settings.runtime(cached=False)
@@ -61,7 +65,7 @@ def run(kind: str, images: Sequence[str | ImageFile], own: Mapping[str, Any], op
     for title, names in experiment.passed_over().items():
         log_names(f"{title}: {len(names)}", names, _WHOLE)
     broken: set[str] = set()
-    with counter("units", estimate_s=60) as (begin, advance):
+    with counter("units") as (begin, advance):
 
         def started(known: Started) -> None:
             broken.update(known.broken)
@@ -74,21 +78,22 @@ def run(kind: str, images: Sequence[str | ImageFile], own: Mapping[str, Any], op
                 images,
                 out,
                 settings,
-                jobs=options["jobs"],
                 cached=not options["no_cache"],
+                execution=execution,
+                retry_failed=options["retry_failed"],
+                limit=options["limit"],
                 started=started,
-                advance=advance,
+                progress=advance,
             )
         except KeyboardInterrupt:
-            if out.is_dir():
-                _log.info("finished units are in %s; the same command goes on from there", out)
+            say_interrupted(out, "units")
             raise
     if options["as_json"]:
         shared.show_json(done.summary)
     else:
         show_tables(_table(done.summary))
     _tell(done.summary, broken)
-    _log.info("rows: %s", done.path / "rows.csv")
+    _log.info("rows: %s", done.path / "scores.csv")
     if done.summary["failed"]:
         raise typer.Exit(1)
 
@@ -139,46 +144,6 @@ def _tell(summary: Mapping[str, Any], broken: Container[str] = ()) -> None:
         if one["image"] not in broken
     ]
     log_names(f"{len(failed)} of {summary['units']} units failed:", failed, _WHOLE)
-
-
-@contextmanager
-def counter(what: str, *, estimate_s: float) -> Iterator[tuple[Callable[[int, int], None], Callable[[int], None]]]:
-    """A bar on stderr where that is a terminal: done, rate, time left. Yields (begin(total, done), advance(count))."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TimeRemainingColumn
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        def render(self, task: Any) -> Text:
-            speed = task.finished_speed or task.speed
-            if not speed:
-                return Text(f"– {what}/s")
-            return Text(f"{speed:.1f} {what}/s" if speed >= 1 else f"{1 / speed:.1f} s/{what.removesuffix('s')}")
-
-    class Done(MofNCompleteColumn):
-        def render(self, task: Any) -> Text:
-            return Text(f"{int(task.completed)}/{int(task.total or 0)} {what}")
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield (lambda total, done: None), (lambda count: None)
-        return
-    bars = Progress(
-        BarColumn(),
-        Done(),
-        Rate(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        speed_estimate_period=estimate_s,
-    )
-    task = bars.add_task("", total=None, visible=False)
-
-    def begin(total: int, done: int) -> None:
-        bars.reset(task, total=total, completed=done, visible=True)
-
-    with bars:
-        yield begin, lambda count: bars.advance(task, count)
 
 
 def _table(summary: Mapping[str, Any]) -> Table:

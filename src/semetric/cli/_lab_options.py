@@ -13,6 +13,7 @@ import typer
 from semetric.cli import _console as shared
 from semetric.cli._choices import (
     accepts,
+    execution_options,
     image_options,
     metric_options,
     metrics_option,
@@ -41,12 +42,12 @@ def _run_options(
     out: Annotated[Path, typer.Option(help="The folder of results: new, empty, or one to go on with.")],
     metrics: Annotated[Words, metrics_option("psnr, ms_ssim, lpips, samscore, sess")] = None,
     config: Annotated[
-        Path | None, typer.Option(help="A TOML file of options, or an experiment's lab.json; flags win.")
+        Path | None, typer.Option(help="A TOML file of options, or the run.json of an experiment; flags win.")
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Which weights: lite (default), standard or paper.")] = None,
     device: Annotated[str | None, typer.Option(help="Device: auto (default), cpu or cuda.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all random numbers; default 0.")] = None,
-    jobs: Annotated[int, typer.Option(help="Processes that share the images and the cores.")] = 1,
+    limit: Annotated[int | None, typer.Option(help="Send the first images alone.")] = None,
     examples: Annotated[
         int | None, typer.Option(help="Images whose received pictures are kept, from the first; default 3.")
     ] = None,
@@ -72,7 +73,7 @@ def _run_options(
 
 def with_run_options(verb: Callable[..., None]) -> Callable[..., None]:
     """Adds the shared options to a verb whose last parameter, **options, takes them."""
-    return accepts(_run_options, scene_options, metric_options, image_options)(verb)
+    return accepts(_run_options, execution_options, scene_options, metric_options, image_options)(verb)
 
 
 def choice(given: Sequence[str] | None) -> list[str] | None:
@@ -158,7 +159,7 @@ def systems(
 
 
 def read_config(path: Path | None, kind: str) -> dict[str, Any]:
-    """The options of a file: TOML, or the lab.json of an experiment, whose configuration is taken.
+    """The options of a file: TOML, or the run.json of an experiment, whose configuration is taken.
 
     Args:
         path: the file; None holds nothing.
@@ -176,7 +177,7 @@ def read_config(path: Path | None, kind: str) -> dict[str, Any]:
         raise UsageError(f"Expected a file of options; {path}: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise UsageError(f"Expected TOML (or a lab.json) in {path}; {why}.") from error
+        raise UsageError(f"Expected TOML (or a run.json) in {path}; {why}.") from error
     if not isinstance(found, Mapping):
         raise UsageError(f"Expected a table of options in {path}; found {type(found).__name__}.")
     values = dict(found)

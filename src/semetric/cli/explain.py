@@ -39,7 +39,7 @@ def explain(
         if os.path.isdir(name):
             raise UsageError(f"semetric explain compares two image files; {name} is a folder.")
     import semetric
-    from semetric.runs.files import check_place
+    from semetric.results.files import check_place
 
     metrics = words(metric)
     choices = shared.given(resize=resize, **choices)

@@ -34,7 +34,7 @@ def graph(
     if os.path.isdir(image):
         raise UsageError(f"semetric graph reads one image file; {image} is a folder.")
     import semetric
-    from semetric.runs import files
+    from semetric.results import files
     from semetric.scene.build import GraphBuilder
 
     choices = shared.given(**choices)

@@ -11,7 +11,7 @@ from semetric.cli import _console as shared
 from semetric.cli._choices import accepts, words
 from semetric.cli._datasets import dataset_options
 from semetric.cli._help import App
-from semetric.cli._lab import counter, run
+from semetric.cli._lab import run
 from semetric.cli._lab_folders import folder_systems, sources_of
 from semetric.cli._lab_options import (
     ImagesArgument,
@@ -22,6 +22,7 @@ from semetric.cli._lab_options import (
     table,
     with_run_options,
 )
+from semetric.cli._progress import counter
 
 __all__ = ["app"]
 
@@ -250,7 +251,7 @@ def train_deepjscc(
     if network:
         values["network"] = {**values.get("network", {}), **network}
     chosen = from_values(TrainingConfig, values)
-    with counter("steps", estimate_s=600) as (begin, advance):
+    with counter("steps") as (begin, advance):
         begun = False
 
         def progress(known: Progress) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from semetric.cli import _console as shared
 from semetric.cli._choices import accepts, scene_options
-from semetric.cli._lab import counter
+from semetric.cli._progress import counter
 from semetric.errors import UsageError
 
 __all__ = ["calibrate"]
@@ -44,7 +44,7 @@ def calibrate(
     networks = runtime(profile, device=device, store=None if no_cache else "default", **shared.given(**choices))
     builder = GraphBuilder(networks, variant="graded")
     pictures = [(file.name, read_image(file).to_uint8()) for file in files]
-    with shared.downloads_if(fetch), counter("images", estimate_s=60) as (begin, advance):
+    with shared.downloads_if(fetch), counter("images") as (begin, advance):
         begin(len(files) * (1 + CHANGES_PER_PHOTO), 0)
         calibration = fit(pictures, builder, advance=advance)
     write_calibration(calibration, out)

@@ -10,24 +10,33 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._choices import MetricsOption, accepts, image_options, metric_options, scene_options, words
+from semetric.cli._choices import (
+    MetricsOption,
+    accepts,
+    execution_of,
+    execution_options,
+    image_options,
+    metric_options,
+    scene_options,
+    words,
+)
 from semetric.cli._datasets import load
-from semetric.cli._lab import counter
 from semetric.cli._names import grouped, log_names
+from semetric.cli._progress import counter
 from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from semetric.runs import Started
+    from semetric.results import Started
 
 __all__ = ["evaluate"]
 
 _log = logging.getLogger(__name__)
 
 
-@accepts(scene_options, metric_options, image_options)
+@accepts(execution_options, scene_options, metric_options, image_options)
 def evaluate(
     dataset: Annotated[
         str,
@@ -65,6 +74,7 @@ def evaluate(
     if logistic not in (4, 5):
         raise UsageError(f"Expected --logistic 4 or 5; found {logistic}.")
     loaded = load(dataset, root, split, option, limit, seed)
+    execution, retry_failed = execution_of(choices, fetch=fetch), choices.pop("retry_failed")
     choices = shared.given(resize=resize, **choices)
     if no_cache:
         choices["store"] = None
@@ -78,18 +88,11 @@ def evaluate(
 
         with shared.downloads_if(True):
             fetch_weights(chosen, profile, **choices)
-    with counter("pairs", estimate_s=60) as (begin, advance):
+    with counter("pairs") as (begin, advance):
 
         def started(known: Started) -> None:
             _report(known)
-            begin(len(known.pairing.pairs), known.done)
-
-        moved = 0.0
-
-        def move(pairs: float) -> None:  # fractions come in, whole pairs are shown
-            nonlocal moved
-            before, moved = int(moved), moved + pairs
-            advance(int(moved) - before)
+            begin(known.units, known.done)
 
         done = run(
             loaded,
@@ -99,7 +102,9 @@ def evaluate(
             form=4 if logistic == 4 else 5,
             seed=seed,
             started=started,
-            advance=move,
+            progress=advance,
+            execution=execution,
+            retry_failed=retry_failed,
             device=device,
             **shared.given(resamples=resamples, batch=batch, workers=workers),
             **choices,
@@ -123,7 +128,7 @@ def _report(known: Started) -> None:
     for names, why in grouped(known.left_out).items():
         _log.warning("%s left out: %s", f"{names} {'are' if ',' in names else 'is'}", why)
     if known.done:
-        _log.info("%d of %d pairs were scored before", known.done, len(known.pairing.pairs))
+        _log.info("%d of %d pairs were scored before", known.done, known.units)
 
 
 def _tell(summary: Mapping[str, Any], failed: Sequence[Mapping[str, Any]], run: Path) -> None:

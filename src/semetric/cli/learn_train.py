@@ -11,9 +11,9 @@ import typer
 
 from semetric.cli import _console as shared
 from semetric.cli._choices import words
-from semetric.cli._lab import counter
 from semetric.cli._lab_options import Words, read_config
 from semetric.cli._names import log_names
+from semetric.cli._progress import counter
 from semetric.errors import UsageError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def train(
         first.method, trunks=len(sources), **{n: getattr(first, n) for n in values if n != "method"}
     )
     choices, scored = _load(triplets, root, limit, chosen.seed)
-    with counter("steps", estimate_s=600) as (begin, advance):
+    with counter("steps") as (begin, advance):
         begun = False
 
         def progress(known: Progress) -> None:

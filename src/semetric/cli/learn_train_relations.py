@@ -11,9 +11,9 @@ import typer
 
 from semetric.cli import _console as shared
 from semetric.cli._choices import SamOption
-from semetric.cli._lab import counter
 from semetric.cli._lab_options import read_config
 from semetric.cli._names import log_names
+from semetric.cli._progress import counter
 from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError
 
@@ -59,7 +59,7 @@ def train_relations(
     from semetric.lab.experiments.values import from_values
     from semetric.learn.relation_head import ExampleMaker, RelationTraining, compare, train
     from semetric.models.relate_anything import load_relate_anything
-    from semetric.runs.files import write_json
+    from semetric.results.files import write_json
     from semetric.scoring import runtime
 
     values = read_config(config, "train-relations")
@@ -75,7 +75,7 @@ def train_relations(
     maker = ExampleMaker(used, masks=masks, **shared.given(min_iou=min_iou))  # type: ignore[arg-type]
     with shared.downloads_if(fetch):
         learnt, measured = _prepared(training, held_out, maker)
-    with counter("steps", estimate_s=600) as (begin, advance):
+    with counter("steps") as (begin, advance):
         begun = False
 
         def progress(known: Progress) -> None:
@@ -139,7 +139,7 @@ def _prepared(training: Dataset, held_out: Dataset, maker: ExampleMaker) -> tupl
     """The examples of both parts; those of the held-out part with their masks."""
     from semetric.learn.relation_head import prepare
 
-    with counter("images", estimate_s=60) as (begin, advance):
+    with counter("images") as (begin, advance):
         begin(len(training) + len(held_out), 0)
         learnt = prepare(training, maker, advance=advance)
         measured = prepare(held_out, maker, keep_masks=True, advance=advance)

@@ -12,9 +12,9 @@ import typer
 
 from semetric.cli import _console as shared
 from semetric.cli._choices import PredicatesOption, accepts, scene_options, words
-from semetric.cli._lab import counter
 from semetric.cli._lab_options import Words
 from semetric.cli._names import log_names
+from semetric.cli._progress import counter
 from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError
 
@@ -70,8 +70,9 @@ def tune(
     from semetric.learn.tuning import Space, TuneOptions, judged_of, load_batch, write_tuning
     from semetric.learn.tuning import tune as run
     from semetric.learn.tuning.objectives import objective as named
-    from semetric.learn.tuning.write import CONFIG, JOURNAL
-    from semetric.runs.files import held
+    from semetric.learn.tuning.write import CONFIG
+    from semetric.results.database import FILE
+    from semetric.results.files import held
 
     space = Space.of(words(vary), _fixed(fix or ()))
     options = TuneOptions(
@@ -91,7 +92,7 @@ def tune(
     builder = _builder(profile, device, None if no_cache else "default", choices)
     count = len({p for one in items for p in (one.triplet.reference, one.triplet.a, one.triplet.b)})
     with held(out):
-        with shared.downloads_if(fetch), counter("images", estimate_s=60) as (begin, advance):
+        with shared.downloads_if(fetch), counter("images") as (begin, advance):
             begin(count, 0)
             items, batch, failed = load_batch(items, builder, workers=workers or os.cpu_count() or 1, advance=advance)
         log_names(
@@ -101,9 +102,9 @@ def tune(
         )
         judged = judged_of(items)
         try:
-            with counter("trials", estimate_s=60) as (begin, advance):
+            with counter("trials") as (begin, advance):
                 begin(_expected(space, options.refine and objective == "mse", trials, folds, sampler), 0)
-                found = run(judged, batch, space, options, journal=out / JOURNAL, advance=advance)
+                found = run(judged, batch, space, options, journal=out / FILE, advance=advance)
         except KeyboardInterrupt:
             _log.info("finished trials are in %s; the same command goes on from there", out)
             raise

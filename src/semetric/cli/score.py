@@ -10,7 +10,16 @@ import typer
 
 from semetric.cli import _console as shared
 from semetric.cli import _folders
-from semetric.cli._choices import MetricsOption, accepts, image_options, metric_options, scene_options, words
+from semetric.cli._choices import (
+    MetricsOption,
+    accepts,
+    execution_of,
+    execution_options,
+    image_options,
+    metric_options,
+    scene_options,
+    words,
+)
 from semetric.cli._datasets import dataset_options
 from semetric.cli._scores import exit_code, say_missing, say_notes, score_tables
 from semetric.cli._tables import show_tables
@@ -20,7 +29,7 @@ __all__ = ["score"]
 _log = logging.getLogger(__name__)
 
 
-@accepts(dataset_options, scene_options, metric_options, image_options)
+@accepts(dataset_options, execution_options, scene_options, metric_options, image_options)
 def score(
     reference: Annotated[str | None, typer.Argument(help="The image to compare with, or a folder of them.")] = None,
     image: Annotated[str | None, typer.Argument(help="The image to score, or a folder of them.")] = None,
@@ -41,9 +50,7 @@ def score(
     out: Annotated[Path | None, typer.Option(help="The folder of results, for folders and --pairs; resumes.")] = None,
     batch: Annotated[int | None, typer.Option(help="Pairs scored together, for folders and --pairs.")] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that decode, for folders and --pairs.")] = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Score the failed pairs of a finished run again.")
-    ] = False,
+    limit: Annotated[int | None, typer.Option(help="Score the first pairs alone, for folders and --pairs.")] = None,
     **choices: Any,
 ) -> None:
     """Score two images with every metric of a profile; or folders, the pairs of a list or a data set, into --out."""
@@ -57,8 +64,12 @@ def score(
         named_set,
         batch=batch,
         workers=workers,
-        retry_failed=retry_failed or None,
+        limit=limit,
+        retry_failed=choices.pop("retry_failed") or None,
+        jobs=choices["jobs"],
+        ray=choices["ray"],
     )
+    execution = execution_of(choices, fetch=fetch)
     import semetric
 
     metrics = words(metric)
@@ -74,7 +85,16 @@ def score(
     if no_cache:
         choices["store"] = None
     if many is not None:
-        code = _folders.run(many, metrics, profile, device=device, as_json=as_json, fetch=fetch, **choices)
+        code = _folders.run(
+            many,
+            metrics,
+            profile,
+            device=device,
+            as_json=as_json,
+            fetch=fetch,
+            execution=execution,
+            **choices,
+        )
         if code:
             raise typer.Exit(code)
         return

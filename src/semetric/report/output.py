@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semetric.errors import UsageError
-from semetric.runs import files
+from semetric.results import files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +43,7 @@ def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLik
 def check_place(out: Path, what: str, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
     """Raises StoreError where no file can be written there, UsageError where it is an input.
 
-    See `runs.files.check_place`.
+    See `results.files.check_place`.
     """
     files.check_place(out, what, inputs)
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from semetric.runs.choice import fetch_weights
 from semetric.runs.compare import Comparison, compare
-from semetric.runs.journal import finished_rows
 from semetric.runs.pairing import Pair, Pairing, pair_folders, read_pairs
-from semetric.runs.run import Run, Started, score_folders, score_pairs
+from semetric.runs.scoring import score_folders, score_pairs
 
 __all__ = [
     "Comparison",
     "Pair",
     "Pairing",
-    "Run",
-    "Started",
     "compare",
     "fetch_weights",
-    "finished_rows",
     "pair_folders",
     "read_pairs",
     "score_folders",

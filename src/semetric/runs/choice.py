@@ -14,7 +14,7 @@ from semetric.weights import with_one_command
 if TYPE_CHECKING:
     from semetric.metrics.base import Metric
 
-__all__ = ["check_weights", "fetch_weights", "make_metrics", "own_options", "profile_choices"]
+__all__ = ["check_weights", "describe_metrics", "fetch_weights", "make_metrics", "own_options", "profile_choices"]
 
 _OF_RUNS = ("resize", "store", "background", "max_pixels")  # options of `score_pairs` that shape no network
 
@@ -28,6 +28,24 @@ def profile_choices(options: Mapping[str, Any]) -> dict[str, Any]:
 def own_options(metric: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Those options that the metric takes."""
     return {name: options[name] for name in registry.spec(metric).options if name in options}
+
+
+def describe_metrics(metrics: Mapping[str, Metric], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the record of a run says of its metrics.
+
+    Args:
+        metrics: name → metric.
+        options: of metrics and of the profile.
+    """
+    return {
+        name: {
+            "higher_is_better": metric.higher_is_better,
+            "range": list(metric.range),
+            "weights": dict(metric.weights),
+            "options": own_options(name, options),
+        }
+        for name, metric in metrics.items()
+    }
 
 
 def fetch_weights(metrics: str | Sequence[str] | None = None, profile: str = "lite", **options: Any) -> None:

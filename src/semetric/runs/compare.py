@@ -7,23 +7,21 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semetric.errors import StoreError, UsageError
+from semetric.errors import UsageError
+from semetric.results import Row, open_run
+from semetric.results.record import flatten
+from semetric.results.statistics import bootstrap_mean, sign_test
 from semetric.runs.pairing import key
-from semetric.runs.record import flatten, read_record
-from semetric.runs.rows import read_table
-from semetric.runs.statistics import bootstrap_mean, sign_test
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = ["Comparison", "Difference", "compare", "difference", "row_keys"]
 
-_COMPARABLE = ("resize", "background", "max_pixels")  # settings that a device or a thread does not have
+Key = tuple[str, ...]
+_COMPARABLE = ("resize", "resize_longest", "background", "max_pixels")  # settings that a device does not have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,11 +125,12 @@ class Comparison:
 
 
 def compare(run_a: str | os.PathLike[str], run_b: str | os.PathLike[str], *, force: bool = False) -> Comparison:
-    """Compares two finished runs pair by pair.
+    """Compares two finished runs unit by unit: two runs of pairs, two experiments, two evaluations.
 
-    Rows belong together if their references have one name and their images have one name, each as a
+    Pairs belong together if their references have one name and their images have one name, each as a
     relative path without suffix: within the folders that were scored, or, in a run from a CSV file,
-    within the deepest folder that holds all its references, or images.
+    within the deepest folder that holds all its references, or images. Units of experiments belong together if
+    image, system and level are the same.
 
     Args:
         run_a: the folder of a run.
@@ -139,56 +138,53 @@ def compare(run_a: str | os.PathLike[str], run_b: str | os.PathLike[str], *, for
         force: compare scores of different weights, profiles or settings, too.
 
     Raises:
-        UsageError: no finished run; no common row or metric; or weights, profile, options or settings
+        UsageError: no finished run; no common unit or metric; or weights, profile, options or settings
             differ and `force` is not set: the message names them.
         StoreError: a run that cannot be read.
     """
     paths = Path(run_a), Path(run_b)
-    (one, a), (two, b) = (_open(path) for path in paths)
-    common = [name for name in one["metrics"] if name in two["metrics"]]
+    one, two = (_open(path) for path in paths)
+    if one.kind != two.kind:
+        raise UsageError(f"Expected two runs of one kind; {paths[0]} is of {one.kind} and {paths[1]} of {two.kind}.")
+    common = [name for name in one.metrics if name in two.metrics]
     if not common:
         raise UsageError(
-            f"Expected a metric that both runs have; {paths[0]} has {', '.join(one['metrics'])} and {paths[1]} has "
-            f"{', '.join(two['metrics'])}."
+            f"Expected a metric that both runs have; {paths[0]} has {', '.join(one.metrics)} and {paths[1]} has "
+            f"{', '.join(two.metrics)}."
         )
-    notes = _unlike(one, two, common)
+    notes = _unlike(one.record, two.record, common)
     if notes and not force:
         raise UsageError(
             f"Expected two runs made alike; {paths[0]} and {paths[1]} differ in {'; '.join(notes)}. "
             "Score one of them again, or compare with --force."
         )
-    if one["version"] != two["version"]:
-        notes.append(f"version: {one['version']} and {two['version']}")
-    keys_a, keys_b = row_keys(a, one), row_keys(b, two)
-    places_a, again_a = _places(keys_a)
-    places_b, again_b = _places(keys_b)
+    if one.record["version"] != two.record["version"]:
+        notes.append(f"version: {one.record['version']} and {two.record['version']}")
+    places_a, again_a = _places(one.keys)
+    places_b, again_b = _places(two.keys)
     both = [name for name in places_a if name in places_b]
     if not both:
         raise UsageError(
-            f"Expected rows of one reference and image name in both runs; {paths[0]} begins with {_name(keys_a[0])}, "
-            f"{paths[1]} with {_name(keys_b[0])}."
+            f"Expected rows of one name in both runs; {paths[0]} begins with {_name(one.keys[0])}, "
+            f"{paths[1]} with {_name(two.keys[0])}."
         )
     at_a, at_b = [places_a[name] for name in both], [places_b[name] for name in both]
-    differences = {
-        name: difference(
-            a[name].to_numpy()[at_a],
-            b[name].to_numpy()[at_b],
-            higher_is_better=one["metrics"][name]["higher_is_better"],
-        )
-        for name in common
-    }
+    scores = {name: (one.scores(name)[at_a], two.scores(name)[at_b]) for name in common}
     return Comparison(
         a=paths[0],
         b=paths[1],
         pairs=len(both),
-        differences=differences,
+        differences={
+            name: difference(a, b, higher_is_better=one.record["metrics"][name]["higher_is_better"])
+            for name, (a, b) in scores.items()
+        },
         only_a=tuple(_name(k) for k in places_a if k not in places_b and k not in again_b),
         only_b=tuple(_name(k) for k in places_b if k not in places_a and k not in again_a),
-        failed_a=_failed(a, at_a, both, common),
-        failed_b=_failed(b, at_b, both, common),
+        failed_a=_failed({name: a for name, (a, _) in scores.items()}, both),
+        failed_b=_failed({name: b for name, (_, b) in scores.items()}, both),
         repeated=tuple(_name(k) for k in dict.fromkeys([*again_a, *again_b])),
-        metrics_only_a=tuple(name for name in one["metrics"] if name not in common),
-        metrics_only_b=tuple(name for name in two["metrics"] if name not in common),
+        metrics_only_a=tuple(name for name in one.metrics if name not in common),
+        metrics_only_b=tuple(name for name in two.metrics if name not in common),
         notes=tuple(notes),
     )
 
@@ -222,18 +218,48 @@ def difference(a: NDArray[np.float64], b: NDArray[np.float64], *, higher_is_bett
     )
 
 
-def _failed(
-    table: pa.Table, places: Sequence[int], keys: Sequence[tuple[str, str]], metrics: Sequence[str]
-) -> tuple[str, ...]:
-    """The rows at those places that lack a score, each as "reference – image (metrics)"."""
-    lacking = {name: np.isnan(table[name].to_numpy()[list(places)]) for name in metrics}
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Side:
+    """One of the runs: its units by name, and an array of scores."""
+
+    record: Mapping[str, Any]
+    keys: Sequence[Key]
+    values: NDArray[np.float64]  # (units, metrics)
+
+    @property
+    def kind(self) -> str:
+        return str(self.record["kind"])
+
+    @property
+    def metrics(self) -> list[str]:
+        return list(self.record["metrics"])
+
+    def scores(self, metric: str) -> NDArray[np.float64]:
+        return self.values[:, self.metrics.index(metric)]
+
+
+def _open(path: Path) -> _Side:
+    run = open_run(path)
+    if not run.finished:
+        raise UsageError(f"Expected the folder of a finished run; {path} holds a run that is not. Start it again.")
+    rows = list(run.units())
+    keys = row_keys(rows, run.record)
+    return _Side(record=run.record, keys=keys, values=np.stack([row.scores for row in rows]))
+
+
+def _failed(scores: Mapping[str, NDArray[np.float64]], keys: Sequence[Key]) -> tuple[str, ...]:
+    """The units that lack a score, each as "reference – image (metrics)"."""
+    lacking = {name: np.isnan(values) for name, values in scores.items()}
     rows: list[int] = np.flatnonzero(np.any(list(lacking.values()), axis=0)).tolist()
-    return tuple(f"{_name(keys[i])} ({', '.join(name for name in metrics if lacking[name][i])})" for i in rows)
+    return tuple(f"{_name(keys[i])} ({', '.join(name for name in scores if lacking[name][i])})" for i in rows)
 
 
-def row_keys(table: pa.Table, record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(reference, image) of each row, as names that another run can share: see `compare`."""
-    references, images = (table[name].to_pylist() for name in ("reference", "image"))
+def row_keys(rows: Sequence[Row], record: Mapping[str, Any]) -> list[Key]:
+    """What each unit is, in names that another run can share: see `compare`."""
+    if record["kind"] != "pairs":
+        places = [record["fields"].index(name) for name in ("image", "system", "level")]
+        return [tuple(str(row.fields[place]) for place in places) for row in rows]
+    references, images = ([row.fields[place] for row in rows] for place in (0, 1))
     if "pairs" in record["source"]:
         references, images = _within(references), _within(images)
     return [(key(one), key(two)) for one, two in zip(references, images, strict=True)]
@@ -249,25 +275,6 @@ def _within(names: Sequence[str]) -> list[str]:
     return [name[len(root) :].lstrip("/") for name in plain]
 
 
-def _open(path: Path) -> tuple[dict[str, Any], pa.Table]:
-    record = read_record(path)
-    table = path / "scores.parquet"
-    if record is None or not table.is_file():
-        state = "a run that is not finished" if record else "no run"
-        raise UsageError(f"Expected the folder of a finished run; {path} holds {state}. Score it first.")
-    import pyarrow as pa
-
-    try:
-        rows = read_table(table)
-        kinds = {**dict.fromkeys(("reference", "image"), pa.string()), **dict.fromkeys(record["metrics"], pa.float64())}
-        wrong = [name for name, kind in kinds.items() if name not in rows.column_names or rows[name].type != kind]
-        if wrong or not rows.num_rows:
-            raise pa.ArrowInvalid(f"it has no column {wrong[0]} as run.json says" if wrong else "it has no rows")
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"Expected to read {table}; {error}. Remove it and score again.") from error
-    return record, rows
-
-
 def _unlike(one: Mapping[str, Any], two: Mapping[str, Any], common: Sequence[str]) -> list[str]:
     """In what two runs differ that shapes the scores they have in common."""
     found = []
@@ -277,7 +284,7 @@ def _unlike(one: Mapping[str, Any], two: Mapping[str, Any], common: Sequence[str
         flatten(
             {
                 **{name: {k: r["metrics"][name][k] for k in ("weights", "options")} for name in common},
-                **{name: r["settings"].get(name) for name in _COMPARABLE},
+                **{name: r.get("settings", r.get("config", {})).get(name) for name in _COMPARABLE},
             }
         )
         for r in (one, two)
@@ -289,10 +296,10 @@ def _unlike(one: Mapping[str, Any], two: Mapping[str, Any], common: Sequence[str
     return found
 
 
-def _places(keys: Sequence[tuple[str, str]]) -> tuple[dict[tuple[str, str], int], list[tuple[str, str]]]:
+def _places(keys: Sequence[Key]) -> tuple[dict[Key, int], list[Key]]:
     """Key → row, for the keys that one row has; and the keys that several have."""
-    places: dict[tuple[str, str], int] = {}
-    again: dict[tuple[str, str], None] = {}
+    places: dict[Key, int] = {}
+    again: dict[Key, None] = {}
     for place, name in enumerate(keys):
         if name in places:
             again[name] = None
@@ -300,5 +307,5 @@ def _places(keys: Sequence[tuple[str, str]]) -> tuple[dict[tuple[str, str], int]
     return {name: place for name, place in places.items() if name not in again}, list(again)
 
 
-def _name(names: tuple[str, str]) -> str:
-    return f"{names[0]} – {names[1]}"
+def _name(names: Key) -> str:
+    return " – ".join(names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -22,12 +22,10 @@ class Loaded:
     """One pair, decoded.
 
     Attributes:
-        index: its place among the pairs.
         reference: the picture, or why there is none.
-        image: likewise.
+        image: the picture, or why there is none.
     """
 
-    index: int
     reference: Picture | ImageError
     image: Picture | ImageError
 
@@ -38,19 +36,17 @@ class Loaded:
 
 
 def load_pairs(
-    pairs: Sequence[Pair],
-    order: Sequence[int],
+    pairs: Iterable[Pair],
     read: Callable[[str], Picture],
     *,
     workers: int,
     ahead: int,
     ahead_bytes: int = AHEAD_BYTES,
 ) -> Generator[Loaded]:
-    """Yields the pairs in that order. A file that several pairs in reach need is decoded once.
+    """Yields the pairs in their order. A file that several pairs in reach need is decoded once.
 
     Args:
-        pairs: all pairs.
-        order: indices of those wanted.
+        pairs: in the order of scoring; taken as far as they are in reach.
         read: decodes a file; called in threads.
         workers: number of threads.
         ahead: pairs that may be in reach beyond the current one.
@@ -59,8 +55,8 @@ def load_pairs(
     Raises:
         Exception: what `read` raised, but for ImageError, which becomes the picture's place.
     """
-    coming = iter(order)
-    reach: deque[int] = deque()
+    coming = iter(pairs)
+    reach: deque[Pair] = deque()
     futures: dict[str, Future[Picture | ImageError]] = {}
     users: dict[str, int] = {}
     largest = _GUESS_BYTES
@@ -79,18 +75,18 @@ def load_pairs(
     try:
         while True:
             while len(reach) <= ahead and (not reach or waiting_bytes() < ahead_bytes):
-                index = next(coming, None)
-                if index is None:
+                pair = next(coming, None)
+                if pair is None:
                     break
-                reach.append(index)
-                for path in (pairs[index].reference_path, pairs[index].image_path):
+                reach.append(pair)
+                for path in (pair.reference_path, pair.image_path):
                     users[path] = users.get(path, 0) + 1
                     if path not in futures:
                         futures[path] = pool.submit(attempt, path)
             if not reach:
                 return
-            index = reach.popleft()
-            paths = pairs[index].reference_path, pairs[index].image_path
+            pair = reach.popleft()
+            paths = pair.reference_path, pair.image_path
             one, two = (futures[path].result() for path in paths)
             if largest == _GUESS_BYTES or max(_bytes(one), _bytes(two)) > largest:
                 largest = max(_bytes(one), _bytes(two), 1)
@@ -98,7 +94,7 @@ def load_pairs(
                 users[path] -= 1
                 if not users[path]:
                     del users[path], futures[path]
-            yield Loaded(index=index, reference=one, image=two)
+            yield Loaded(reference=one, image=two)
             del one, two
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

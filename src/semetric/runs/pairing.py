@@ -7,7 +7,7 @@ import json
 import os
 import stat
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
@@ -26,7 +26,6 @@ __all__ = [
     "pair_folders",
     "read_pairs",
     "shown",
-    "stamps_digest",
 ]
 
 _COLUMNS = ("reference", "image")
@@ -80,34 +79,18 @@ class Pairing:
             h.update(json.dumps([pair.reference, pair.image, *pair.extra]).encode() + b"\n")
         return h.hexdigest()
 
-    def stamps(self) -> str:
-        """SHA-256, in hex, of the size and the time of change of every file, so that an exchanged file is noticed."""
-        return stamps_digest(self.row_stamps())
-
-    def row_stamps(self) -> tuple[bytes, ...]:
-        """Size and time of change of both files of each pair, as they are now."""
-        known: dict[str, bytes] = {}
-        rows = []
+    def stamps(self) -> tuple[str, ...]:
+        """Size and time of change of both files of each pair, as they are now, so that an exchanged file is noticed."""
+        known: dict[str, str] = {}
         for pair in self.pairs:
             for path in (pair.reference_path, pair.image_path):
                 if path not in known:
                     known[path] = _stamp(path)
-            rows.append(known[pair.reference_path] + known[pair.image_path])
-        return tuple(rows)
+        return tuple(f"{known[pair.reference_path]} {known[pair.image_path]}" for pair in self.pairs)
 
-
-def stamps_digest(rows: Sequence[bytes], but: Collection[int] = ()) -> str:
-    """SHA-256, in hex, of `Pairing.row_stamps`.
-
-    Args:
-        rows: of a pairing.
-        but: indices of pairs that are left out.
-    """
-    h = hashlib.sha256()
-    for index, row in enumerate(rows):
-        if index not in but:
-            h.update(row)
-    return h.hexdigest()
+    def contents(self) -> str:
+        """SHA-256, in hex, of `stamps`."""
+        return hashlib.sha256("\n".join(self.stamps()).encode()).hexdigest()
 
 
 def pair_folders(references: str | os.PathLike[str], images: str | os.PathLike[str]) -> Pairing:
@@ -283,9 +266,9 @@ def _grouped(names: Iterable[str], of: Callable[[str], str]) -> dict[str, list[s
     return grouped
 
 
-def _stamp(path: str) -> bytes:
+def _stamp(path: str) -> str:
     try:
         status = os.stat(path)
     except (OSError, ValueError):
-        return b"-\n"
-    return f"{status.st_size} {status.st_mtime_ns}\n".encode()
+        return "-"
+    return f"{status.st_size}:{status.st_mtime_ns}"

@@ -14,7 +14,7 @@ from semetric.lab.deepjscc.config import DeepJsccConfig
 from semetric.lab.deepjscc.network import DeepJscc
 from semetric.lab.deepjscc.training import CHECKPOINT, CURVE, WEIGHTS, Progress, TrainingConfig, train
 from semetric.lab.deepjscc.weights import load_deepjscc, pack
-from semetric.runs.files import held
+from semetric.results.files import held
 
 CONFIG = TrainingConfig(
     network=DeepJsccConfig(symbols=4, width=16, blocks=1),

@@ -14,17 +14,17 @@ import sys
 import time
 from pathlib import Path
 
-import pyarrow.parquet as pq
 from fake_systems import Fake, make_images
 
+from semetric.errors import SemetricError
 from semetric.lab.experiments import RunSettings, run_experiment
-from semetric.runs import journal
+from semetric.results import database, open_run
 
 IMAGES, LEVELS, KILLS = 5, 8, 6
 SECONDS_A_UNIT = 0.006
 UNITS = IMAGES * LEVELS * 2
 
-journal.PART_SECONDS = 0.01
+database.FLUSH_SECONDS = 0.01
 
 
 def attempt(root: Path, out: Path) -> int:
@@ -52,8 +52,10 @@ def ended(pid: int) -> int:
 
 
 def finished(out: Path) -> set[tuple[str, str, float]]:
-    rows = [row for part in out.glob("parts/part-*.parquet") for row in pq.read_table(part).to_pylist()]
-    return {(row["image"], row["system"], row["level"]) for row in rows}
+    try:
+        return {tuple(row.fields[:3]) for row in open_run(out).units()}
+    except SemetricError:  # it had not begun
+        return set()
 
 
 def sent(root: Path) -> set[tuple[str, str, float]]:
@@ -63,7 +65,7 @@ def sent(root: Path) -> set[tuple[str, str, float]]:
 
 
 def results(out: Path) -> dict[str, bytes]:
-    files = [path for path in sorted(out.rglob("*")) if path.is_file() and path.name != ".lock"]
+    files = [path for path in sorted(out.rglob("*")) if path.is_file() and path.name not in (".lock", "run.sqlite")]
     return {str(path.relative_to(out)): path.read_bytes() for path in files}
 
 
@@ -85,7 +87,7 @@ def main(root: Path) -> None:
             again = before & sent(root)
             if again:
                 problems.append(f"sent again: {sorted(again)}")
-            if not (out / "summary.json").exists() and not before <= finished(out):
+            if not before <= finished(out):
                 problems.append("finished units were lost")
             if code == 0:
                 break

@@ -135,7 +135,7 @@ def test_a_codec_of_ones_own(tmp_path: Path) -> None:
     done = run_experiment(experiment, [tmp_path / "images"], tmp_path / "out", SETTINGS, cached=False)
     assert [p["system"] for p in done.summary["points"]] == ["ours", "ours", "small", "small"]
     assert [p["rate_bpp"] for p in done.summary["points"]][:2] == [2.0, 4.0]
-    record = json.loads((tmp_path / "out" / "lab.json").read_text())
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
     assert [one["label"] for one in record["systems"]] == ["ours", "small"]
     assert [one["name"] for one in record["systems"]] == ["ours", "small"]
 
@@ -162,7 +162,7 @@ def test_a_function_in_a_configuration_is_named(tmp_path: Path) -> None:
     make_images(tmp_path / "images", 1)
     own = {"codec": "external", "run": lambda pixels, quality, rng: (pixels, 9), "steps": [1]}
     experiment = Compression(codecs=("ours",), codec_options={"ours": own})
-    with pytest.raises(UsageError, match=r"an experiment of plain values.*'module:function'"):
+    with pytest.raises(UsageError, match=r"options of plain values.*'module:function'"):
         run_experiment(experiment, [tmp_path / "images"], tmp_path / "out", SETTINGS, cached=False)
 
 

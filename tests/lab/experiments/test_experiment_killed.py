@@ -11,7 +11,7 @@ import pytest
 
 @pytest.mark.skipif(os.name != "posix", reason="forks and SIGKILL are POSIX")
 def test_killed_experiments_lose_and_repeat_nothing(tmp_path: Path) -> None:
-    """At random moments: rows.parquet, every other file and every example come out to the byte."""
+    """At random moments: Every file and every example come out to the byte."""
     script = Path(__file__).with_name("killed_experiments.py")
     ended = subprocess.run(
         [sys.executable, str(script), str(tmp_path)],

@@ -13,17 +13,17 @@ import pytest
 from fake_systems import DIES, FAILS, FOREIGN, WRONG, Fake, Grey, Nested, make_images
 from PIL import Image
 
-from semetric.errors import SemetricError, StoreError, UsageError
-from semetric.lab.experiments import LabRun, RunSettings, Started, run_experiment
+from semetric.errors import UsageError
+from semetric.lab.experiments import RunSettings, run_experiment
 from semetric.lab.systems import generator
 from semetric.metrics.psnr import PSNR
-from semetric.runs import journal
-from semetric.runs.files import held
+from semetric.results import Execution, Run, Started
+from semetric.results.run import EXPORTS, finished_units
 
 SETTINGS = RunSettings(metrics=("psnr", "ssim"), examples=1, device="cpu")
 
 
-def run(root: Path, experiment: Any = None, out: str = "out", **options: Any) -> LabRun:
+def run(root: Path, experiment: Any = None, out: str = "out", **options: Any) -> Run:
     options = {"settings": SETTINGS, "cached": False} | options
     return run_experiment(experiment or Fake(), [root / "images"], root / out, **options)
 
@@ -35,13 +35,13 @@ def root(tmp_path: Path) -> Path:
 
 
 def results(root: Path, out: str = "out") -> list[bytes]:
-    return [(root / out / name).read_bytes() for name in ("rows.parquet", "rows.csv", "summary.json", "lab.json")]
+    return [(root / out / name).read_bytes() for name in EXPORTS]
 
 
 def test_every_image_level_and_metric_has_a_row(root: Path) -> None:
     seen: list[int] = []
     told: list[Started] = []
-    done = run(root, started=told.append, advance=seen.append)
+    done = run(root, started=told.append, progress=lambda units, workers: seen.append(units))
     rows = done.rows
     assert len(rows) == 3 * 2 * 3 * 2  # images, systems, levels, metrics
     assert told == [Started(units=18, done=0, broken={}, left_out={})]
@@ -51,8 +51,7 @@ def test_every_image_level_and_metric_has_a_row(root: Path) -> None:
     assert first["rate_bpp"] == 8 * 100 / (20 * 24)
     assert first["uses_per_pixel"] == 0.25
     assert json.loads(first["details"]) == {"level": 1.0}
-    assert not (root / "out" / "parts").exists()
-    record = json.loads((root / "out" / "lab.json").read_text())
+    record = json.loads((root / "out" / "run.json").read_text())
     assert record["config"]["metrics"] == ["psnr", "ssim"]
     assert record["config"]["levels"] == [1.0, 2.0, FAILS]
     assert [one["name"] for one in record["systems"]] == ["noise", "grey"]
@@ -62,7 +61,7 @@ def test_every_image_level_and_metric_has_a_row(root: Path) -> None:
 def test_pixels_follow_from_the_image_the_system_the_level_and_the_seed(root: Path) -> None:
     run(root)
     original = np.array(Image.open(root / "images" / "0.png"))
-    digest = json.loads((root / "out" / "lab.json").read_text())["images"][0]["digest"]
+    digest = json.loads((root / "out" / "run.json").read_text())["images"][0]["digest"]
     noise = generator(digest, "noise", 2.0, 0).normal(0, 2.0, original.shape)
     kept = np.array(Image.open(root / "out" / "examples" / "0" / "noise" / "2.png"))
     np.testing.assert_array_equal(kept, np.clip(original + noise, 0, 255).astype(np.uint8))
@@ -74,7 +73,7 @@ def test_pixels_follow_from_the_image_the_system_the_level_and_the_seed(root: Pa
 
 def test_a_nested_experiment_draws_the_same_at_every_level(root: Path) -> None:
     run(root, Nested())
-    digest = json.loads((root / "out" / "lab.json").read_text())["images"][0]["digest"]
+    digest = json.loads((root / "out" / "run.json").read_text())["images"][0]["digest"]
     original = np.array(Image.open(root / "images" / "0.png"))
     for level in (1.0, 2.0):
         noise = generator(digest, "noise", 0.0, 0).normal(0, level, original.shape)
@@ -150,7 +149,7 @@ def test_identical_images_score_infinity(root: Path) -> None:
 def test_workers_give_the_same_bytes(root: Path) -> None:
     experiment = Fake(fails=True)
     run(root, experiment, "one")
-    run(root, experiment, "two", jobs=2)
+    run(root, experiment, "two", execution=Execution(jobs=2))
     assert results(root, "one") == results(root, "two")
     kept = [sorted(p.relative_to(root / out) for p in (root / out).rglob("*.png")) for out in ("one", "two")]
     assert kept[0] == kept[1] != []
@@ -159,40 +158,69 @@ def test_workers_give_the_same_bytes(root: Path) -> None:
 @pytest.mark.parametrize(
     ("level", "kind", "message"),
     [
-        (DIES, SemetricError, "A worker process ended with code -9"),
-        pytest.param(WRONG, UsageError, "no such level", marks=pytest.mark.slow),  # processes take long to start
-        pytest.param(FOREIGN, ZeroDivisionError, "of somebody's own", marks=pytest.mark.slow),
+        (WRONG, UsageError, "no such level"),
+        pytest.param(FOREIGN, ZeroDivisionError, "of somebody's own", marks=pytest.mark.slow),  # processes start slowly
     ],
 )
-def test_what_a_worker_dies_of_is_told_and_finished_units_are_kept(
+def test_what_a_worker_raises_is_raised_and_finished_units_are_kept(
     level: float, kind: type[Exception], message: str, root: Path
 ) -> None:
     with pytest.raises(kind, match=message):
-        run(root, Fake(levels=(1.0, level)), jobs=2)
-    assert list((root / "out" / "parts").glob("*.parquet"))
+        run(root, Fake(levels=(1.0, level)), execution=Execution(jobs=2))
+    assert finished_units(root / "out")
+
+
+def test_a_unit_that_ends_its_process_becomes_a_row(root: Path) -> None:
+    for name in ("1.png", "2.png"):
+        (root / "images" / name).unlink()
+    done = run(root, Fake(levels=(1.0, DIES)), execution=Execution(jobs=2))
+    assert [(one["system"], one["level"]) for one in done.summary["failed"]] == [("noise", DIES)]
+    assert "It has ended 3 workers" in done.summary["failed"][0]["errors"]["psnr"]
 
 
 def test_the_same_errors_in_this_process(root: Path) -> None:
     with pytest.raises(UsageError, match="no such level"):
         run(root, Fake(levels=(1.0, WRONG)))
-    assert list((root / "out" / "parts").glob("*.parquet"))
+    assert finished_units(root / "out") == 1
 
 
-def test_an_interrupted_run_goes_on_where_it_was(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_images_are_sent_again_once_they_are_repaired(root: Path) -> None:
+    whole = (root / "images" / "1.png").read_bytes()
+    run(root, out="undisturbed")
+    (root / "images" / "1.png").write_bytes(b"broken")
+    assert run(root).failed == 6
+    (root / "images" / "1.png").write_bytes(whole)
+    with pytest.raises(UsageError, match=r"the files of 1\.png, noise at 1 and 5 more: they have changed"):
+        run(root)
+    told: list[Started] = []
+    assert run(root, retry_failed=True, started=told.append).failed == 0
+    assert (told[0].done, told[0].units) == (12, 18)
+    assert results(root) == results(root, "undisturbed")
+
+
+def test_a_limit_is_in_images(root: Path) -> None:
+    done = run(root, limit=2)
+    assert {row["image"] for row in done.rows} == {"0.png", "1.png"}
+    assert (done.summary["images"], done.summary["units"]) == (2, 12)
+    run(root, out="undisturbed")
+    run(root)
+    assert results(root) == results(root, "undisturbed")
+
+
+def test_an_interrupted_run_goes_on_where_it_was(root: Path) -> None:
     whole = Fake(log=str(root / "log"))
     run(root, whole, "undisturbed")
     (root / "log").unlink()
-    monkeypatch.setattr(journal, "PART_SECONDS", 0.0)
     count = 0
 
-    def interrupt(units: int) -> None:
+    def interrupt(units: int, workers: int) -> None:
         nonlocal count
         count += units
         if count == 7:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(root, whole, advance=interrupt)
+        run(root, whole, progress=interrupt)
     told: list[Started] = []
     run(root, whole, started=told.append)
     assert told[0].done == 7
@@ -218,24 +246,11 @@ def test_another_run_is_never_mixed_in(change: dict[str, Any], message: str, roo
 def test_exchanged_and_new_images_are_noticed(root: Path) -> None:
     run(root)
     Image.new("RGB", (24, 24)).save(root / "images" / "1.png")
-    with pytest.raises(UsageError, match="some images have other pixels"):
+    with pytest.raises(UsageError, match=r"the files of 1\.png, noise at 1 and 5 more"):
         run(root)
     make_images(root / "images", 4)
-    with pytest.raises(UsageError, match="number of images: 3 → 4"):
+    with pytest.raises(UsageError, match="number of images: 3 → 4; images: other names"):
         run(root)
-
-
-def test_folders_that_are_no_run_and_runs_that_are_held(root: Path) -> None:
-    (root / "out").mkdir()
-    (root / "out" / "letter.txt").write_text("")
-    with pytest.raises(UsageError, match=r"holds letter\.txt"):
-        run(root)
-    with held(root / "other"), pytest.raises(StoreError, match="another process"):
-        run(root, out="other")
-    (root / "bad").mkdir()
-    (root / "bad" / "lab.json").write_text("[]")
-    with pytest.raises(UsageError, match="it is none: its format"):
-        run(root, out="bad")
 
 
 def test_places_that_take_no_run_are_left_as_they_are(root: Path) -> None:
@@ -262,20 +277,13 @@ def test_systems_have_names_of_folders(name: str, root: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"jobs": 0}, "jobs to be at least 1"), ({"settings": replace(SETTINGS, metrics=("nothing",))}, "nothing")],
+    [({"limit": 0}, "limit to be at least 1"), ({"settings": replace(SETTINGS, metrics=("nothing",))}, "nothing")],
 )
 def test_wrong_options_come_before_the_first_image(options: dict[str, Any], message: str, root: Path) -> None:
     with pytest.raises(UsageError, match=message):
         run(root, Fake(log=str(root / "log")), **options)
     assert not (root / "log").exists()
     assert not (root / "out").exists()
-
-
-def test_what_was_left_by_a_process_that_was_killed_at_the_end_is_removed(root: Path) -> None:
-    run(root)
-    (root / "out" / "parts").mkdir()
-    run(root)
-    assert not (root / "out" / "parts").exists()
 
 
 @pytest.mark.weights
@@ -301,9 +309,10 @@ def test_a_script_without_a_guard_is_told_of_it(root: Path) -> None:
     folder = Path(__file__).parent
     script.write_text(
         f"import sys\nsys.path.insert(0, {str(folder)!r})\nfrom fake_systems import Fake\n"
-        "from semetric.lab.experiments import RunSettings, run_experiment\n"
+        "from semetric.lab.experiments import RunSettings, run_experiment\nfrom semetric.results import Execution\n"
         "settings = RunSettings(metrics=('psnr',), device='cpu')\n"
-        f"run_experiment(Fake(), [{str(root / 'images')!r}], {str(root / 'out')!r}, settings, jobs=2, cached=False)\n",
+        f"images, out, two = {str(root / 'images')!r}, {str(root / 'out')!r}, Execution(jobs=2)\n"
+        "run_experiment(Fake(), [images], out, settings, execution=two, cached=False)\n",
         encoding="utf-8",
     )
     ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=300)

@@ -105,7 +105,7 @@ def test_a_file_names_a_function(images: Path, tmp_path: Path) -> None:
 def test_a_function_itself_is_recorded_by_its_name(images: Path, tmp_path: Path) -> None:
     experiment = Transform(transformations=(), systems=({**FUNCTION, "run": plain},))
     sent(experiment, images, tmp_path / "out")
-    config = json.loads((tmp_path / "out" / "lab.json").read_text())["config"]
+    config = json.loads((tmp_path / "out" / "run.json").read_text())["config"]
     assert config["systems"][0]["run"] == "fake_codec:plain"
 
 
@@ -224,7 +224,7 @@ def test_several_systems_made_elsewhere_stand_beside_a_codec_on_a_rate_axis(else
     assert rates.keys() == {("a", 5.0), ("a", 20.0), ("b", 5.0), ("b", 20.0), ("jpeg", 24.0)}
     assert [rates["a", 5.0], rates["b", 20.0]] == [8 * 10 / 256, 8 * 41 / 256]
     assert [row["value"] for row in rows if row["system"] == "b"] == [25.0, 400.0] * 2
-    record = json.loads((elsewhere / "out" / "lab.json").read_text())
+    record = json.loads((elsewhere / "out" / "run.json").read_text())
     assert record["axis"] == {"name": "rate_bpp", "label": "rate", "unit": "bits per pixel"}
 
 

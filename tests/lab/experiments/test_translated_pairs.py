@@ -37,7 +37,7 @@ def test_the_translation_is_disturbed_and_scored_against_its_source(place: Path)
     # deformed grey stays grey, 10 from the source; noise of 20 adds its variance, hardly clipped this far from the ends
     assert values["0.png", "deformation", 0.05] == pytest.approx(100.0, abs=1.0)  # splines round by a level at most
     assert values["0.png", "noise", 20.0] == pytest.approx(500.0, rel=0.1)  # 1728 draws: s.d. 3.4% of the variance
-    record = json.loads((place / "out" / "lab.json").read_text())
+    record = json.loads((place / "out" / "run.json").read_text())
     assert record["images"][0]["sent_digest"] != record["images"][0]["digest"]
     assert "resized from 48 × 48 to 24 × 24, its reference's size" in " ".join(record["images"][1]["notes"])
     kept = [np.asarray(Image.open(place / "out" / "examples" / "0" / f"{name}.png")) for name in ("original", "sent")]
@@ -49,7 +49,7 @@ def test_another_translation_is_another_run(place: Path) -> None:
     images = pair_images(pair_folders(place / "sources", place / "translated"))
     run_experiment(experiment, images, place / "out", SETTINGS, cached=False)
     Image.new("RGB", (24, 24), (7, 7, 7)).save(place / "translated" / "0.png")
-    with pytest.raises(UsageError, match="some images have other pixels"):
+    with pytest.raises(UsageError, match="they have changed"):
         run_experiment(experiment, images, place / "out", SETTINGS, cached=False)
 
 

@@ -99,8 +99,9 @@ def test_a_second_evaluation_computes_nothing(photos: list[str], tmp_path: Path,
     assert other.summary["metrics"]["psnr"]["measures"]["2afc"]["value"] == 0.0
     more = evaluate(data, ["psnr", "mse"], **QUICK)
     assert more.run.path != first.run.path
-    (first.run.path / "agreement.json").write_text("{")  # damaged: computed again
-    assert not evaluate(data, ["psnr"], **QUICK).cached
+    (more.run.path / "agreement.json").write_text("{")  # damaged: written again
+    assert evaluate(data, ["psnr", "mse"], **QUICK).cached
+    assert json.loads((more.run.path / "agreement.json").read_text())["key"] == more.summary["key"]
 
 
 def test_the_best_is_bold_only_where_it_is_clear(tmp_path: Path) -> None:

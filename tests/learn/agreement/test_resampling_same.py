@@ -13,7 +13,7 @@ from semetric.errors import UsageError
 from semetric.learn.agreement import resampling
 from semetric.learn.agreement.resampling import draws_of, estimate, interval_of, means, resampled_counts
 from semetric.learn.agreement.same import average_precision
-from semetric.runs.statistics import bootstrap_mean
+from semetric.results.statistics import bootstrap_mean
 
 PAIRS = st.lists(st.tuples(st.integers(0, 6), st.sampled_from([0.0, 0.25, 0.5, 1.0])), min_size=1, max_size=25)
 

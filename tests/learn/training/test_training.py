@@ -196,7 +196,7 @@ def test_calibration_from_scores(source: Any, choices: tuple[Choice, ...], tmp_p
 
 
 def test_two_processes_do_not_train_in_one_folder(source: Any, choices: tuple[Choice, ...], tmp_path: Path) -> None:
-    from semetric.runs.files import held
+    from semetric.results.files import held
 
     with held(tmp_path / "t"), pytest.raises(StoreError, match="another process"):
         train(choices, [source()], tmp_path / "t", CONFIG)

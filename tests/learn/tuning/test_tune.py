@@ -15,6 +15,7 @@ from semetric.learn.tuning.judged import Judged
 from semetric.learn.tuning.memo import Memo
 from semetric.learn.tuning.simulate import simulated
 from semetric.metrics.sess_settings import SessSettings, read_sess_settings
+from semetric.results.database import Database
 from semetric.scene.batch import PairBatch
 
 TABLE_II = ("alpha", "beta", "gamma", "saliency_root")
@@ -101,7 +102,7 @@ def test_choices_alone_can_tune(batch: PairBatch, judged: Judged) -> None:
 def test_a_run_goes_on_where_it_was_stopped(batch: PairBatch, judged: Judged, tmp_path: Path) -> None:
     space, options = Space.of(vary=["alpha", "gamma"]), TuneOptions(trials=12, folds=2, resamples=50)
     straight = tune(judged, batch, space, options)
-    journal = tmp_path / "trials.jsonl"
+    journal = tmp_path / "run.sqlite"
     computed: list[int] = []
 
     def stop(count: int) -> None:
@@ -111,8 +112,6 @@ def test_a_run_goes_on_where_it_was_stopped(batch: PairBatch, judged: Judged, tm
 
     with pytest.raises(KeyboardInterrupt):
         tune(judged, batch, space, options, journal=journal, advance=stop)
-    with journal.open("ab") as file:
-        file.write(b'{"settings": {"alp')  # as a kill leaves it
     computed.clear()
     again = tune(judged, batch, space, options, journal=journal, advance=lambda count: computed.append(count))
     assert len(computed) == straight.evaluations - 5
@@ -123,12 +122,13 @@ def test_a_run_goes_on_where_it_was_stopped(batch: PairBatch, judged: Judged, tm
 
 
 def test_a_journal_of_other_pairs_is_refused(batch: PairBatch, judged: Judged, tmp_path: Path) -> None:
-    journal = tmp_path / "trials.jsonl"
+    journal = tmp_path / "run.sqlite"
     memo = Memo(batch, journal)
     memo(SessSettings.PAPER)
     memo.close()
-    lines = journal.read_text().splitlines()
-    journal.write_text("\n".join([lines[0].replace('"pairs": ', '"pairs": 1'), *lines[1:], ""]))
+    with Database(journal) as database:
+        assert len(database) == 1
+        database.put({"record": database.document("record") | {"digest": "other"}})
     with pytest.raises(UsageError, match="Choose another --out"):
         Memo(batch, journal)
 

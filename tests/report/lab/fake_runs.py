@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
 from semetric.lab.experiments.images import level_name
+from semetric.lab.experiments.run import FIELDS
+from semetric.lab.experiments.summary import columns_of, summarise
 from semetric.metrics.registry import METRICS
+from semetric.results import Row
+from semetric.results.database import FILE, Database
+from semetric.results.record import plain
 
 FEW = ("psnr", "lpips", "sess")
 MOST = ("mse", "psnr", "ssim", "ms_ssim", "lpips", "vitscore", "samscore", "sess")
 
 Damage = Callable[[str, str, float], float]
 """(system, metric, level) → how much is lost, from 0 for nothing to 1 for all."""
-
-SCHEMA = pa.schema(
-    [
-        ("image", pa.string()),
-        ("system", pa.string()),
-        ("level", pa.float64()),
-        ("rate_bpp", pa.float64()),
-        ("size_bytes", pa.int64()),
-        ("uses_per_pixel", pa.float64()),
-        ("failed", pa.bool_()),
-        ("note", pa.string()),
-        ("details", pa.string()),
-        ("metric", pa.string()),
-        ("value", pa.float64()),
-        ("error", pa.string()),
-    ]
-)
 
 
 def score(metric: str, damage: float, rng: np.random.Generator) -> float:
@@ -66,12 +51,12 @@ def write_run(
     failed: Callable[[str, float, int], bool] = lambda system, level, image: False,
     edit: Callable[[dict[str, Any]], None] = lambda row: None,
     examples: int = 0,
-    parts: bool = False,
+    half: bool = False,
     **record: Any,
 ) -> Path:
     """Writes a run; every system brings its levels.
 
-    `edit` may change any row before it is written; `parts` leaves the run unfinished, in two parts.
+    `edit` may change any row before it is written; `half` leaves the run unfinished, with half of its units.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
@@ -102,9 +87,11 @@ def write_run(
                     edit(row)
                     rows.append(row)
     made = {
-        "format": 1,
+        "kind": experiment,
         "version": "0.1.0",
         "experiment": experiment,
+        "fields": FIELDS,
+        "left_out": {},
         "config": {"levels": [list(s["levels"]) for s in systems], "seed": 7},
         "axis": dict(axis or AXES[experiment]),
         "systems": [dict(system) for system in systems],
@@ -128,18 +115,26 @@ def write_run(
             }
             for i, name in enumerate(images)
         ],
-        "seed": 7,
         **record,
     }
-    (folder / "lab.json").write_text(json.dumps(made), encoding="utf-8")
-    table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    if parts:
-        (folder / "parts").mkdir()
-        half = table.num_rows // 2
-        for k, part in enumerate((table.slice(0, half), table.slice(half))):
-            pq.write_table(part, folder / "parts" / f"part-{k + 1:06d}.parquet")
-    else:
-        pq.write_table(table, folder / "rows.parquet")
+    units = [rows[start : start + len(metrics)] for start in range(0, len(rows), len(metrics))]
+    finished = [
+        Row(
+            unit=place,
+            fields=[unit[0][name] for name in FIELDS],
+            scores=[math.nan if row["value"] is None else row["value"] for row in unit],
+            errors={row["metric"]: row["error"] for row in unit if row["error"] is not None},
+        )
+        for place, unit in enumerate(units[: len(units) // 2] if half else units)
+    ]
+    (folder / FILE).unlink(missing_ok=True)
+    with Database(folder / FILE, create=True) as database:
+        database.put({"record": plain(made)})
+        database.add(finished)
+        database.flush()
+        if not half:
+            summary = summarise(columns_of(database.rows(), plain(made)), plain(made), asked=True)
+            database.put({"summary": plain(summary), "finished": {"units": len(finished), "exports": {}}})
     for i, image in enumerate(images[:examples]):
         place = folder / "examples" / Path(image).stem
         _save(place / "original.png", photo(i))
@@ -298,3 +293,11 @@ def worn(image: NDArray[np.uint8], damage: float) -> NDArray[np.uint8]:
 def _save(file: Path, pixels: NDArray[np.uint8]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(file)
+
+
+def change_record(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Changes the record of a run."""
+    with Database(folder / FILE) as database:
+        record = database.document("record")
+        change(record)
+        database.put({"record": record})

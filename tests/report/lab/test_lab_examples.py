@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import math
 from pathlib import Path
 
@@ -64,14 +63,10 @@ def test_names_lead_nowhere_else(tmp_path: Path) -> None:
     for folder in (secret, tmp_path / "run" / "examples" / "a" / "x"):
         folder.mkdir(parents=True)
         Image.new("RGB", (8, 8)).save(folder / "original.png")
-    file = tmp_path / "run" / "lab.json"
-    record = json.loads(file.read_text())
     for name in ("../../secret", "..", "/etc", str(secret), "a\\b", "", "."):
-        record["images"][0]["example"] = name
-        file.write_text(json.dumps(record))
+        fake.change_record(tmp_path / "run", lambda record, name=name: record["images"][0].update(example=name))
         assert examples(read_lab_run(tmp_path / "run")) == []
-    record["images"][0]["example"] = "a"
-    file.write_text(json.dumps(record))
+    fake.change_record(tmp_path / "run", lambda record: record["images"][0].update(example="a"))
     assert len(examples(read_lab_run(tmp_path / "run"))) == 1
 
 

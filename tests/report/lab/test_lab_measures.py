@@ -19,7 +19,7 @@ from semetric.report.lab.measures import (
     sensitivity,
 )
 from semetric.report.lab.results import LabRun, read_lab_run
-from semetric.runs.statistics import bootstrap_mean
+from semetric.results.statistics import bootstrap_mean
 
 FINITE = st.floats(-1e6, 1e6)
 

@@ -97,7 +97,7 @@ def test_every_experiment_gives_page_figures_and_tables(tmp_path: Path, experime
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
     run = fake.channel(tmp_path / "run", metrics=("sess",), examples=1)
     write_report(run, tmp_path / "one")
-    os.utime(run / "lab.json", (0, 0))
+    os.utime(run / "run.sqlite", (0, 0))
     write_report(run, tmp_path / "two")
     files = sorted(file.relative_to(tmp_path / "one") for file in (tmp_path / "one").rglob("*") if file.is_file())
     assert len(files) > 10
@@ -202,8 +202,7 @@ def test_one_image_at_one_level(tmp_path: Path, undrawn: None) -> None:
 
 
 def test_an_unfinished_run_says_so(tmp_path: Path, undrawn: None) -> None:
-    run = fake.levels(tmp_path / "run", parts=True, metrics=("sess",))
-    (run / "parts" / "part-000002.parquet").unlink()
+    run = fake.levels(tmp_path / "run", half=True, metrics=("sess",))
     assert "not at its end" in read(write_report(run)).text
 
 
@@ -244,13 +243,13 @@ def test_where_it_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="write a report into"):
         write_report(run, tmp_path / "file")
-    with pytest.raises(UsageError, match=r"no lab\.json"):
+    with pytest.raises(UsageError, match="holds no run"):
         write_report(tmp_path)
     assert not (tmp_path / "report").exists()
 
 
 def test_a_run_of_the_runner_itself(tmp_path: Path, undrawn: None) -> None:
-    """Its folder is what the report reads: names of examples, units, parts."""
+    """Its folder is what the report reads: names of examples, units."""
     from semetric.lab.experiments.run import run_experiment
     from semetric.lab.experiments.settings import RunSettings
     from semetric.lab.experiments.transform import Transform

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semetric.lab.deepjscc.training_config import TrainingConfig
-from semetric.runs.files import check_place, held, write_whole
+from semetric.results.files import check_place, held, write_whole
 
 if TYPE_CHECKING:
     from semetric.lab.deepjscc._run import Run

@@ -10,7 +10,7 @@ from semetric.lab.experiments.edits import Edits
 from semetric.lab.experiments.images import ImageFile, pair_images
 from semetric.lab.experiments.levels import Levels
 from semetric.lab.experiments.registry import EXPERIMENTS
-from semetric.lab.experiments.run import LabRun, Started, run_experiment
+from semetric.lab.experiments.run import run_experiment
 from semetric.lab.experiments.settings import RunSettings
 from semetric.lab.experiments.transform import Transform
 
@@ -25,11 +25,9 @@ __all__ = [
     "Edits",
     "Experiment",
     "ImageFile",
-    "LabRun",
     "Levels",
     "NamedSystem",
     "RunSettings",
-    "Started",
     "Transform",
     "pair_images",
     "run_experiment",

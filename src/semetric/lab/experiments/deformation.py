@@ -12,7 +12,7 @@ from semetric.errors import UsageError
 from semetric.lab.experiments.base import Arm, Axis, Context
 from semetric.lab.experiments.own_systems import OpenExperiment
 from semetric.lab.experiments.transform import strengths_of
-from semetric.runs.statistics import bootstrap_mean, pearson
+from semetric.results.statistics import bootstrap_mean, pearson
 
 __all__ = ["Deformation", "correlations"]
 

@@ -78,7 +78,7 @@ def folder_arm(table: Mapping[str, Any], context: Context, *, levels: Sequence[f
             for pair in pairing.pairs
         }
     contents: list[dict[str, Any]] = [
-        {"level": level, "files": pairing.stamps(), "pairs": pairing.digest()}
+        {"level": level, "files": pairing.contents(), "pairs": pairing.digest()}
         for level, pairing in zip(values, pairings, strict=True)
     ]
     if costs:

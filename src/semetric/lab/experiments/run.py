@@ -2,74 +2,36 @@
 
 from __future__ import annotations
 
-import functools
-import json
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
 
 from semetric.errors import UsageError
 from semetric.lab.experiments.base import Arm, Context, Experiment
-from semetric.lab.experiments.images import ImageFile, Known, level_name, look_at, read_picture, read_sent
-from semetric.lab.experiments.record import check_folder, describe, enter
-from semetric.lab.experiments.scoring import Task
+from semetric.lab.experiments.images import ImageFile, look_at
+from semetric.lab.experiments.scoring import ExperimentRecipe, Point, outcome
 from semetric.lab.experiments.settings import RunSettings
-from semetric.lab.experiments.summary import is_summary, summarise
-from semetric.lab.experiments.table import LongTable, Outcome, Unit
-from semetric.lab.experiments.workers import Recipe, check_start, work
-from semetric.lab.systems import Pixels
-from semetric.runs.files import TEMPORARY, held, named_errors, remove_temporary, write_json, write_whole
-from semetric.runs.journal import Journal
-from semetric.runs.record import read_summary
-from semetric.runs.rows import read_table, write_csv, write_parquet
+from semetric.lab.experiments.summary import columns_of, summarise
+from semetric.results import Execution, Plan, Row, Run, Started, Task, execute
+from semetric.results.record import digest, plain
+from semetric.results.run import check_folder
+from semetric.runs.choice import describe_metrics
+from semetric.runs.pairing import shown
+from semetric.runs.scoring import BATCH
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["LabRun", "Started", "run_experiment"]
+__all__ = ["FIELDS", "ExperimentPlan", "run_experiment"]
 
+FIELDS = ("image", "system", "level", "rate_bpp", "size_bytes", "uses_per_pixel", "failed", "note", "details")
 _LONGEST_NAME = 200  # bytes of a system's name, which is that of a folder
-
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabRun:
-    """A finished experiment.
-
-    Attributes:
-        path: its folder: lab.json, rows.parquet, rows.csv, summary.json, examples.
-        summary: what summary.json holds.
-    """
-
-    path: Path
-    summary: Mapping[str, Any]
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """The rows, read from the disk: column → value."""
-        rows: list[dict[str, Any]] = read_table(self.path / "rows.parquet").to_pylist()
-        return rows
-
-
-@dataclass(frozen=True, kw_only=True)
-class Started:
-    """What is known when the first image is sent.
-
-    Attributes:
-        units: image × system × level, all of them.
-        done: how many were finished before.
-        broken: images that cannot be read, each with its reason.
-        left_out: metric → why the run goes without it.
-    """
-
-    units: int
-    done: int
-    broken: Mapping[str, str]
-    left_out: Mapping[str, str]
 
 
 def run_experiment(
@@ -78,26 +40,29 @@ def run_experiment(
     out: str | PathLike[str],
     settings: RunSettings | None = None,
     *,
-    jobs: int = 1,
     cached: bool = True,
+    execution: Execution | None = None,
+    retry_failed: bool = False,
+    limit: int | None = None,
     started: Callable[[Started], None] | None = None,
-    advance: Callable[[int], None] | None = None,
-) -> LabRun:
+    progress: Callable[[int, int], None] | None = None,
+) -> Run:
     """Sends every image through every system at every level, and scores what arrives with every metric.
 
-    A unit is an image at a level of a system. Finished units are written to the folder every few seconds, each part
-    whole or not at all; the same call goes on from there, and ends with the bytes of an undisturbed run. What fails
-    on one image is an error of its own rows.
+    A unit is an image at a level of a system. Finished units are written to the folder every second; the same call goes
+    on from there, and ends with the bytes of an undisturbed run. What fails on one image is an error of its own rows.
 
     Args:
         experiment: the configuration.
         images: files and folders; or pairs, as `pair_images` gives them.
-        out: the run's folder: new, empty, or one to go on with.
+        out: the run's folder; new, empty, or one to go on with.
         settings: metrics, networks, seed and reading; None takes the defaults.
-        jobs: worker processes, each with its share of the cores; 1 works in this process.
         cached: whether embeddings and scene graphs are kept on disk.
+        execution: processes or a cluster that share the images; None works in this process.
+        retry_failed: do failed units again, whose files may have changed.
+        limit: the first images alone; a later call without goes on with the others.
         started: told what there is to do.
-        advance: told how many units were finished since it was told last.
+        progress: told how many units were finished since it was told last, and how many workers are at it.
 
     Raises:
         UsageError: an option, a level or a name that does not exist, no image, or another run in the folder.
@@ -105,133 +70,175 @@ def run_experiment(
         WeightsError: a metric that was named, or a system, has no weights.
         StoreError: the folder cannot be written, or another process is writing to it.
     """
-    chosen = settings or RunSettings()
-    if jobs < 1:
-        raise UsageError(f"Expected jobs to be at least 1; found {jobs}.")
-    check_start(jobs)
+    if limit is not None and limit < 1:
+        raise UsageError(f"Expected limit to be at least 1; found {limit}.")
     files = experiment.find(images)
     folder = Path(out)
-    check_folder(folder, files)
-    used = chosen.runtime(cached=cached)
-    arms = experiment.arms(Context(runtime=used, images=files, reading=chosen.reading))
-    _check_names(arms)
-    metrics, left_out = chosen.make_metrics(used)
-    known = look_at(files, examples=chosen.examples, **chosen.reading)
-    record = describe(experiment, arms, chosen, metrics, known, files, profile=used.profile, left_out=left_out)
-    points = [(arm.system.name, level) for arm in arms for level in arm.levels]
-    table = LongTable(
-        units=tuple(Unit(image=one.name, system=system, level=level) for one in known for system, level in points),
-        metrics=tuple(metrics),
+    check_folder(folder)
+    _check_outside(folder, files)
+    plan = ExperimentPlan(experiment, files, settings or RunSettings(), cached=cached)
+    return execute(
+        plan,
+        folder,
+        execution=execution,
+        retry_failed=retry_failed,
+        limit=None if limit is None else limit * len(plan.points),
+        started=started,
+        progress=progress,
     )
-    broken = {one.name: one.error for one in known if one.error is not None}
-    tell = started or (lambda _: None)
-    with held(folder):
-        enter(folder, record)
-        merged = _finished_rows(folder, table)
-        if merged is None:
-            journal = Journal(folder / "parts", table)
-            tell(Started(units=len(table.units), done=len(journal.done), broken=broken, left_out=left_out))
-            recipe = Recipe(
-                experiment=experiment, settings=chosen, metrics=tuple(metrics), images=tuple(files), cached=cached
-            )
-            pictures = _Examples(folder, files, known, points, chosen)
-            _do_missing(journal, recipe, files, known, len(points), pictures, jobs, advance or (lambda _: None))
-            merged = journal.merged()
-            write_parquet(folder / "rows.parquet", merged)
-            write_csv(folder / "rows.csv", merged)
-            summary = None
-        else:
-            tell(Started(units=len(table.units), done=len(table.units), broken=broken, left_out=left_out))
-            if not (folder / "rows.csv").is_file():
-                write_csv(folder / "rows.csv", merged)
-            summary = _finished_summary(folder, record)
-        if summary is None:
-            summary = json.loads(json.dumps(summarise(merged, record, experiment)))
-            write_json(folder / "summary.json", summary)
-        if (folder / "parts").is_dir():
-            Journal(folder / "parts", table).remove()  # only now
-    return LabRun(path=folder, summary=summary)
 
 
-def _do_missing(
-    journal: Journal[Outcome],
-    recipe: Recipe,
-    files: Sequence[ImageFile],
-    known: Sequence[Known],
-    points: int,
-    pictures: _Examples,
-    jobs: int,
-    advance: Callable[[int], None],
-) -> None:
-    """Finishes the units that the journal has not; what is finished is in parts, however this ends."""
-    tasks = []
-    try:
-        for place, (file, one) in enumerate(zip(files, known, strict=True)):
-            first = place * points
-            missing = tuple(p for p in range(points) if first + p not in journal.done)
-            if not missing:
-                continue
-            if one.error is not None:
-                journal.add([Outcome.lost(first + p, recipe.metrics, one.error) for p in missing])
-                advance(len(missing))
-                continue
-            pictures.original(place)
-            keep = one.example is not None
-            tasks.append(Task(name=file.name, path=file.path, sent=file.sent, first=first, points=missing, keep=keep))
-        for finished in work(recipe, tasks, jobs=jobs):
-            if finished.pixels is not None:
-                pictures.received(finished.outcome.index, finished.pixels)
-            journal.add([finished.outcome])
-            advance(1)
-    finally:
-        journal.flush()
+class ExperimentPlan(Plan):
+    """Images × operating points, a unit each; a row a metric is exported.
 
+    Attributes:
+        points: (system, level), in the order of rows.
 
-class _Examples:
-    """The received pictures of the first images: written before their units count as finished."""
+    Args:
+        experiment: the configuration.
+        files: the images.
+        settings: metrics, networks, seed and reading.
+        cached: whether embeddings and scene graphs are kept on disk.
+
+    Raises:
+        UsageError: an option, a level or a name that does not exist.
+        MissingExtraError: a system needs a package that is not here.
+        WeightsError: a metric that was named, or a system, has no weights.
+    """
+
+    silent: ClassVar[tuple[str, ...]] = ("source", "sent", "asked", "left_out", "images", "title")
+    words: ClassVar[Mapping[str, str]] = {"names": "images: other names"}
 
     def __init__(
-        self,
-        folder: Path,
-        files: Sequence[ImageFile],
-        known: Sequence[Known],
-        points: Sequence[tuple[str, float]],
-        settings: RunSettings,
+        self, experiment: Experiment, files: Sequence[ImageFile], settings: RunSettings, *, cached: bool = True
     ) -> None:
-        self._root = folder / "examples"
+        used = settings.runtime(cached=cached)
+        arms = experiment.arms(Context(runtime=used, images=files, reading=settings.reading))
+        _check_names(arms)
+        metrics, self.left_out = settings.make_metrics(used)
+        self._experiment = experiment
         self._files = files
-        self._known = known
-        self._points = points
-        self._settings = settings
-        with named_errors(self._root):
-            for inner in {path.parent for path in self._root.rglob(f".*{TEMPORARY}")}:
-                remove_temporary(inner)  # a process that was killed had begun to write it
+        self._images = look_at(files, examples=settings.examples, **settings.reading)
+        self._batch = 1 if used.device == "cpu" else BATCH  # on a CPU networks take images one by one
+        self.points = [(arm.system.name, level) for arm in arms for level in arm.levels]
+        self.metrics = tuple(metrics)
+        self.asked = settings.metrics is not None
+        self.units = len(files) * len(self.points)
+        self.broken = {image.name: image.error for image in self._images if image.error is not None}
+        self.recipe = ExperimentRecipe(
+            experiment=experiment, settings=settings, metrics=self.metrics, images=tuple(files), cached=cached
+        )
+        self.record = plain(
+            {
+                "kind": experiment.kind,
+                "version": version("semetric"),
+                "experiment": experiment.kind,
+                "title": experiment.title,
+                "config": {**experiment.to_dict(), **settings.to_dict(), "metrics": list(metrics)},
+                "asked": self.asked,
+                "axis": experiment.level_axis().to_dict(),
+                "systems": [arm.to_dict() for arm in arms],
+                "metrics": describe_metrics(metrics, settings.options),
+                "profile": dataclasses.asdict(used.profile),
+                "images": [image.to_dict() for image in self._images],
+                "number of images": len(files),
+                "names": digest([image.name for image in files]),
+                "fields": FIELDS,
+                "source": [shown(file.path) for file in files],
+                "sent": [shown(file.sent) for file in files if file.sent is not None],
+                "left_out": self.left_out,
+            }
+        )
 
-    def original(self, place: int) -> None:
-        example = self._known[place].example
-        if example is not None:
-            picture = read_picture(self._files[place].path, **self._settings.reading)
-            self._write(self._root / example / "original.png", picture.to_uint8())
-            sent = self._files[place].sent
-            if sent is not None:
-                translated = read_sent(sent, picture, **self._settings.reading)
-                self._write(self._root / example / "sent.png", translated.to_uint8())
+    def stamp(self, unit: int) -> str:
+        """The digest of the image's pixels, when the run began."""
+        image = self._images[unit // len(self.points)]
+        return " ".join(filter(None, (image.digest, image.sent_digest)))
 
-    def received(self, index: int, pixels: Pixels) -> None:
-        place, point = divmod(index, len(self._points))
-        system, level = self._points[point]
-        self._write(self._root / str(self._known[place].example) / system / f"{level_name(level)}.png", pixels)
+    def name(self, unit: int) -> str:
+        """Image, system and level."""
+        image, point = divmod(unit, len(self.points))
+        system, level = self.points[point]
+        return f"{self._images[image].name}, {system} at {level:g}"
 
-    def _write(self, path: Path, pixels: Pixels) -> None:
-        from PIL import Image
+    def chunks(self, missing: Sequence[int], execution: Execution) -> Iterator[Sequence[Task]]:
+        """An image a chunk; where networks gain from company, tasks of several of its points."""
+        for image, units in _by_image(missing, len(self.points)):
+            point = [
+                Point(image=self._files[image], place=unit % len(self.points), example=self._images[image].example)
+                for unit in units
+            ]
+            yield [
+                Task(
+                    units=tuple(units[start : start + self._batch]),
+                    items=tuple(point[start : start + self._batch]),
+                    files=tuple(filter(None, (self._files[image].path, self._files[image].sent))),
+                )
+                for start in range(0, len(units), self._batch)
+            ]
 
-        with named_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+    def whole(self, row: Row) -> Row:
+        """With the names of image and system, and the level."""
+        image, point = divmod(row.unit, len(self.points))
+        return dataclasses.replace(
+            row,
+            errors={metric: shown(why) for metric, why in row.errors.items()},
+            fields=[self._images[image].name, *self.points[point], *row.fields],
+            stamp=self.stamp(row.unit),
+        )
 
-        def write(stream: BinaryIO) -> None:
-            Image.fromarray(pixels).save(stream, "PNG")
+    def lost(self, unit: int, why: str) -> Row:
+        """Nothing arrived."""
+        return dataclasses.replace(super().lost(unit, why), fields=outcome())
 
-        write_whole(path, write)
+    def schema(self) -> pa.Schema:
+        """The columns of docs/lab/README.md."""
+        import pyarrow as pa
+
+        kinds = dict.fromkeys((*FIELDS, "metric", "value", "error"), pa.string())
+        kinds |= dict.fromkeys(("level", "rate_bpp", "uses_per_pixel", "value"), pa.float64())
+        return pa.schema([*(kinds | {"size_bytes": pa.int64(), "failed": pa.bool_()}).items()])
+
+    def table(self, rows: Sequence[Row]) -> pa.Table:
+        """A line a unit and metric."""
+        import pyarrow as pa
+
+        count = len(self.metrics)
+        columns: dict[str, Any] = {
+            name: [value for row in rows for value in [row.fields[place]] * count] for place, name in enumerate(FIELDS)
+        }
+        columns["metric"] = list(self.metrics) * len(rows)
+        columns["value"] = pa.array(np.concatenate([row.scores for row in rows]), from_pandas=True)
+        columns["error"] = [row.errors.get(metric) for row in rows for metric in self.metrics]
+        return pa.table(columns, schema=self.schema())
+
+    def summarise(self, rows: Iterable[Row]) -> Mapping[str, Any]:
+        """Means a system and level, and what the experiment says beyond."""
+        columns = columns_of(rows, self.record)
+        extra = self._experiment.analyse(columns, self.record["metrics"])
+        return summarise(columns, self.record, asked=self.asked) | extra
+
+
+def _by_image(missing: Sequence[int], points: int) -> Iterator[tuple[int, list[int]]]:
+    units: list[int] = []
+    for unit in missing:
+        if units and unit // points != units[0] // points:
+            yield units[0] // points, units
+            units = []
+        units.append(unit)
+    if units:
+        yield units[0] // points, units
+
+
+def _check_outside(folder: Path, images: Sequence[ImageFile]) -> None:
+    """Raises UsageError where a folder lies among the images."""
+    own = Path(os.path.realpath(folder))
+    for root in dict.fromkeys(image.root for image in images):
+        if root is not None and own.is_relative_to(os.path.realpath(root)):
+            raise UsageError(
+                f"Expected --out outside of the folders of images; {folder} is in {root}, where the pictures "
+                "that the run keeps would be sent as well. Choose another --out."
+            )
 
 
 def _check_names(arms: Sequence[Arm]) -> None:
@@ -241,35 +248,8 @@ def _check_names(arms: Sequence[Arm]) -> None:
         if names.count(name) > 1:
             raise UsageError(f"Expected systems with names of their own; {name!r} comes twice.")
         known = name.isprintable() and not any(c in name for c in '/\\:*?"<>|')
-        if (
-            not known
-            or not 0 < len(name.encode()) <= _LONGEST_NAME
-            or name.startswith(".")
-            or name in ("original.png", "sent.png")
-        ):
+        taken = name.startswith(".") or name in ("original.png", "sent.png")
+        if not known or taken or not 0 < len(name.encode()) <= _LONGEST_NAME:
             raise UsageError(
                 f"Expected a system's name to be one of a folder, of at most {_LONGEST_NAME} bytes; found {name!r}."
             )
-
-
-def _finished_rows(folder: Path, table: LongTable) -> pa.Table | None:
-    """All rows, where they are there and whole; a table that is not, of which no parts are left, is made again."""
-    import pyarrow as pa
-
-    path = folder / "rows.parquet"
-    try:
-        found = read_table(path)
-        if not table.holds(found):
-            raise pa.ArrowInvalid("it has other rows")
-    except FileNotFoundError:
-        return None
-    except (OSError, pa.ArrowException) as error:
-        _log.warning("%s is damaged; what it held is sent and scored again (%s)", path, error)
-        return None
-    return found
-
-
-def _finished_summary(folder: Path, record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What summary.json holds; None where it is missing, or damaged and has to be made of the rows again."""
-    ours = functools.partial(is_summary, record=record)
-    return read_summary(folder / "summary.json", ours, "was damaged; it is made of the rows again")

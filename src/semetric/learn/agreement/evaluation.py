@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -33,15 +33,23 @@ from semetric.learn.agreement.resampling import (
     interval_of,
 )
 from semetric.learn.datasets.base import Dataset
-from semetric.runs import Run, Started, score_pairs
-from semetric.runs.engine import Advance
-from semetric.runs.files import write_json
-from semetric.runs.rows import read_table
+from semetric.results import Run
+from semetric.results.files import write_json
+from semetric.results.record import digest
+from semetric.runs import score_pairs
 
 __all__ = ["AGREEMENT", "Evaluation", "evaluate"]
 
 AGREEMENT = "agreement.json"
-_SHAPELESS = ("batch", "workers", "store", "retry_failed")  # options that shape no score
+_SHAPELESS = (
+    "batch",
+    "workers",
+    "store",
+    "retry_failed",
+    "execution",
+    "started",
+    "progress",
+)  # options that shape no score
 _FORMAT = 2  # raise it when numbers change their meaning, or notes their words
 
 
@@ -69,8 +77,6 @@ def evaluate(
     form: Form = 4,
     resamples: int = RESAMPLES,
     seed: int = SEED,
-    started: Callable[[Started], None] | None = None,
-    advance: Advance | None = None,
     **options: Any,
 ) -> Evaluation:
     """Scores the pairs that a data set needs and holds the scores against what people said.
@@ -85,8 +91,6 @@ def evaluate(
         form: parameters of the logistic curve before PLCC, 4 or 5.
         resamples: of the bootstrap.
         seed: of the bootstrap.
-        started: told what is known when scoring begins.
-        advance: told of progress, in pairs.
         options: those of `score_pairs`.
 
     Raises:
@@ -96,14 +100,16 @@ def evaluate(
         raise UsageError(f"Expected at least 2 resamples; found {resamples}.")
     wanted = needed(dataset)
     folder = Path(out) if out is not None else _place(dataset, wanted, metrics, profile, options)
-    run = score_pairs(wanted.pairing, folder, metrics, profile, started=started, advance=advance, **options)
-    key = _key(dataset, wanted, run.path, form, resamples, seed)
-    before = _finished(run.path, key)
-    if before is not None:
-        return Evaluation(run=run, summary=before, cached=True)
-    summary = {"key": key, **_summary(dataset, wanted, run, form, resamples, seed)}
+    run = score_pairs(wanted.pairing, folder, metrics, profile, **options)
+    scores = np.stack([row.scores for row in run.units()])  # (pairs, metrics)
+    key = _key(dataset, wanted, run, scores, form, resamples, seed)
+    before = run.document("agreement")
+    cached = before is not None and before["key"] == key
+    summary = before if cached else {"key": key, **_summary(dataset, wanted, run, scores, form, resamples, seed)}
+    if not cached:
+        run.keep("agreement", summary)
     write_json(run.path / AGREEMENT, summary)
-    return Evaluation(run=run, summary=summary, cached=False)
+    return Evaluation(run=run, summary=summary, cached=cached)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,15 +127,16 @@ class _Scored:
     scores: Floats
 
 
-def _summary(dataset: Dataset, wanted: Needed, run: Run, form: Form, resamples: int, seed: int) -> dict[str, Any]:
-    table = read_table(run.path / "scores.parquet")
+def _summary(
+    dataset: Dataset, wanted: Needed, run: Run, scores: Floats, form: Form, resamples: int, seed: int
+) -> dict[str, Any]:
     measures = MEASURES[dataset.kind]
     groups = sorted(set(wanted.groups))
     groups = groups if len(groups) > 1 else []
     of_group = {name: np.flatnonzero(np.asarray(wanted.groups) == name) for name in groups}
     scored: dict[str, _Scored] = {}
-    for name, one in run.summary["metrics"].items():
-        values = np.asarray(table[name].to_numpy(), np.float64)[wanted.places]
+    for place, (name, one) in enumerate(run.summary["metrics"].items()):
+        values = scores[:, place][wanted.places]
         whole = np.flatnonzero(~np.isnan(values).any(axis=1))
         scored[name] = _Scored(higher_is_better=one["higher_is_better"], items=whole, scores=values[whole])
 
@@ -266,25 +273,16 @@ def _place(
     """A folder of the cache that only this run has: other files, metrics or options have another."""
     shaping = {name: repr(value) for name, value in sorted(options.items()) if name not in _SHAPELESS}
     text = json.dumps(
-        [version("semetric"), wanted.digest(), wanted.pairing.stamps(), dataset.root, metrics, profile, shaping]
+        [version("semetric"), wanted.digest(), wanted.pairing.contents(), dataset.root, metrics, profile, shaping]
     )
     name = "".join(c if c.isalnum() else "-" for c in dataset.name)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     return cache_root() / "evaluations" / f"{name}-{dataset.split or 'all'}-{digest}"
 
 
-def _key(dataset: Dataset, wanted: Needed, run: Path, form: Form, resamples: int, seed: int) -> str:
+def _key(dataset: Dataset, wanted: Needed, run: Run, scores: Floats, form: Form, resamples: int, seed: int) -> str:
     """Of all that shapes the numbers, and of what is said of the data set beside them."""
-    scores = b"".join((run / name).read_bytes() for name in ("run.json", "scores.parquet"))
     beside = [dataset.name, dataset.split, dataset.kind, dataset.majority, dataset.root, dataset.published_size]
-    said = [dataset.problems.count, dataset.problems.named, dict(dataset.left_out)]
-    text = json.dumps([_FORMAT, version("semetric"), wanted.digest(), form, resamples, seed, beside, said])
-    return hashlib.sha256(text.encode() + scores).hexdigest()
-
-
-def _finished(run: Path, key: str) -> dict[str, Any] | None:
-    try:
-        summary = json.loads((run / AGREEMENT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return summary if isinstance(summary, dict) and summary.get("key") == key else None
+    problems = [dataset.problems.count, dataset.problems.named, dict(dataset.left_out)]
+    rest = [hashlib.sha256(scores.tobytes()).hexdigest(), wanted.digest(), form, resamples, seed, beside, problems]
+    return digest([_FORMAT, version("semetric"), dict(run.record), *rest])

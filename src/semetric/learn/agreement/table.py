@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from semetric.runs.files import write_whole
+from semetric.results.files import write_whole
 
 __all__ = ["NAMES", "RULE", "caption", "figure", "to_csv", "to_latex", "write_tables"]
 

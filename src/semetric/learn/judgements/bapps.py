@@ -22,7 +22,7 @@ from semetric.learn.judgements.images import locate
 from semetric.learn.judgements.pooled import pool
 from semetric.learn.judgements.records import Item, Published, Study
 from semetric.learn.judgements.store import JudgementStore
-from semetric.runs.files import named_errors
+from semetric.results.files import named_errors
 
 __all__ = ["export_bapps", "import_bapps"]
 

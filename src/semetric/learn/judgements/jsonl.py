@@ -13,7 +13,7 @@ from typing import Any
 from semetric.errors import SemetricError, UsageError
 from semetric.learn.judgements.records import Annotator, Answer, Item, Published, Settings, StoredJudgement, Study
 from semetric.learn.judgements.store import JudgementStore
-from semetric.runs.files import write_whole
+from semetric.results.files import write_whole
 
 __all__ = ["export_jsonl", "import_jsonl", "study_lines"]
 

@@ -12,7 +12,7 @@ from semetric.errors import UsageError
 from semetric.learn.judgements.pooled import pool
 from semetric.learn.judgements.records import Item, Published, Study
 from semetric.learn.judgements.store import JudgementStore
-from semetric.runs.files import write_whole
+from semetric.results.files import write_whole
 from semetric.tables import read_table
 
 __all__ = ["export_nights", "import_nights", "nights_table"]

@@ -15,7 +15,7 @@ from typing import Any
 from semetric.errors import UsageError
 from semetric.learn.judgements.records import Answer, Item, Study
 from semetric.learn.judgements.store import JudgementStore
-from semetric.runs.files import write_whole
+from semetric.results.files import write_whole
 from semetric.tables import number_in, path_in, read_table
 
 __all__ = ["export_csv", "import_csv", "table_text"]

@@ -12,7 +12,7 @@ from semetric.errors import ImageError
 from semetric.learn.datasets import Dataset, PanopticRecord
 from semetric.learn.relation_head.config import RelationTraining
 from semetric.learn.relation_head.examples import Example, ExampleMaker, predicate_numbers
-from semetric.runs.files import held, write_whole
+from semetric.results.files import held, write_whole
 
 __all__ = ["CHECKPOINT", "CURVE", "WEIGHTS", "Prepared", "Progress", "Training", "prepare", "train"]
 

@@ -22,7 +22,7 @@ from semetric.models.dreamsim.calibration import Calibration
 from semetric.models.dreamsim.files import MAX_TRUNK_BYTES, StoredFile
 from semetric.models.dreamsim.own import DESCRIPTION, describe
 from semetric.models.dreamsim.variants import Trunk, Variant
-from semetric.runs.files import named_errors, write_json, write_whole
+from semetric.results.files import named_errors, write_json, write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor

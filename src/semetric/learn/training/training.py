@@ -18,7 +18,7 @@ from semetric.learn.training.export import place_trunks, write_trained
 from semetric.learn.training.trunks import TrunkSource, variant_of
 from semetric.learn.triplets import Choice, JudgedPair, ScoredTriplet
 from semetric.models.dreamsim.variants import Variant
-from semetric.runs.files import held, remove_temporary, write_whole
+from semetric.results.files import held, remove_temporary, write_whole
 
 if TYPE_CHECKING:
     from semetric.learn.training._run import Run

@@ -136,7 +136,7 @@ def tune(
         batch: the pairs of graphs, in the order of `judged`.
         space: what varies; all by default.
         options: how.
-        journal: where computed scores are kept, so that the same call goes on after an interruption.
+        journal: the database of computed scores, so that the same call goes on after an interruption.
         advance: told after each settings that had to be computed.
 
     Raises:

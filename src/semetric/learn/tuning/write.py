@@ -10,14 +10,13 @@ from typing import Any
 
 from semetric.learn.tuning.tune import Tuning
 from semetric.metrics.sess_settings import sess_settings_toml
-from semetric.runs.files import named_errors, write_json, write_whole
+from semetric.results.files import named_errors, write_json, write_whole
 
-__all__ = ["CONFIG", "JOURNAL", "REPORT", "TRIALS", "write_tuning"]
+__all__ = ["CONFIG", "REPORT", "TRIALS", "write_tuning"]
 
 CONFIG = "sess.toml"
 REPORT = "tuning.json"
 TRIALS = "trials.csv"
-JOURNAL = "trials.jsonl"
 
 
 def write_tuning(found: Tuning, out: Path, about: Mapping[str, Any]) -> dict[str, Path]:

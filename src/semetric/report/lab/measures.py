@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.report.lab.results import LabRun
-from semetric.runs.statistics import bootstrap_mean, pearson
+from semetric.results.statistics import bootstrap_mean, pearson
 
 __all__ = [
     "Correlation",

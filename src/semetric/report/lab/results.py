@@ -1,33 +1,21 @@
-"""A run of the lab as arrays: lab.json and the rows, checked and in a fixed order. Draws nothing."""
+"""A run of the lab as arrays, in a fixed order. Draws nothing."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import UsageError
-from semetric.runs.record import check_depth
-from semetric.runs.rows import read_table
+from semetric.lab.experiments import EXPERIMENTS
+from semetric.lab.experiments.summary import columns_of
+from semetric.results import open_run
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-__all__ = ["EXPERIMENTS", "Axis", "LabRun", "MetricInfo", "Rows", "SystemInfo", "read_lab_run"]
-
-EXPERIMENTS = ("compression", "channel", "transform", "deformation", "edits", "levels")
-_TEXTS = ("image", "system", "metric")
-_NUMBERS = ("level", "rate_bpp", "uses_per_pixel", "value")
-_COLUMNS = (*_TEXTS, *_NUMBERS, "failed", "note", "error")
-_LISTS: dict[str, type] = {"systems": list, "metrics": dict, "images": list}
-
-_Named = TypeVar("_Named", "SystemInfo", "MetricInfo")
+__all__ = ["Axis", "LabRun", "MetricInfo", "Rows", "SystemInfo", "read_lab_run"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,12 +108,13 @@ class LabRun:
 
     Attributes:
         path: its folder.
-        record: lab.json.
-        experiment: one of EXPERIMENTS.
+        record: what shaped its numbers.
+        experiment: its kind.
         axis: what levels mean.
-        systems, metrics: in the order of lab.json.
-        images: names, in the order of lab.json.
+        systems, metrics: in the order of the record.
+        images: names, in the order of the record.
         rows: what is finished.
+        summary: its summary statistics; empty while it is not at its end.
         finished: whether that is all.
     """
 
@@ -137,6 +126,7 @@ class LabRun:
     metrics: tuple[MetricInfo, ...]
     images: tuple[str, ...]
     rows: Rows
+    summary: Mapping[str, Any]
     finished: bool
 
     def levels(self, system: int) -> NDArray[np.float64]:
@@ -149,194 +139,71 @@ class LabRun:
 
 
 def read_lab_run(path: Path) -> LabRun:
-    """Reads a run. Of one that is not at its end it takes the parts that are finished.
+    """Reads a run, finished or not.
 
     Raises:
-        UsageError: no run of the lab is there, nothing of it is finished, or its files do not fit together.
+        UsageError: no experiment is there, or nothing of it is finished.
+        StoreError: it is damaged.
     """
-    record = _record(path)
-    experiment = record["experiment"]
-    systems, metrics = _systems(record), _metrics(record)
-    images = tuple(str(one["name"]) for one in record["images"])
-    table, finished = _table(path)
-    rows = _rows(table, path, images, systems, metrics)
-    axis = record.get("axis") or {}
-    name = str(axis.get("name") or "level")
+    run = open_run(path)
+    record = run.record
+    if record["kind"] not in EXPERIMENTS:
+        raise UsageError(f"Expected the run of an experiment in {path}; it is of {record['kind']}.")
+    columns = columns_of(run.units(), record)
+    if not columns["value"].size:
+        raise UsageError(
+            f"Expected finished units in {path}; there are none. Start the experiment's command again: it goes on "
+            "where it stopped."
+        )
+    images = tuple(image["name"] for image in record["images"])
     return LabRun(
         path=path,
         record=record,
-        experiment=experiment,
-        axis=Axis(name=name, label=str(axis.get("label") or name), unit=str(axis.get("unit") or "")),
-        systems=systems,
-        metrics=metrics,
-        images=images,
-        rows=rows,
-        finished=finished,
-    )
-
-
-def _record(path: Path) -> dict[str, Any]:
-    file = path / "lab.json"
-    if not file.is_file():
-        what = "there is no such folder" if not path.is_dir() else "it has no lab.json"
-        raise UsageError(f"Expected a run of the lab in {path}; {what}. Name the folder that --out named.")
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        check_depth(record)
-        if not isinstance(record, dict):
-            raise ValueError("it holds no object")
-        missing = [name for name in ("experiment", *_LISTS) if name not in record]
-        if missing:
-            raise ValueError(f"it lacks {', '.join(missing)}")
-        if record["experiment"] not in EXPERIMENTS:
-            raise ValueError(f"its experiment is {record['experiment']!r}, none of {', '.join(EXPERIMENTS)}")
-        _check(record)
-    except RecursionError:
-        raise UsageError(
-            f"Expected {file} to describe a run of the lab; it is nested too deeply. Run the experiment again."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"Expected {file} to describe a run of the lab; {error}. Run the experiment again.") from error
-    return record
-
-
-def _check(record: Mapping[str, Any]) -> None:
-    """Raises ValueError where a part that is read has another form."""
-    for name, kind in _LISTS.items():
-        found: Any = record[name]
-        fits = isinstance(found, kind)
-        if not fits or not found:
-            raise ValueError(f"its {name} are no {'list' if kind is list else 'object'} that holds any")
-        entries: Iterable[tuple[Any, Any]] = found.items() if kind is dict else enumerate(found)
-        for key, one in entries:
-            if not isinstance(one, dict):
-                raise ValueError(f"its {name}.{key} is no object")
-            if kind is list and not isinstance(one.get("name"), str):
-                raise ValueError(f"its {name}.{key} has no name")
-    for name, one in record["metrics"].items():
-        bounds = one.get("range") or ()
-        if not isinstance(one.get("higher_is_better"), bool):
-            raise ValueError(f"its metrics.{name} does not say whether higher is better")
-        if not isinstance(bounds, list | tuple) or not all(b is None or isinstance(b, int | float) for b in bounds):
-            raise ValueError(f"its metrics.{name}.range is no list of numbers")
-    tables = {"axis": record.get("axis"), "left_out": record.get("left_out")}
-    tables |= {f"metrics.{name}.weights": one.get("weights") for name, one in record["metrics"].items()}
-    for name, inner in tables.items():
-        if inner is not None and not isinstance(inner, dict):
-            raise ValueError(f"its {name} is no object")
-
-
-def _systems(record: Mapping[str, Any]) -> tuple[SystemInfo, ...]:
-    return tuple(
-        SystemInfo(
-            name=str(one["name"]),
-            label=str(one.get("label") or one["name"]),
-            unit=str(one.get("unit") or ""),
-            dimension=str(one.get("dimension") or ""),
-            record=one,
-        )
-        for one in record["systems"]
-    )
-
-
-def _metrics(record: Mapping[str, Any]) -> tuple[MetricInfo, ...]:
-    found = []
-    for name, one in record["metrics"].items():
-        low, high = (*(one.get("range") or ()), None, None)[:2]
-        found.append(
-            MetricInfo(
-                name=str(name),
-                higher_is_better=bool(one["higher_is_better"]),
-                range=(low, high),
-                weights={str(k): str(v) for k, v in (one.get("weights") or {}).items()},
+        experiment=record["experiment"],
+        axis=Axis(**record["axis"]),
+        systems=tuple(
+            SystemInfo(
+                name=one["name"],
+                label=one["label"],
+                unit=one.get("unit", ""),
+                dimension=one.get("dimension", ""),
+                record=one,
             )
-        )
-    return tuple(found)
-
-
-def _table(path: Path) -> tuple[pa.Table, bool]:
-    """All rows, or those of the parts; and whether they are all."""
-    import pyarrow as pa
-
-    whole = path / "rows.parquet"
-    files = [whole] if whole.is_file() else sorted((path / "parts").glob("*.parquet"))
-    advice = "Start the experiment's command again: it goes on where it stopped."
-    if not files:
-        raise UsageError(f"Expected finished rows in {path}; it has neither rows.parquet nor parts. {advice}")
-    tables = []
-    for file in files:
-        try:
-            table = read_table(file)
-        except (OSError, pa.ArrowException) as error:
-            raise UsageError(f"Expected a Parquet file in {file}; it cannot be read: {error}. {advice}") from error
-        missing = [name for name in _COLUMNS if name not in table.column_names]
-        if missing:
-            raise UsageError(f"Expected rows of the lab in {file}; the columns {', '.join(missing)} are missing.")
-        try:
-            tables.append(table.select(_COLUMNS).cast(_schema()))
-        except pa.ArrowException as error:
-            raise UsageError(f"Expected rows of the lab in {file}; its columns are of other kinds: {error}.") from error
-    found = pa.concat_tables(tables)
-    if not found.num_rows:
-        raise UsageError(f"Expected finished rows in {path}; there are none. {advice}")
-    return found, whole.is_file()
-
-
-def _schema() -> pa.Schema:
-    import pyarrow as pa
-
-    kinds = dict.fromkeys(_COLUMNS, pa.string()) | dict.fromkeys(_NUMBERS, pa.float64()) | {"failed": pa.bool_()}
-    return pa.schema(list(kinds.items()))
-
-
-def _rows(
-    table: pa.Table,
-    path: Path,
-    images: Sequence[str],
-    systems: Sequence[SystemInfo],
-    metrics: Sequence[MetricInfo],
-) -> Rows:
-    """The table in its order; of rows that two parts hold the later one."""
-    known = (images, [one.name for one in systems], [one.name for one in metrics])
-    index = {
-        name: _places(table[name].to_pylist(), names, name, path) for name, names in zip(_TEXTS, known, strict=True)
-    }
-    numbers = {name: np.array([_number(v) for v in table[name].to_pylist()], np.float64) for name in _NUMBERS}
-    if not np.isfinite(numbers["level"]).all():
-        raise UsageError(f"Expected a finite level in every row of {path}; some have none.")
-    n = table.num_rows
-    order = np.lexsort((np.arange(n), index["metric"], index["image"], numbers["level"], index["system"]))
-    keys = np.stack([index["system"], numbers["level"], index["image"], index["metric"]], 1)[order]  # (n, 4)
-    last = np.ones(n, np.bool_)
-    if n:
-        last[:-1] = (keys[1:] != keys[:-1]).any(axis=1)
-    order = order[last]
-    texts = {name: [str(v or "") for v in table[name].to_pylist()] for name in ("note", "error")}
-    failed = np.array([bool(v) for v in table["failed"].to_pylist()], np.bool_)
-    return Rows(
-        image=index["image"][order],
-        system=index["system"][order],
-        metric=index["metric"][order],
-        level=numbers["level"][order],
-        rate_bpp=numbers["rate_bpp"][order],
-        uses_per_pixel=numbers["uses_per_pixel"][order],
-        value=numbers["value"][order],
-        failed=failed[order],
-        note=tuple(texts["note"][i] for i in order),
-        error=tuple(texts["error"][i] for i in order),
+            for one in record["systems"]
+        ),
+        metrics=tuple(
+            MetricInfo(
+                name=name, higher_is_better=one["higher_is_better"], range=tuple(one["range"]), weights=one["weights"]
+            )
+            for name, one in record["metrics"].items()
+        ),
+        images=images,
+        rows=_rows(columns, {"image": images, "system": _names(record), "metric": tuple(record["metrics"])}),
+        summary=run.summary,
+        finished=run.finished,
     )
 
 
-def _places(found: Sequence[str], names: Sequence[str], what: str, path: Path) -> NDArray[np.int64]:
-    places = {name: i for i, name in enumerate(names)}
-    unknown = sorted({str(name) for name in found if name not in places})
-    if unknown:
-        raise UsageError(
-            f"Expected every {what} in the rows of {path} to stand in its lab.json; {unknown[0]!r} does not. "
-            "The files are of two runs."
-        )
-    return np.array([places[name] for name in found], np.int64)
+def _names(record: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(one["name"] for one in record["systems"])
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+def _rows(columns: Mapping[str, Any], names: Mapping[str, tuple[str, ...]]) -> Rows:
+    """Columns in the order of system, level, image, metric; names as places in the run's lists."""
+    places = {}
+    for which, known in names.items():
+        place = {name: i for i, name in enumerate(known)}
+        places[which] = np.array([place[name] for name in columns[which]], np.int64)
+    order = np.lexsort((places["metric"], places["image"], columns["level"], places["system"]))
+    return Rows(
+        image=places["image"][order],
+        system=places["system"][order],
+        metric=places["metric"][order],
+        level=columns["level"][order],
+        rate_bpp=columns["rate_bpp"][order],
+        uses_per_pixel=columns["uses_per_pixel"][order],
+        value=columns["value"][order],
+        failed=columns["failed"][order],
+        note=tuple(columns["note"][order]),
+        error=tuple(text or "" for text in columns["error"][order]),
+    )

@@ -12,12 +12,21 @@ from numpy.typing import NDArray
 
 from semetric.errors import UsageError
 
-__all__ = ["QUANTILES", "Description", "bootstrap_mean", "describe", "pearson", "sign_test"]
+__all__ = ["INTERVAL", "QUANTILES", "Description", "bootstrap_mean", "describe", "pearson", "sign_test"]
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 RESAMPLES = 2000
 SEED = 0
 LARGE = 50_000  # scores above which the bootstrap of the mean is the normal interval to three digits of its width
+INTERVAL: dict[str, Any] = {
+    "of": "mean",
+    "level": 0.95,
+    "method": f"percentile bootstrap; mean ± 1.96 standard errors above {LARGE} scores",
+    "resamples": RESAMPLES,
+    "seed": SEED,
+}
+"""What summaries say of their intervals."""
+
 _DRAWS = 1 << 22  # indices drawn at once: 16 MB
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semetric.errors import UsageError
-from semetric.runs import statistics
-from semetric.runs.statistics import bootstrap_mean, describe, pearson, sign_test
+from semetric.results import statistics
+from semetric.results.statistics import bootstrap_mean, describe, pearson, sign_test
 
 SCORES = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30)
 
