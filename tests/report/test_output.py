@@ -25,7 +25,7 @@ def test_a_missing_folder_and_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.PDF", b"%PDF"), ("a.svg", b"<?xml")])
 def test_the_suffix_names_the_format(tmp_path: Path, name: str, start: bytes) -> None:
-    write(new_figure(2, 1), tmp_path / name)
+    write(lambda: new_figure(2, 1), tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(start)
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
@@ -39,6 +39,6 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr("os.replace", full)
     with pytest.raises(StoreError, match="the disk is full"):
-        write(new_figure(2, 1), out)
+        write(lambda: new_figure(2, 1), out)
     assert out.read_text() == "old"
     assert list(tmp_path.iterdir()) == [out]

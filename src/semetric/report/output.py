@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semetric.errors import UsageError
+from semetric.report.defaults import defaults
 from semetric.results import files
 
 if TYPE_CHECKING:
@@ -48,12 +49,13 @@ def check_place(out: Path, what: str, inputs: Iterable[str | os.PathLike[str]] =
     files.check_place(out, what, inputs)
 
 
-def write(figure: Figure, path: str | os.PathLike[str]) -> None:
+def write(make: Callable[[], Figure], path: str | os.PathLike[str], settings: Mapping[str, Any] | None = None) -> None:
     """Draws a figure into a file, which appears whole or not at all.
 
     Args:
-        figure: what to draw.
+        make: makes the figure; called where the user's settings of matplotlib have no part.
         path: .png (160 dots an inch), .pdf or .svg.
+        settings: of matplotlib, where they differ from its defaults.
 
     Raises:
         UsageError, StoreError: as `check_output`.
@@ -62,7 +64,8 @@ def write(figure: Figure, path: str | os.PathLike[str]) -> None:
     out = check_output(path)
     kind = out.suffix.lower().removeprefix(".")
     drawn = io.BytesIO()
-    figure.savefig(drawn, format=kind, dpi=DPI, metadata=_METADATA[kind])
+    with defaults(settings):
+        make().savefig(drawn, format=kind, dpi=DPI, metadata=_METADATA[kind])
     write_whole(drawn.getvalue(), out, "a picture")
 
 

@@ -68,7 +68,7 @@ def save_plot(scores: Scores, reference: Picture, image: Picture, path: str | os
         StoreError: the picture cannot be written there.
     """
     check_output(path, [reference.name, image.name])
-    write(pair_figure(scores, reference, image), path)
+    write(lambda: pair_figure(scores, reference, image), path)
 
 
 def pair_figure(scores: Scores, reference: Picture, image: Picture) -> Figure:

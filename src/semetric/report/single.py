@@ -53,7 +53,7 @@ def save_graph(graph: SceneGraph, picture: Picture, path: str | os.PathLike[str]
         StoreError: the picture cannot be written there.
     """
     check_output(path, [picture.name])
-    write(graph_figure(graph, picture), path)
+    write(lambda: graph_figure(graph, picture), path)
 
 
 def graph_figure(graph: SceneGraph, picture: Picture) -> Figure:

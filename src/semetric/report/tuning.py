@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from semetric.learn.tuning.space import Parameter, Space
 from semetric.metrics.sess_settings import SessSettings
-from semetric.report.lab.style import COLOURS, PAGE_INCHES, paper
+from semetric.report.lab.style import COLOURS, PAGE_INCHES, PAPER
 from semetric.report.output import write
 
 if TYPE_CHECKING:
@@ -49,11 +49,10 @@ def draw_tuning(found: Tuning, out: Path, *, suffix: str = ".png") -> dict[str, 
         StoreError: they cannot be written.
     """
     paths = {PARALLEL: out / f"{PARALLEL}{suffix}"}
-    with paper():
-        write(parallel_figure(found), paths[PARALLEL])
-        if found.influence:
-            paths[INFLUENCE] = out / f"{INFLUENCE}{suffix}"
-            write(influence_figure(found), paths[INFLUENCE])
+    write(lambda: parallel_figure(found), paths[PARALLEL], PAPER)
+    if found.influence:
+        paths[INFLUENCE] = out / f"{INFLUENCE}{suffix}"
+        write(lambda: influence_figure(found), paths[INFLUENCE], PAPER)
     return paths
 
 

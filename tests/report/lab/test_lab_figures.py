@@ -11,11 +11,12 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
+from semetric.report.defaults import defaults
 from semetric.report.lab import figures
 from semetric.report.lab.figures import DPI, drawn_figures
 from semetric.report.lab.horizontal import horizontal
 from semetric.report.lab.results import read_lab_run
-from semetric.report.lab.style import COLOURS, COLUMN_INCHES, PAGE_INCHES, looks, metric_label, number, paper
+from semetric.report.lab.style import COLOURS, COLUMN_INCHES, PAGE_INCHES, PAPER, looks, metric_label, number
 from semetric.report.palette import luminance
 
 
@@ -45,7 +46,7 @@ def test_numbers_and_names() -> None:
 
 def test_the_users_settings_do_not_reach_the_figures_nor_ours_the_user() -> None:
     with matplotlib.rc_context({"font.size": 40, "axes.facecolor": "red"}):
-        with paper():
+        with defaults(PAPER):
             assert matplotlib.rcParams["font.size"] == 8
             assert matplotlib.rcParams["axes.facecolor"] == "white"
             assert matplotlib.rcParams["pdf.fonttype"] == 42
@@ -112,7 +113,7 @@ def test_everything_is_legible_and_inside(tmp_path: Path, systems: int) -> None:
     folder = fake.write_run(tmp_path / "run", "compression", listed, lambda s, m, level: 0.3, metrics=("psnr", "sess"))
     run = read_lab_run(folder)
     axis = horizontal(run)
-    with paper():
+    with defaults(PAPER):
         for figure in (figures._metric(run, 0, axis), figures._overview(run, [0, 1], axis, False)):
             figure.draw_without_rendering()
             width, height = figure.get_size_inches() * figure.dpi
@@ -138,7 +139,7 @@ def test_everything_is_legible_and_inside(tmp_path: Path, systems: int) -> None:
 
 def test_the_failed_point_is_hollow_and_bands_surround_means(tmp_path: Path) -> None:
     run = read_lab_run(fake.channel(tmp_path / "run", metrics=("sess",)))
-    with paper():
+    with defaults(PAPER):
         figure = figures._metric(run, 0, horizontal(run))
     (axes,) = figure.axes
     hollow = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
@@ -148,7 +149,7 @@ def test_the_failed_point_is_hollow_and_bands_surround_means(tmp_path: Path) -> 
 
 def test_one_image_has_no_band_and_one_level_no_line(tmp_path: Path) -> None:
     run = read_lab_run(fake.levels(tmp_path / "a", images=("a.png",), metrics=("sess",)))
-    with paper():
+    with defaults(PAPER):
         (axes,) = figures._metric(run, 0, horizontal(run)).axes
         assert not any(band.get_paths() for band in axes.collections)
         systems = [{"name": "x", "label": "x", "levels": (1.0,)}]

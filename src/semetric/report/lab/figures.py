@@ -15,11 +15,12 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
+from semetric.report.defaults import defaults
 from semetric.report.drawing import printable
 from semetric.report.lab import panels
 from semetric.report.lab.horizontal import Horizontal, horizontal
 from semetric.report.lab.measures import curves, sensitivity
-from semetric.report.lab.style import COLUMN_INCHES, PAGE_INCHES, metric_label, paper
+from semetric.report.lab.style import COLUMN_INCHES, PAGE_INCHES, PAPER, metric_label
 from semetric.report.lab.words import metric_head, slugs, system_words
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def drawn_figures(run: LabRun) -> Iterator[Drawn]:
 
 
 def _drawn(name: str, caption: str, make: Callable[[], Figure], *, wide: bool = False) -> Drawn:
-    with paper():
+    with defaults(PAPER):
         figure = make()
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once, the same in every format

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from semetric.report.drawing import printable
@@ -100,7 +101,7 @@ def draw_sensitivities(
     finite = shown[np.isfinite(shown)]
     low, high = (min(0.0, float(finite.min())), float(finite.max())) if finite.size else (0.0, 1.0)
     high = high if high > low else low + 1.0
-    image = axes.imshow(shown, cmap="Blues", vmin=low, vmax=high, aspect="auto")
+    image = axes.imshow(shown, cmap=colormaps["Blues"].resampled(256), vmin=low, vmax=high, aspect="auto")
     for i, row in enumerate(shown):
         for j, value in enumerate(row):
             dark = np.isfinite(value) and (value - low) / (high - low) > 0.6

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-__all__ = ["COLOURS", "COLUMN_INCHES", "PAGE_INCHES", "Look", "looks", "metric_label", "metric_unit", "number", "paper"]
+__all__ = ["COLOURS", "COLUMN_INCHES", "PAGE_INCHES", "PAPER", "Look", "looks", "metric_label", "metric_unit", "number"]
 
 COLUMN_INCHES = 3.4
 """The width of a column of a two-column paper."""
@@ -51,7 +50,7 @@ _LABELS = {
 }
 _UNITS = {"psnr": "dB"}
 
-_RC: dict[str, Any] = {
+PAPER: dict[str, Any] = {
     "axes.edgecolor": "#444444",
     "axes.labelsize": 8,
     "axes.linewidth": 0.6,
@@ -74,12 +73,11 @@ _RC: dict[str, Any] = {
     "pdf.fonttype": 42,  # TrueType: what publishers ask for
     "ps.fonttype": 42,
     "svg.fonttype": "path",
-    "svg.hashsalt": "semetric",  # the same figure gives the same identifiers
     "text.parse_math": False,  # a dollar in a file's name is a dollar
-    "text.usetex": False,
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
 }
+"""Settings of matplotlib for a figure in a paper, where they differ from its defaults."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,17 +124,6 @@ def metric_label(name: str) -> str:
 def metric_unit(name: str) -> str:
     """The metric's unit; empty for most."""
     return _UNITS.get(name, "")
-
-
-@contextmanager
-def paper() -> Iterator[None]:
-    """For the time of the block, matplotlib's defaults with this module's settings, whatever the user's files say."""
-    import matplotlib
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(cast(Any, _RC))
-        yield
 
 
 def number(value: float | None) -> str:
