@@ -64,12 +64,30 @@ def test_gradients_reach_either_image_and_are_true(name: str, side: int) -> None
     assert slope == pytest.approx(float((gradient * direction).sum()), rel=1e-5 if name in PLAIN else 0.05)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("name", [*PLAIN, *WEIGHTED])
+def test_every_float_dtype_is_scored(name: str, dtype: torch.dtype) -> None:
+    metric = semetric.create(name, store=None, device="cpu")
+    a, b = (x.to(dtype) for x in images(name))
+    found = metric.values(a, b)
+    assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    # The same rounded pixels; a network of float32 rounds those of float64 once more.
+    assert found.tolist() == pytest.approx(metric.values(a.float(), b.float()).tolist(), rel=1e-5)
+    mixed = metric.values(a, b.float())
+    assert mixed.dtype == found.dtype
+    assert mixed.tolist() == pytest.approx(found.tolist(), rel=1e-5)
+
+
 @pytest.mark.parametrize("name", PLAIN)
 def test_wrong_tensors_are_named(name: str) -> None:
     metric = semetric.create(name, store=None, device="cpu")
     a, b = images(name)
-    with pytest.raises(ImageError, match="expects values in"):
+    with pytest.raises(ImageError, match=r"expects values in .* Scale or clamp them\.$"):
         metric.values(a * 255, b * 255)
+    with pytest.raises(ImageError, match="meta"):
+        metric.values(a.to("meta"), b.to("meta"))
+    with pytest.raises(ImageError, match=r"float8_e4m3fn\. Pass x\.float\(\)"):
+        metric.values(a.to(torch.float8_e4m3fn), b.to(torch.float8_e4m3fn))
     with pytest.raises(ImageError, match="expects float tensors"):
         metric.values((a * 255).byte(), (b * 255).byte())
     with pytest.raises(ImageError, match=r"expects tensors \(B, 3, H, W\)"):

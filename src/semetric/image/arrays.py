@@ -17,6 +17,7 @@ __all__ = [
     "Pixels",
     "array_pixels",
     "check_background",
+    "check_dense",
     "check_limit",
     "check_size",
     "narrow",
@@ -63,7 +64,7 @@ def tensor_pixels(
     Raises:
         ImageError: wrong shape, dtype or range, or not finite.
     """
-    _check_dense(tensor)
+    check_dense(tensor)
     shape = tuple(tensor.shape)
     if len(shape) == 4 and shape[0] != 1:
         raise ImageError(
@@ -91,7 +92,7 @@ def tensor_pixels(
     return to_rgb(values, background=background, notes=notes), notes
 
 
-def _check_dense(tensor: torch.Tensor) -> None:
+def check_dense(tensor: torch.Tensor) -> None:
     """Raises ImageError where a tensor holds no plain array of numbers."""
     kinds = {
         "nested": tensor.is_nested,  # first: it has no shape
@@ -107,7 +108,7 @@ def _check_dense(tensor: torch.Tensor) -> None:
     }
     for kind, found in kinds.items():
         if found:
-            raise ImageError(f"Expected a dense tensor (3, H, W); found a {kind} one. {todo[kind]}.")
+            raise ImageError(f"Expected a dense tensor in memory; found a {kind} one. {todo[kind]}.")
 
 
 def check_background(background: str | tuple[int, int, int]) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from semetric.errors import ImageError, SizeMismatchError
 from semetric.image import Picture
+from semetric.image.arrays import check_dense
+from semetric.models.torch_state import clean_state
 
 if TYPE_CHECKING:
     import torch
@@ -17,20 +19,38 @@ _SLACK = 1e-4  # of the range: what float16 and interpolation overshoot
 
 
 def check_batch(
-    a: torch.Tensor, b: torch.Tensor, *, metric: str, data_range: float, min_side: int, channels: int | None = None
+    a: torch.Tensor,
+    b: torch.Tensor,
+    *,
+    metric: str,
+    min_side: int,
+    data_range: float | None = None,
+    channels: int | None = None,
 ) -> None:
     """Checks shape, dtype, device, size and both ends of the range of two batches.
+
+    Args:
+        a: (B, C, H, W).
+        b: likewise.
+        metric: its name, for the errors.
+        min_side: in pixels.
+        data_range: the largest possible value where the caller can state it; None is 1.
+        channels: C; None for any number.
 
     Raises:
         SizeMismatchError: the shapes differ, or a side is too short.
         ImageError: anything else is not as the metric expects.
     """
-    want = f"(B, {channels or 'C'}, H, W)"
+    import torch
+
+    want, top = f"(B, {channels or 'C'}, H, W)", data_range or 1.0
     for x in (a, b):
+        check_dense(x)
         if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
             raise ImageError(f"{metric} expects tensors {want}; found {tuple(x.shape)}. One image is x[None].")
-        if not x.is_floating_point():
-            raise ImageError(f"{metric} expects float tensors in [0, {data_range:g}]; found {x.dtype}. Pass x / 255.")
+        if x.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+            todo = "x.float()" if x.is_floating_point() else "x / 255 where x holds 0 to 255"
+            raise ImageError(f"{metric} expects float tensors in [0, {top:g}]; found {x.dtype}. Pass {todo}.")
     if a.shape != b.shape:
         raise SizeMismatchError(
             f"{metric} compares pixels in place and expects equal shapes; found {tuple(a.shape)} and {tuple(b.shape)}. "
@@ -46,10 +66,10 @@ def check_batch(
         return
     for x in (a, b):
         low, high = (float(v) for v in x.detach().aminmax())
-        if not (low >= -_SLACK * data_range and high <= data_range * (1 + _SLACK)):  # NaN fails, too
+        if not (low >= -_SLACK * top and high <= top * (1 + _SLACK)):  # NaN fails, too
+            other = "" if data_range is None else ", or state another data_range"
             raise ImageError(
-                f"{metric} expects values in [0, {data_range:g}]; found {low:.6g} to {high:.6g}. "
-                "Scale or clamp them, or state another data_range."
+                f"{metric} expects values in [0, {top:g}]; found {low:.6g} to {high:.6g}. Scale or clamp them{other}."
             )
 
 
@@ -89,10 +109,8 @@ def batch_values(
         device: where it runs.
         max_pixels: the most of one side of a batch.
     """
-    import torch
-
     values = [0.0] * len(pairs)
-    with torch.inference_mode():
+    with clean_state(inference=True):
         for indices in batches(pairs, max_pixels=max_pixels):
             a, b = (stack([pairs[i][side] for i in indices], device) for side in (0, 1))
             for i, value in zip(indices, function(a, b).tolist(), strict=True):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from semetric.errors import SizeMismatchError, UsageError
 from semetric.image import ImageLike, Picture, read_image
+from semetric.models.torch_state import clean_state
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,6 +57,7 @@ class Metric:
     min_side: ClassVar[int] = 1  # the shortest side that can be scored, in pixels
     for_small: ClassVar[str] = "psnr"  # the metric that errors name for images below that
     differentiable: ClassVar[bool] = False  # whether `values` has gradients
+    float64: ClassVar[bool] = False  # whether `values` computes in float64 where it is given it: networks do not
     no_gradient: ClassVar[str] = "its arithmetic is not tensors'"  # why not, where not
 
     def __init__(self, runtime: Runtime) -> None:
@@ -97,12 +99,17 @@ class Metric:
         Networks that expect one input size get it by the tensor twin of the resize that files pass, so
         that a value differs from that of `metric(reference, image)` by the rounding of 8-bit pixels.
 
+        Computed on the metric's device, in float32 or, by metrics without a network, in float64 where it is given;
+        an autocast or a default of the caller's has no part in it. Only the grad mode has: under `torch.no_grad()`
+        there are no gradients.
+
         Args:
-            references: (B, 3, H, W) floats in [0, 1].
+            references: (B, 3, H, W) in [0, 1], of float16, bfloat16, float32 or float64.
             images: likewise, of the same shape.
 
         Returns:
-            (B,); mind the direction, `higher_is_better`.
+            (B,) on the device of the tensors, in their dtype but at least float32; mind the direction,
+            `higher_is_better`.
 
         Raises:
             UsageError: the metric has no gradient; the message names one that does.
@@ -113,10 +120,24 @@ class Metric:
                 f"{self.name} has no gradient: {self.no_gradient}. As a loss use dreamsim, lpips or samscore, "
                 f"and report {self.name}."
             )
+        import torch
+
         from semetric.metrics._tensors import check_batch
 
-        check_batch(references, images, metric=self.name, data_range=1.0, min_side=self.min_side, channels=3)
-        return self._values(references, images)
+        check_batch(references, images, metric=self.name, min_side=self.min_side, channels=3)
+        dtype = torch.promote_types(torch.promote_types(references.dtype, images.dtype), torch.float32)
+        with clean_state():
+            values = self._values(*(self._computable(x) for x in (references, images)))
+        return values.to(references.device, dtype)
+
+    def _computable(self, images: Tensor) -> Tensor:
+        """The images on the metric's device, in the dtype that it computes in."""
+        import torch
+
+        if images.is_inference() and not torch.is_inference_mode_enabled():
+            images = images.clone()  # what inference mode made cannot be kept for a gradient
+        precise = self.float64 and images.dtype == torch.float64
+        return images.to(self.runtime.device, torch.float64 if precise else torch.float32)
 
     def _values(self, references: Tensor, images: Tensor) -> Tensor:
         raise NotImplementedError

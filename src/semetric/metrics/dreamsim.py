@@ -16,6 +16,7 @@ from semetric.models.dreamsim.calibration import Calibration, read_calibration
 from semetric.models.dreamsim.files import DreamSimFiles, find_files
 from semetric.models.dreamsim.own import chosen_variant
 from semetric.models.dreamsim.variants import VARIANTS, variant
+from semetric.models.torch_state import clean_state
 
 if TYPE_CHECKING:
     import torch
@@ -143,14 +144,11 @@ class DreamSim(Metric):
         return {"kind": "dreamsim_embedding", "variant": self.variant.label, "weights": dict(self.weights)}
 
     def _compute(self, pictures: Sequence[Picture]) -> list[Arrays]:
-        import torch
-
         from semetric.models.dreamsim.network import prepare
 
-        net = self._net()  # loaded out here: parameters made in inference mode could never serve a gradient
-        with torch.inference_mode():
+        with clean_state(inference=True):
             images = prepare([picture.to_uint8() for picture in pictures]).to(self.runtime.device)
-            rows: NDArray[np.float32] = net.embed(images).float().cpu().numpy()
+            rows: NDArray[np.float32] = self._net().embed(images).float().cpu().numpy()
         if not np.isfinite(rows).all():
             raise WeightsCorruptError(
                 f"Expected finite embeddings of DreamSim {self.variant.label}; its weights "
@@ -181,9 +179,7 @@ class DreamSim(Metric):
 
         from semetric.models.dreamsim.network import squash_tensor
 
-        net = self._net()
-        both = squash_tensor(torch.cat([references, images]).to(net.mean))  # its device and precision
-        return dreamsim(*net.embed(both).chunk(2)).to(references)
+        return dreamsim(*self._net().embed(squash_tensor(torch.cat([references, images]))).chunk(2))
 
 
 class DreamSimUntuned(DreamSim):

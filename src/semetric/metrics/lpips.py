@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from semetric.image import Picture
 from semetric.metrics._tensors import batch_values, check_batch
 from semetric.metrics.base import Metric, Score
+from semetric.models.torch_state import clean_state
 from semetric.weights import identity, locate
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _layers(a: torch.Tensor, b: torch.Tensor, net: LpipsNet) -> Iterator[torch.T
     """Yields (B, 1, h, w) weighted squared differences, layer by layer."""
     import torch
 
-    check_batch(a, b, metric=f"lpips ({net.trunk})", data_range=1.0, min_side=net.min_side, channels=3)
+    check_batch(a, b, metric=f"lpips ({net.trunk})", min_side=net.min_side, channels=3)
     for features, head in zip(net(torch.cat([a, b])), net.heads, strict=True):  # (2B, C, h, w), (C,)
         lengths = torch.linalg.vector_norm(features, dim=1, keepdim=True)
         one, two = (features / (lengths + _EPS)).chunk(2)  # (B, C, h, w) each
@@ -105,17 +106,15 @@ class LPIPS(Metric):
 
     def map(self, reference: Picture, image: Picture) -> torch.Tensor:
         """`lpips_map` of two pictures of one size: (1, 1, H, W), without gradients."""
-        import torch
-
-        net, device = self.net, self.runtime.device  # loaded out here, as in `_score_batch`
-        with torch.inference_mode():
-            return lpips_map(reference.to_tensor(device), image.to_tensor(device), net)
+        device = self.runtime.device
+        with clean_state(inference=True):
+            return lpips_map(reference.to_tensor(device), image.to_tensor(device), self.net)
 
     def _values(self, references: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         return lpips(references, images, self.net)
 
     def _score_batch(self, pairs: Sequence[tuple[Picture, Picture]]) -> list[Score]:
-        net = self.net  # loaded out of inference mode: parameters made there could never serve a gradient
+        net = self.net
         values = batch_values(
             pairs, lambda a, b: lpips(a, b, net), device=self.runtime.device, max_pixels=_BATCH_PIXELS
         )

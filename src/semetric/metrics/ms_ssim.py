@@ -102,6 +102,7 @@ class MSSSIM(Metric):
     min_side = _MIN_SIDE
     for_small = "ssim"
     differentiable = True
+    float64 = True
 
     def _values(self, references: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         return ms_ssim(references, images)

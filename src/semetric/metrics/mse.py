@@ -56,6 +56,7 @@ class MSE(Metric):
     higher_is_better = False
     range = (0.0, 65025.0)
     differentiable = True
+    float64 = True
 
     def _values(self, references: Tensor, images: Tensor) -> Tensor:
         return ((references - images) * 255).square().mean((1, 2, 3))

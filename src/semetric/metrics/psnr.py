@@ -50,6 +50,7 @@ class PSNR(Metric):
     higher_is_better = True
     range = (0.0, None)
     differentiable = True
+    float64 = True
 
     def _values(self, references: Tensor, images: Tensor) -> Tensor:
         return -10 * (references - images).square().mean((1, 2, 3)).log10()

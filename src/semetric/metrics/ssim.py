@@ -117,6 +117,7 @@ class SSIM(Metric):
     range = (-1.0, 1.0)
     min_side = WINDOW
     differentiable = True
+    float64 = True
 
     def _values(self, references: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         return ssim(references, images)

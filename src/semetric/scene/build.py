@@ -28,6 +28,7 @@ from semetric.models.dense import DENSE, DenseEncoder
 from semetric.models.encoders import ObjectEncoder, object_encoder
 from semetric.models.runtime import Arrays, Runtime
 from semetric.models.segmenter import SAMS, Segmenter
+from semetric.models.torch_state import clean_state
 from semetric.profiles import Variant
 from semetric.scene import runs
 from semetric.scene.boxes import bounds
@@ -289,7 +290,7 @@ class GraphBuilder:
 
         path = Path(str(self.runtime.profile.relations_weights))
         head = self.runtime.network(f"ram {self._ram_identity}", lambda: load_relate_anything(path))
-        with torch.inference_mode():
+        with clean_state(inference=True):
             probabilities: NDArray[np.float32] = (
                 head(torch.from_numpy(np.array(tokens)).to(self.runtime.device)).cpu().numpy()
             )

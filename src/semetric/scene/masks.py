@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semetric.models.sam import Frame, Sam
+from semetric.models.torch_state import clean_state
 from semetric.scene.boxes import bounds
 from semetric.scene.settings import ADAPTIVE, EVEN, GRID, AdaptiveSettings, MaskSettings
 
@@ -206,7 +207,7 @@ def _joined(parts: list[Masks], prompts: int) -> Masks:
     )
 
 
-@torch.inference_mode()
+@clean_state(inference=True)
 def grid_masks(sam: Sam, embedding: Tensor, frame: Frame, settings: MaskSettings = GRID) -> Masks:
     """segment-anything's automatic masks, before SeSS's own clean-up (`distinct`).
 
@@ -226,7 +227,7 @@ def grid_masks(sam: Sam, embedding: Tensor, frame: Frame, settings: MaskSettings
     return found.take(suppress(boxes_of(found.masks), found.iou, settings.max_box_iou))
 
 
-@torch.inference_mode()
+@clean_state(inference=True)
 def adaptive_masks(
     sam: Sam,
     embedding: Tensor,
@@ -298,7 +299,7 @@ def adaptive_masks(
     return replace(masks, prompts=asked)
 
 
-@torch.inference_mode()
+@clean_state(inference=True)
 def even_masks(sam: Sam, embedding: Tensor, frame: Frame, settings: MaskSettings = EVEN) -> Masks:
     """Masks from an even grid of prompts, with all that are good enough to fade in, before `distinct`.
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.lab.channels._sionna import sionna
+from semetric.models.torch_state import clean_state, loading
 
 __all__ = ["LdpcCode", "ldpc_code"]
 
@@ -20,6 +21,7 @@ class LdpcCode:
         n: coded bits of a block.
     """
 
+    @loading()
     def __init__(self, k: int, n: int, bits_per_symbol: int) -> None:
         """Builds the parity-check matrix, which takes about a tenth of a second; see `ldpc_code`.
 
@@ -55,7 +57,7 @@ class LdpcCode:
         """
         import torch
 
-        with torch.no_grad():
+        with clean_state(inference=True):
             coded: NDArray[np.uint8] = self._encoder(torch.from_numpy(bits.astype(np.float32))).numpy().astype(np.uint8)
         return coded
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from semetric.errors import UsageError
 from semetric.lab.channels._sionna import sionna
+from semetric.models.torch_state import clean_state, loading
 
 __all__ = ["MODULATIONS", "bits_per_symbol", "demodulate", "modulate"]
 
@@ -43,7 +44,7 @@ def modulate(bits: NDArray[np.uint8], modulation: str) -> NDArray[np.complex64]:
     import torch
 
     mapper, _ = _modem(bits_per_symbol(modulation))
-    with torch.no_grad():
+    with clean_state(inference=True):
         symbols: NDArray[np.complex64] = mapper(torch.from_numpy(bits.astype(np.float32))).numpy()
     return symbols
 
@@ -76,7 +77,7 @@ def demodulate(
     bits = bits_per_symbol(modulation)
     _, demappers = _modem(bits)
     variance = torch.from_numpy(np.broadcast_to(noise_var, received.shape).copy())
-    with torch.no_grad():
+    with clean_state(inference=True):
         if bits == 1:
             axis = torch.complex(torch.from_numpy(received.real.copy()), torch.zeros(received.shape))
             logits = demappers[nearest](axis, variance)
@@ -92,6 +93,7 @@ def demodulate(
 
 
 @lru_cache(maxsize=8)
+@loading()
 def _modem(bits: int) -> tuple[Any, tuple[Any, Any]]:
     """Sionna's mapper, and its demappers of one dimension: exact, and by the nearest point."""
     mapping = sionna("mapping")

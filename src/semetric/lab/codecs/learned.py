@@ -14,6 +14,7 @@ import numpy as np
 from semetric.errors import CodecError, MissingExtraError, UsageError, WeightsCorruptError, WeightsMissingError
 from semetric.lab.codecs.base import Codec, Quality, Size, check_size
 from semetric.lab.systems import Pixels
+from semetric.models.torch_state import clean_state, loading
 from semetric.weights.tensors import read_saved
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class CompressAI(Codec):
         h, w = pixels.shape[:2]
         x = torch.from_numpy(pixels.transpose(2, 0, 1).astype(np.float32) / 255)[None].to(self.device)
         x = torch.nn.functional.pad(x, (0, -w % _MULTIPLE, 0, -h % _MULTIPLE), mode="replicate")
-        with torch.inference_mode():
+        with clean_state(inference=True):
             coded = self._network(int(quality)).compress(x)
         strings: list[bytes] = [string[0] for string in coded["strings"]]
         body = _HEADER.pack(int(quality), h, w, *coded["shape"], len(strings))
@@ -138,7 +139,7 @@ class CompressAI(Codec):
             strings.append([body[at + 4 : at + 4 + length]])
             at += 4 + length
         strings.append([body[at:]])
-        with torch.inference_mode():
+        with clean_state(inference=True):
             x: torch.Tensor = self._network(int(self.check_quality(quality))).decompress(strings, shape)["x_hat"]
         levels = (x[0, :, :h, :w].clamp(0, 1) * 255).round().to(torch.uint8)
         return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
@@ -150,6 +151,7 @@ class CompressAI(Codec):
         url = str(_compressai("compressai.zoo.image").model_urls[self.model][self.metric][quality])
         return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2], url
 
+    @loading()
     def _network(self, quality: int) -> Any:
         """The network of a quality, loaded once."""
         if quality in self._networks:

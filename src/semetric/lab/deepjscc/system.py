@@ -11,6 +11,7 @@ import numpy as np
 from semetric.errors import CodecError, UsageError
 from semetric.lab.deepjscc.config import Constellation, Fading
 from semetric.lab.systems import Pixels, Received, System
+from semetric.models.torch_state import clean_state
 
 if TYPE_CHECKING:
     from semetric.lab.deepjscc.network import DeepJscc
@@ -97,7 +98,7 @@ class DeepJsccSystem(System):
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         pixels = torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1)[None]
         try:
-            with torch.inference_mode():
+            with clean_state(inference=True):
                 snr_db = torch.full((1,), float(level), device=self._device)
                 batch = pixels.to(self._device, torch.float32) / 255.0
                 output, seen_db = self._network.transmit(batch, snr_db, generator, fading=self._fading)

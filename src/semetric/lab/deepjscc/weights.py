@@ -13,6 +13,7 @@ import torch
 from semetric.errors import WeightsCorruptError, WeightsMissingError
 from semetric.lab.deepjscc.config import Constellation, DeepJsccConfig
 from semetric.lab.deepjscc.network import DeepJscc
+from semetric.models.torch_state import loading
 
 __all__ = ["FORMAT", "KEY", "channels_last", "load_deepjscc", "pack", "shipped_weights"]
 
@@ -48,6 +49,7 @@ def pack(network: DeepJscc, **notes: str) -> bytes:
     return save(state, {KEY: json.dumps(header)})  # one entry: safetensors writes several in any order
 
 
+@loading()
 def load_deepjscc(path: str | os.PathLike[str], *, device: str = "cpu") -> DeepJscc:
     """The network of a weights file, in float32 and ready for inference.
 

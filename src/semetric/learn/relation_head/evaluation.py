@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from semetric.learn.agreement.resampling import RESAMPLES
 from semetric.learn.relation_head.examples import Example
 from semetric.learn.relation_head.recall import hits, summarise
+from semetric.models.torch_state import clean_state
 from semetric.scene.spatial import SPATIAL_PREDICATES, spatial_probabilities
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def head_probabilities(head: RelateAnything, example: Example) -> NDArray[np.flo
     import torch
 
     device = head.cls_sub.weight.device
-    with torch.inference_mode():
+    with clean_state(inference=True):
         found: NDArray[np.float32] = head(torch.from_numpy(np.array(example.tokens)).to(device)).cpu().numpy()
     return found
 

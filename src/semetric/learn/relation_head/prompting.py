@@ -13,6 +13,7 @@ from semetric.image import Picture
 from semetric.learn.relation_head.matching import segment_iou
 from semetric.models.runtime import Arrays
 from semetric.models.sam import Frame, Sam, prepare
+from semetric.models.torch_state import clean_state
 from semetric.scene import runs
 
 __all__ = ["inner_point", "prompted_masks"]
@@ -40,7 +41,7 @@ def inner_point(mask: NDArray[np.bool_]) -> tuple[float, float]:
     return float(x[middle] - 1 + x0) + 0.5, float(y[middle] - 1 + y0) + 0.5
 
 
-@torch.inference_mode()
+@clean_state(inference=True)
 def prompted_masks(
     sam: Sam,
     work: Picture,
