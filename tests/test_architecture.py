@@ -37,6 +37,7 @@ LAYERS = (
     "scene",
     "metrics",
     "scoring",
+    "losses",
     "torchmetrics",
     "runs",
     "lab",
@@ -61,6 +62,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
         "models.dreamsim.conversion",
         "models.dreamsim.network",
         "scene.masks",
+        "losses",
         "torchmetrics",
         "lab.deepjscc._run",
         "lab.deepjscc.channel",
@@ -214,6 +216,11 @@ def test_heavy_packages_are_imported_where_they_are_used(package: str) -> None:
     allowed = HEAVY[package]
     early = [f for f in IMPORTS if f.target.partition(".")[0] == package and not f.lazy and not f.typing]
     assert not [str(f) for f in early if f.module not in allowed and not f"{f.module}.".startswith(_folders(allowed))]
+
+
+def test_one_module_enters_inference() -> None:
+    """Where scores are computed, the caller's autocast and defaults are left in the same step (models.torch_state)."""
+    assert [m for m, file in FILES.items() if "torch.inference_mode(" in file.read_text()] == ["models.torch_state"]
 
 
 def test_what_is_not_a_dependency_is_not_imported() -> None:

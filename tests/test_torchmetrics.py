@@ -160,3 +160,46 @@ def test_on_a_gpu() -> None:
     on_cpu = ours.SSIM(exact=False)
     on_cpu.update(images.cpu(), references.cpu())
     assert float(one.compute()) == pytest.approx(float(on_cpu.compute()), abs=1e-6)  # float64 sums in another order
+
+
+def test_metrics_in_one_collection_keep_their_own_sums_after_an_undamaged_first_batch() -> None:
+    images, references = pairs(4)
+    kinds = {
+        "mse": ours.MSE(),
+        "tensors": ours.MSE(exact=False),
+        "psnr": ours.PSNR(),
+        "ssim": ours.SSIM(),
+        "ssim_tensors": ours.SSIM(exact=False),
+    }
+    alone = copy.deepcopy(kinds)
+    collection = torchmetrics.MetricCollection(dict(kinds))
+    for batch in ((references, references), (images, references)):
+        collection.update(*batch)
+        for metric in alone.values():
+            metric.update(*batch)
+    found = collection.compute()
+    assert {name: float(found[name]) for name in kinds} == {name: float(m.compute()) for name, m in alone.items()}
+    assert [len(group) for group in collection.compute_groups.values()] == [1] * len(kinds)
+
+
+def test_equal_metrics_in_one_collection_are_computed_once() -> None:
+    images, references = pairs(2)
+    collection = torchmetrics.MetricCollection({"a": ours.MSE(), "b": ours.MSE()})
+    collection.update(images, references)
+    assert len(collection.compute_groups) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+@pytest.mark.parametrize("kind", ["MSE", "PSNR", "SSIM"])
+def test_the_exact_road_gives_the_value_of_the_saved_files(kind: str, dtype: torch.dtype, tmp_path: Path) -> None:
+    from PIL import Image
+
+    rng = torch.Generator().manual_seed(3)
+    a, b = (torch.rand(1, 3, 24, 32, generator=rng).to(dtype) for _ in range(2))
+    for name, x in (("a", a), ("b", b)):
+        levels = (x[0].float() * 255).round().to(torch.uint8).permute(1, 2, 0)
+        Image.fromarray(levels.numpy()).save(tmp_path / f"{name}.png")
+    metric = getattr(ours, kind)()
+    metric.update(b, a)
+    files = semetric.create(metric.name, store=None, device="cpu")(tmp_path / "a.png", tmp_path / "b.png").value
+    assert float(metric.compute()) == float(torch.tensor(files))  # to the digit, as float32

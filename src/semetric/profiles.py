@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 
 from semetric.errors import UsageError, did_you_mean
 
-__all__ = ["PROFILES", "Profile", "Variant", "profile"]
+__all__ = ["CHOICES", "PROFILES", "Profile", "Variant", "profile"]
 
 Variant = Literal["graded", "paper", "demo"]
 """Of SeSS: continuous; as in the paper; as in its published code."""
@@ -31,6 +31,9 @@ class Profile:
     calibration: str | None = None  # a path, for graded SeSS with an encoder whose calibration does not ship
     dreamsim_weights: str | None = None  # a folder or zip in the published layout
 
+
+CHOICES = tuple(field for field in Profile.__dataclass_fields__ if field != "name")
+"""What a profile chooses, each of which can be overridden."""
 
 PROFILES: dict[str, Profile] = {
     "lite": Profile(
@@ -85,12 +88,11 @@ def profile(name: str, **overrides: str | None) -> Profile:
     chosen = {k: v for k, v in overrides.items() if v is not None}
     if not chosen:
         return PROFILES[name]
-    choices = [field for field in Profile.__dataclass_fields__ if field != "name"]
-    unknown = sorted(set(chosen) - set(choices))
+    unknown = sorted(set(chosen) - set(CHOICES))
     if unknown:
         raise UsageError(
-            f"Expected choices of a profile among {', '.join(choices)}; found {', '.join(unknown)}."
-            f"{did_you_mean(unknown[0], choices)}"
+            f"Expected choices of a profile among {', '.join(CHOICES)}; found {', '.join(unknown)}."
+            f"{did_you_mean(unknown[0], CHOICES)}"
         )
     label = name + "+" + "+".join(f"{k}={v}" for k, v in sorted(chosen.items()))
     return replace(PROFILES[name], name=label, **cast("Any", chosen))

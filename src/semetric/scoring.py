@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +14,7 @@ from semetric.image import MAX_PIXELS, ImageLike, read_image, resize_to
 from semetric.image.names import shown
 from semetric.metrics import registry
 from semetric.models.runtime import Runtime
+from semetric.profiles import CHOICES
 from semetric.profiles import profile as named_profile
 from semetric.weights import with_one_command
 
@@ -152,11 +153,24 @@ def create(
     Raises:
         UsageError: an unknown name or option.
     """
+    _check_options(options, [name])
     own = {k: v for k, v in options.items() if k in registry.spec(name).options}
     rest = {k: v for k, v in options.items() if k not in own}
     if shared is not None and rest:
         raise UsageError(f"A shared runtime has made its choices; found {', '.join(sorted(rest))} beside it.")
     return registry.create(name, shared or runtime(profile, device=device, store=store, **rest), **own)
+
+
+def _check_options(options: Mapping[str, Any], metrics: Iterable[str]) -> None:
+    """Raises UsageError, with the options that there are, where one is neither the metrics' nor a profile's."""
+    own = dict.fromkeys(option for metric in metrics for option in registry.spec(metric).options)
+    unknown = sorted(set(options) - {*own, *CHOICES})
+    if unknown:
+        of_metrics = f"options ({', '.join(own)}) and " if own else ""
+        raise UsageError(
+            f"Expected {of_metrics}choices of a profile ({', '.join(CHOICES)}); found {', '.join(unknown)}."
+            f"{did_you_mean(unknown[0], (*own, *CHOICES))}"
+        )
 
 
 def score(
@@ -200,6 +214,7 @@ def score(
     asked = registry.names_of(metrics)
     if resize not in (None, "reference"):
         raise UsageError(f"Expected resize to be 'reference' or None; found {resize!r}.")
+    _check_options(options, registry.METRICS)
     known = {option for spec in registry.METRICS.values() for option in spec.options}
     overrides = {k: v for k, v in options.items() if k not in known}
     if shared is not None and overrides:

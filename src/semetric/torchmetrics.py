@@ -8,16 +8,21 @@
 
 Needs the package torchmetrics (the extra `torchmetrics`). The sums are exact to float64, so that
 neither batch size nor order nor the number of processes shows in the result.
+
+The names of the states hold the metric and a digest of its options: a MetricCollection takes metrics of equal
+states for one, and after a first batch without damage the sums of all distances are 0.
 """
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from typing import Any, ClassVar
 
 import torch
 
 from semetric.errors import ImageError, MissingExtraError
+from semetric.image import read_image
 from semetric.metrics import registry
 from semetric.metrics.base import Metric
 from semetric.scoring import create
@@ -61,10 +66,10 @@ class MeanScore(torchmetrics.Metric):
     """The mean of a semetric metric over all pairs; subclasses name the metric.
 
     Args:
-        exact: True scores as files are scored, to the digit: values rounded to their 8-bit levels,
-            Pillow's resize, on whichever device the networks are. False stays with tensors on their
-            device (`Metric.values`), which is faster on a GPU, passes gradients through `forward`, and
-            differs by the rounding of 8-bit pixels. Metrics without gradients know the first road alone.
+        exact: True gives the value of the 8-bit files that the tensors would be saved to, to the digit: values
+            rounded to their 8-bit levels, Pillow's resize, on whichever device the networks are. False stays with
+            tensors on their device (`Metric.values`), which is faster on a GPU, passes gradients through `forward`,
+            and differs by the rounding of 8-bit pixels. Metrics without gradients know the first road alone.
         profile: lite, standard or paper.
         options: the metric's and the profile's single choices, as for semetric.create, and torchmetrics'
             own arguments (dist_sync_on_step, …).
@@ -74,9 +79,6 @@ class MeanScore(torchmetrics.Metric):
     full_state_update = False
     higher_is_better: bool | None
     is_differentiable: bool | None
-
-    total: torch.Tensor
-    pairs: torch.Tensor
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -90,8 +92,11 @@ class MeanScore(torchmetrics.Metric):
         self._options = {k: v for k, v in options.items() if k not in _OF_TORCHMETRICS}
         self._scorers: dict[str, Metric] = {}
         self._scorer("cpu")  # names an unknown option now; loads nothing
-        self.add_state("total", default=torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("pairs", default=torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        choices = repr((self.exact, profile, sorted(self._options.items(), key=lambda option: option[0])))
+        own = f"{self.name}_{hashlib.sha256(choices.encode()).hexdigest()[:8]}"
+        self._total, self._pairs = f"{own}_total", f"{own}_pairs"
+        self.add_state(self._total, default=torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state(self._pairs, default=torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def _scorer(self, device: str) -> Metric:
         if device not in self._scorers:
@@ -115,21 +120,20 @@ class MeanScore(torchmetrics.Metric):
         if len(preds) != len(target):
             raise ImageError(f"{self.name} expects as many images as references; found {len(preds)}, {len(target)}.")
         scorer = self._scorer(str(preds.device))
+        total, pairs = getattr(self, self._total), getattr(self, self._pairs)
         if self.exact:
-            found = [score.value for score in scorer.batch(list(target.detach()), list(preds.detach()))]
-            values = torch.tensor(found, dtype=torch.float64, device=self.total.device)
+            references, images = ([read_image(x).to_uint8() for x in batch.detach()] for batch in (target, preds))
+            scores = [score.value for score in scorer.batch(references, images)]
+            values = torch.tensor(scores, dtype=torch.float64, device=total.device)
         else:
-            values = scorer.values(target, preds).to(self.total.device, torch.float64)
-        self.total = self.total + values.sum()
-        self.pairs = self.pairs + len(values)
+            values = scorer.values(target, preds).to(total.device, torch.float64)
+        setattr(self, self._total, total + values.sum())
+        setattr(self, self._pairs, pairs + len(values))
 
     def compute(self) -> torch.Tensor:
         """The mean over pairs, a float32 scalar; NaN before the first."""
-        return (self.total / self.pairs).float()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Networks stay out of pickles and copies; they come again with the first update."""
-        return {**super().__getstate__(), "_scorers": {}}
+        mean: torch.Tensor = getattr(self, self._total) / getattr(self, self._pairs)
+        return mean.float()
 
 
 class MSE(MeanScore):
