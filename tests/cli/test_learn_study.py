@@ -33,7 +33,7 @@ def run(*words: str) -> int:
 
 
 def create(kind: str = "choice", *more: str) -> int:
-    return run("create", "s.db", "--name", "first", "--kind", kind, "--images", "images", *more)
+    return run("create", "s.db", "--study", "first", "--kind", kind, "--images", "images", *more)
 
 
 def test_a_study_from_the_table_to_a_copy(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,7 +102,7 @@ def test_a_link_is_printed_alone(place: Path, capsys: pytest.CaptureFixture[str]
         ("import absent.db items.csv", 1, "learn study create"),
         ("import made.db items.csv --format xml", 2, "xml"),
         ("import made.db --format csv", 2, "a file to import"),
-        ("import made.db absent.csv", 3, "absent.csv"),
+        ("import made.db absent.csv", 2, "absent.csv"),
         ("import made.db items.csv --format jsonl", 2, "line 1"),
         ("import made.db items.csv --name other", 2, "'first'"),
         ("export made.db --out absent/x.csv --format csv", 1, "absent"),
@@ -133,3 +133,29 @@ def test_letters_that_look_like_line_ends_come_back(place: Path, capsys: pytest.
     assert run("import", "copy.db", "o.jsonl", "--format", "jsonl") == 0
     with JudgementStore("copy.db") as store:
         assert store.study().instructions == words
+
+
+def test_an_annotator_is_excluded_and_their_links_are_revoked(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    create()
+    run("link", "s.db", "--annotator", "Rene\u0301")
+    assert run("exclude", "s.db", "--annotator", "Ren\u00e9", "--study", "first") == 0
+    assert run("revoke", "s.db", "--annotator", "Ren\u00e9") == 0
+    capsys.readouterr()
+    assert run("info", "s.db", "--study", "first", "--json") == 0
+    (person,) = json.loads(capsys.readouterr().out)["studies"][0]["annotators"]
+    assert person["excluded_utc"]
+    assert run("exclude", "s.db", "--annotator", "Ren\u00e9", "--count-again") == 0
+    with JudgementStore("s.db") as store:
+        (annotator,) = store.annotators(store.study())
+        assert (annotator.excluded_utc, annotator.revocations) == (None, 1)
+    assert run("exclude", "s.db", "--annotator", "Eve") == 2
+    assert "found 'Eve'" in capsys.readouterr().err
+
+
+def test_one_of_two_studies_is_shown(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("first", "second"):
+        run("create", "s.db", "--study", name, "--kind", "same", "--images", "images")
+    capsys.readouterr()
+    assert run("info", "s.db", "--study", "second", "--json") == 0
+    assert [one["name"] for one in json.loads(capsys.readouterr().out)["studies"]] == ["second"]
+    assert run("info", "s.db", "--study", "third") == 2

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from web_clients import BASE, link_for
 
 SERVED = Callable[..., Any]
 FILE = Callable[..., Path]
@@ -82,3 +83,55 @@ def test_what_cannot_be_exported_is_said(served: SERVED, study_file: FILE) -> No
 
 def test_an_administrator_judges_nothing(served: SERVED, study_file: FILE) -> None:
     assert served(study_file()).admin().post("/annotate/next", {"count": 1}).status_code == 401
+
+
+def test_an_annotator_is_excluded_and_counted_again(served: SERVED, study_file: FILE) -> None:
+    server = served(study_file(items=2))
+    ada = server.annotator("Ada")
+    ada.answer(ada.next(1)[0]["uid"])
+    admin = server.admin()
+    assert admin.post("/admin/annotators", {"annotator": 1, "change": "exclude"}).json() == {"name": "Ada"}
+    assert ada.post("/annotate/next", {"count": 1}).status_code == 401
+    assert server.judged() == []
+    page = admin.get("/admin").text
+    assert "excluded" in page
+    assert "0 of" in page
+    admin.post("/admin/annotators", {"annotator": 1, "change": "include"})
+    assert len(server.judged()) == 1
+    assert ada.next(1)
+
+
+def test_revoked_links_do_not_hold_and_later_ones_do(served: SERVED, study_file: FILE) -> None:
+    server = served(study_file())
+    link = link_for(server.path, "Ada")
+    ada, grace = server.enter(link), server.annotator("Grace")
+    admin = server.admin()
+    assert admin.post("/admin/annotators", {"annotator": 1, "change": "revoke"}).status_code == 200
+    assert ada.post("/annotate/next", {"count": 1}).status_code == 401  # the session that the link began
+    assert server.client().get(link.removeprefix(BASE)).status_code == 403
+    assert grace.next(1)
+    assert server.annotator("Ada").next(1)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ({"annotator": 9, "change": "exclude"}, 404),
+        ({"annotator": 2**70, "change": "exclude"}, 400),
+        ({"annotator": "1", "change": "exclude"}, 400),
+        ({"annotator": True, "change": "exclude"}, 400),
+        ({"annotator": 1, "change": "delete"}, 400),
+        ({"annotator": 1, "change": ["exclude"]}, 400),
+        ({}, 400),
+    ],
+)
+def test_changes_of_annotators_that_are_none(
+    served: SERVED, study_file: FILE, sent: dict[str, Any], status: int
+) -> None:
+    server = served(study_file())
+    ada, admin = server.annotator("Ada"), server.admin()
+    assert admin.post("/admin/annotators", sent).status_code == status
+    change = {"annotator": 1, "change": "revoke"}
+    assert admin.post("/admin/annotators", change, Origin="http://evil").status_code == 403
+    assert ada.post("/admin/annotators", change).status_code == 401
+    assert ada.next(1)

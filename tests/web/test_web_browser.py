@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 import uvicorn
+from PIL import Image
 from web_clients import link_for
 
-from semetric.learn.judgements import JudgementStore
+from semetric.learn.judgements import Item, JudgementStore
 from semetric.web.app import create_app
 from semetric.web.settings import ServerSettings
 from semetric.web.signing import Signer, study_secret
@@ -313,6 +314,102 @@ def test_everything_is_in_view_and_nothing_moves(site: Callable[..., Site], kind
     assert not [name for name in names if re.search(r"\b[ab]\b|png|i\d", name)]
     unlabelled = "all => all.filter(e => !(e.labels?.length || e.ariaLabel || e.textContent.trim())).length"
     assert page.eval_on_selector_all("button, input, progress", unlabelled) == 0
+
+
+SIZES = """() => [...document.querySelectorAll("figure")].map(figure => {
+    const [image, frame] = [figure.querySelector("img"), figure.querySelector(".frame")];
+    const below = figure.lastElementChild;
+    const [box, space, control] = [image, frame, below].map(each => each.getBoundingClientRect());
+    return {scale: [box.width / image.naturalWidth, box.height / image.naturalHeight],
+        inside: box.left >= space.left - 1 && box.right <= space.right + 1 && box.top >= space.top - 1,
+        gap: control.top - box.bottom, apart: Math.abs(box.left + box.right - control.left - control.right) / 2};
+})"""
+
+
+@pytest.mark.parametrize("kind", ["choice", "score", "same"])
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("side", [60, 2000], ids=["small", "large"])
+def test_images_have_one_scale_and_stand_on_their_buttons(
+    site: Callable[..., Site], kind: str, size: tuple[int, int], side: int
+) -> None:
+    found = site(kind, items=0)
+    with JudgementStore(found.path) as store:
+        study = store.study()
+        for name, shape in (("r", (side, side)), ("x", (side // 2, side // 3)), ("y", (side // 3, side // 2))):
+            Image.new("RGB", shape, "teal").save(store.root(study) / f"{name}.png")
+        store.add_items(study, [Item(key="i", reference="r.png", a="x.png", b=None if kind == "same" else "y.png")])
+    page = found.begin("Ada", size=size)
+    shown = page.evaluate(SIZES)
+    scales = [scale for each in shown for scale in each["scale"]]
+    assert max(scales) == pytest.approx(min(scales), rel=0.02)  # boxes are told in 64ths of a pixel
+    assert max(scales) == 1 if side == 60 else max(scales) < 1
+    assert all(each["inside"] for each in shown)
+    assert all(0 <= each["gap"] < 16 and each["apart"] <= 1 for each in shown)  # px
+    page.set_viewport_size({"width": size[0] - 40, "height": size[1] - 200})
+    page.wait_for_function("width => innerWidth === width", arg=size[0] - 40)
+    assert all(each["inside"] for each in page.evaluate(SIZES))
+
+
+def test_a_slider_without_a_value_has_no_thumb(site: Callable[..., Site]) -> None:
+    page = site("score", items=2).begin("Ada")
+    left = page.locator("#score-left")
+    bare = left.screenshot()
+    page.evaluate("document.getElementById('score-left').value = 1")
+    assert left.screenshot() == bare  # no place of it is seen
+    page.keyboard.press("5")
+    assert left.screenshot() != bare
+    assert page.inner_text("#value-left") == "0.50"
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_an_annotator_is_excluded_on_the_administrators_page(site: Callable[..., Site], size: tuple[int, int]) -> None:
+    found = site(items=2)
+    ada = found.begin("Ada")
+    press(ada, "1")
+    stored(ada, 1)
+    page = found.admin(size)
+    page.click("[data-change=revoke]")
+    page.wait_for_function("document.getElementById('status').textContent.startsWith('No link')")
+    page.click("[data-change=exclude]")
+    page.wait_for_selector("[data-change=include]")
+    assert found.judged() == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    assert page.evaluate("[...document.querySelectorAll('.scroll')].every(e => e.scrollWidth <= e.clientWidth)")
+    page.click("[data-change=include]")
+    page.wait_for_selector("[data-change=exclude]")
+    assert len(found.judged()) == 1
+    found.complaints.clear()  # Ada's page has asked with a link that holds no more
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_light_or_dark_as_the_system_is(site: Callable[..., Site], scheme: str) -> None:
+    found = site(items=2)
+    page = found.admin()
+    page.emulate_media(color_scheme=scheme)
+    contrast = """() => [...document.querySelectorAll("h1, h2, p, dt, dd, th, td, button:not(:disabled), .button")]
+        .filter(e => e.offsetParent).map(e => {
+            const rgb = c => c.match(/[\\d.]+/g).map(Number);
+            let ground = e;
+            while (rgb(getComputedStyle(ground).backgroundColor)[3] === 0) ground = ground.parentElement;
+            return [getComputedStyle(e).color, getComputedStyle(ground).backgroundColor].map(rgb);
+        })"""
+    seen = page.evaluate(contrast)
+    assert len(seen) > 10
+    for ink, ground in seen:
+        assert ratio(ink[:3], ground[:3]) >= 7  # WCAG's AAA
+    light = luminance(page.evaluate("getComputedStyle(document.body).backgroundColor.match(/[\\d.]+/g).map(Number)"))
+    assert (light > 0.5) == (scheme == "light")
+
+
+def luminance(rgb: list[float]) -> float:
+    """WCAG's relative luminance of 8-bit sRGB."""
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in (value / 255 for value in rgb)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def ratio(one: list[float], two: list[float]) -> float:
+    dark, light = sorted((luminance(one), luminance(two)))
+    return (light + 0.05) / (dark + 0.05)
 
 
 def test_touch_is_enough(site: Callable[..., Site]) -> None:

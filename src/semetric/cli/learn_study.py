@@ -14,21 +14,24 @@ from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
-    from semetric.learn.judgements import JudgementStore, Study
+    from semetric.learn.judgements import Annotator, JudgementStore, Study
 
 __all__ = ["app"]
 
 app = App(help="Study files: items and human judgements.")
 
 FileArgument = Annotated[Path, typer.Argument(help="The study file.")]
-NameOption = Annotated[str | None, typer.Option("--name", help="The study, where the file has several.")]
+StudyOption = Annotated[
+    str | None, typer.Option("--study", "--name", help="The study's name, where the file holds several.")
+]
+AnnotatorOption = Annotated[str, typer.Option(help="Name of the annotator.")]
 FORMATS = ("csv", "jsonl", "nights", "bapps")
 
 
-@app.verb("create", "semetric learn study create study.sqlite --name pilot --kind choice --images photos")
+@app.verb("create", "semetric learn study create study.sqlite --study pilot --kind choice --images photos")
 def create(
     file: Annotated[Path, typer.Argument(help="The study file; one that exists gets another study.")],
-    name: Annotated[str, typer.Option(help="Name of the study.")],
+    study: Annotated[str, typer.Option("--study", "--name", help="Name of the new study.")],
     kind: Annotated[str, typer.Option(help="choice (the closer one), score (each in [0, 1]) or same (or different).")],
     images: Annotated[Path, typer.Option(help="The folder that image paths start from.")],
     instructions: Annotated[Path | None, typer.Option(help="A text file that annotators read first.")] = None,
@@ -55,18 +58,18 @@ def create(
     settings = Settings(**given)
     words = "" if instructions is None else _text(instructions)
     with JudgementStore(file, create=True) as store:
-        study = store.create_study(name, _kind(kind), images.resolve(), instructions=words, settings=settings)
-    typer.echo(f"{file}: {study.kind} study {study.name!r}", err=True)
+        made = store.create_study(study, _kind(kind), images.resolve(), instructions=words, settings=settings)
+    typer.echo(f"{file}: {made.kind} study {made.name!r}", err=True)
 
 
-@app.verb("import", "semetric learn study import study.sqlite triplets.csv --name pilot")
+@app.verb("import", "semetric learn study import study.sqlite triplets.csv --study pilot")
 def import_(
     file: FileArgument,
     source: Annotated[
         Path | None, typer.Argument(help="A CSV table, a JSONL export, NIGHTS's data.csv; nothing for bapps.")
     ] = None,
     form: Annotated[str, typer.Option("--format", help="csv, jsonl, nights or bapps.")] = "csv",
-    name: NameOption = None,
+    study: StudyOption = None,
     images: Annotated[Path | None, typer.Option(help="For jsonl: the image folder of a new study.")] = None,
 ) -> None:
     """Fill a study with items and judgements; what is there already stays as it is."""
@@ -82,18 +85,18 @@ def import_(
     with JudgementStore(file, create=form == "jsonl") as store:
         if form == "jsonl" and source is not None:
             root = None if images is None else str(images.resolve())
-            study = import_jsonl(store, _text(source).split("\n"), name=name, image_root=root)
-            new, old = sum(1 for _ in store.items(study)), 0
+            filled = import_jsonl(store, _text(source).split("\n"), name=study, image_root=root)
+            new, old = sum(1 for _ in store.items(filled)), 0
         else:
-            study = store.study(name)
+            filled = store.study(study)
             if form == "bapps":
-                new, old = import_bapps(store, study)
+                new, old = import_bapps(store, filled)
             elif form == "nights":
-                new, old = import_nights(store, study, source or "")
+                new, old = import_nights(store, filled, source or "")
             else:
-                new, old = import_csv(store, study, source or "")
+                new, old = import_csv(store, filled, source or "")
     there = f", {old} were there" if old else ""
-    typer.echo(f"{file}: {new} items in {study.name!r}{there}", err=True)
+    typer.echo(f"{file}: {new} items in {filled.name!r}{there}", err=True)
 
 
 @app.verb("export", "semetric learn study export study.sqlite --format csv --out judgements.csv")
@@ -101,7 +104,7 @@ def export(
     file: FileArgument,
     out: Annotated[Path, typer.Option(help="The file, or for bapps the new folder, to write.")],
     form: Annotated[str, typer.Option("--format", help="csv, jsonl (everything), nights or bapps.")] = "jsonl",
-    name: NameOption = None,
+    study: StudyOption = None,
 ) -> None:
     """Write a study out."""
     from semetric.learn.judgements import JudgementStore
@@ -112,26 +115,27 @@ def export(
 
     _check_format(form)
     with JudgementStore(file) as store:
-        study = store.study(name)
+        chosen = store.study(study)
         if form == "jsonl":
-            export_jsonl(store, study, out)
+            export_jsonl(store, chosen, out)
         elif form == "csv":
-            export_csv(store, study, out)
+            export_csv(store, chosen, out)
         elif form == "nights":
-            written, left_out = export_nights(store, study, out)
+            written, left_out = export_nights(store, chosen, out)
             typer.echo(f"{written} items; {left_out} left out, on which people did not agree", err=True)
         else:
-            typer.echo(f"{export_bapps(store, study, out)} items", err=True)
+            typer.echo(f"{export_bapps(store, chosen, out)} items", err=True)
     typer.echo(str(out))
 
 
 @app.verb("info", "semetric learn study info study.sqlite")
-def info(file: FileArgument, as_json: shared.JsonOption = False) -> None:
-    """Show how the studies of a file stand."""
+def info(file: FileArgument, study: StudyOption = None, as_json: shared.JsonOption = False) -> None:
+    """Show how the studies of a file stand, or one of them."""
     from semetric.learn.judgements import JudgementStore
 
     with JudgementStore(file) as store:
-        found = [_facts(store, study) for study in store.studies()]
+        studies = store.studies() if study is None else [store.study(study)]
+        found = [_facts(store, each) for each in studies]
     if as_json:
         shared.show_json({"studies": found})
         return
@@ -150,16 +154,54 @@ def link(
     annotator: Annotated[str, typer.Option(help="Name of the annotator.")],
     url: Annotated[str, typer.Option(help="The address at which the server is reached.")] = "http://127.0.0.1:8000",
     days: Annotated[float, typer.Option(help="Days for which the link is valid.")] = 14,
-    name: NameOption = None,
+    study: StudyOption = None,
 ) -> None:
     """Print a signed link for an annotator; whoever has it judges in that name."""
     from semetric.learn.judgements import JudgementStore
     from semetric.web.signing import Signer, annotator_link, study_secret
 
     with JudgementStore(file) as store:
-        study = store.study(name)
+        chosen = store.study(study)
         signer = Signer(study_secret(store))
-        typer.echo(annotator_link(signer, study, store.annotator(study, annotator), url, days=days))
+        typer.echo(annotator_link(signer, chosen, store.annotator(chosen, annotator), url, days=days))
+
+
+@app.verb("exclude", "semetric learn study exclude study.sqlite --annotator eve")
+def exclude(
+    file: FileArgument,
+    annotator: AnnotatorOption,
+    study: StudyOption = None,
+    again: Annotated[bool, typer.Option("--count-again", help="Take the exclusion back.")] = False,
+) -> None:
+    """Have an annotator's judgements count no more; nothing is deleted, and it can be taken back."""
+    from semetric.learn.judgements import JudgementStore
+
+    with JudgementStore(file) as store:
+        changed = store.exclude(_annotator(store, study, annotator), not again)
+    state = "counts" if again else "does not count any more"
+    typer.echo(f"{file}: {changed.name!r} {state}", err=True)
+
+
+@app.verb("revoke", "semetric learn study revoke study.sqlite --annotator ada")
+def revoke(file: FileArgument, annotator: AnnotatorOption, study: StudyOption = None) -> None:
+    """End all links of an annotator; a link that is made later holds."""
+    from semetric.learn.judgements import JudgementStore
+
+    with JudgementStore(file) as store:
+        changed = store.revoke(_annotator(store, study, annotator))
+    typer.echo(f"{file}: no earlier link of {changed.name!r} holds any more", err=True)
+
+
+def _annotator(store: JudgementStore, study: str | None, name: str) -> Annotator:
+    from semetric.learn.judgements.records import normal_name
+
+    chosen = store.study(study)
+    known = store.annotators(chosen)
+    for annotator in known:
+        if normal_name(annotator.name) == normal_name(name):
+            return annotator
+    names = ", ".join(repr(annotator.name) for annotator in known) or "nobody"
+    raise UsageError(f"Expected an annotator of {chosen.name!r}: {names}; found {name!r}.")
 
 
 def _facts(store: JudgementStore, study: Study) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The administrator's side: progress, agreement, links, export."""
+"""The administrator's side: progress, agreement, links, annotators who do not count, export."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from semetric.learn.judgements.jsonl import study_lines
 from semetric.learn.judgements.nights import nights_table
-from semetric.learn.judgements.records import Study
+from semetric.learn.judgements.records import Annotator, Study
 from semetric.learn.judgements.store import JudgementStore
 from semetric.learn.judgements.summary import StudySummary, summarise
 from semetric.learn.judgements.table import table_text
@@ -27,6 +27,11 @@ _EXPORTS: dict[str, tuple[str, str, Callable[[JudgementStore, Study], str]]] = {
     "jsonl": ("jsonl", "application/x-ndjson", lambda store, study: "".join(study_lines(store, study))),
     "csv": ("csv", "text/csv", table_text),
     "nights": ("nights.csv", "text/csv", lambda store, study: nights_table(store, study)[0]),
+}
+_CHANGES: dict[str, Callable[[JudgementStore, Annotator], Annotator]] = {
+    "exclude": JudgementStore.exclude,
+    "include": lambda store, annotator: store.exclude(annotator, False),
+    "revoke": JudgementStore.revoke,
 }
 
 
@@ -54,6 +59,7 @@ class Administration:
         return [
             Route("/admin", self.page),
             Route("/admin/links", self.link, methods=["POST"]),
+            Route("/admin/annotators", self.change, methods=["POST"]),
             Route("/admin/export/{study}/{format}", self.export),
         ]
 
@@ -81,6 +87,22 @@ class Administration:
                 "name": annotator.name,
                 "url": annotator_link(signer, study, annotator, base_url, days=float(str(days))),
             }
+
+        return JSONResponse(await self.writer.run(work))
+
+    async def change(self, request: Request) -> Response:
+        """Excludes an annotator, counts them again, or revokes their links."""
+        self.sessions.check_admin(request)
+        sent = await json_of(request)
+        number, change = sent.get("annotator"), _CHANGES.get(str(sent.get("change")))
+        if type(number) is not int or not -(2**63) <= number < 2**63 or change is None:
+            raise HTTPException(400, f"Expected an annotator and a change: {', '.join(_CHANGES)}.")
+
+        def work(store: JudgementStore) -> dict[str, str]:
+            annotator = store.annotator_numbered(number)
+            if annotator is None:
+                raise HTTPException(404, "There is no such annotator.")
+            return {"name": change(store, annotator).name}
 
         return JSONResponse(await self.writer.run(work))
 

@@ -28,6 +28,7 @@ _KEYS = {
     ),
     "same": (("s", "the same"), ("d", "different")),
 }
+_PERSON = ("Judged", "Undone", "Checks right", "Median time", "Chose left", "Last")
 
 
 def annotate(study: Study, name: str, form_token: str) -> str:
@@ -148,38 +149,47 @@ def _page(title: str, content: Markup, script: str | None, **data: str) -> str:
 
 
 def _figures(kind: str) -> list[Markup]:
-    def figure(slot: str, label: str) -> Markup:
-        caption = tag("figcaption", label) if label else None
-        return tag("figure", tag("div", class_="frame", id=f"frame-{slot}"), caption, class_=slot)
+    """The images of an item, each above its caption or above what is said of it."""
+
+    def figure(slot: str, below: Markup) -> Markup:
+        return tag("figure", tag("div", class_="frame", id=f"frame-{slot}"), below, class_=slot)
 
     if kind == "same":
-        return [figure("left", "First image"), figure("right", "Second image")]
-    return [figure("reference", "Reference"), figure("left", ""), figure("right", "")]  # their controls name them
-
-
-def _controls(kind: str) -> Markup:
-    if kind == "score":
-        sliders = [
-            tag(
-                "div",
-                tag("label", side.capitalize(), for_=f"score-{side}"),
-                tag("input", type="range", id=f"score-{side}", min=0, max=1, step=0.01, value=0.5, class_="unset"),
-                tag("output", "–", for_=f"score-{side}", id=f"value-{side}"),
-                class_="slider",
-            )
-            for side in ("left", "right")
+        return [
+            figure(side, tag("figcaption", label))
+            for side, label in (("left", "First image"), ("right", "Second image"))
         ]
-        confirm = tag("button", "Next ", tag("kbd", "Enter"), id="confirm", type="button", class_="main", disabled=True)
-        return tag("div", *sliders, confirm, class_="controls")
-    names = {
-        "choice": (("left", "Left", "1"), ("right", "Right", "2")),
-        "same": (("same", "Same", "s"), ("different", "Different", "d")),
-    }
-    buttons = [
-        tag("button", f"{label} ", tag("kbd", key), type="button", class_="answer", data_answer=value)
-        for value, label, key in names[kind]
-    ]
-    return tag("div", *buttons, class_="controls")
+    control = _slider if kind == "score" else _choice
+    sides = [figure(side, control(side)) for side in ("left", "right")]
+    return [figure("reference", tag("figcaption", "Reference")), *sides]
+
+
+def _choice(side: str) -> Markup:
+    return _answer(side, side.capitalize(), "1" if side == "left" else "2")
+
+
+def _answer(value: str, label: str, key: str) -> Markup:
+    return tag("button", f"{label} ", tag("kbd", key), type="button", class_="answer", data_answer=value)
+
+
+def _slider(side: str) -> Markup:
+    return tag(
+        "div",
+        tag("label", side.capitalize(), for_=f"score-{side}"),
+        tag("input", type="range", id=f"score-{side}", min=0, max=1, step=0.01, value=0.5, class_="unset"),
+        tag("output", "–", for_=f"score-{side}", id=f"value-{side}"),
+        class_="slider",
+    )
+
+
+def _controls(kind: str) -> Markup | None:
+    """What is said of an item as a whole."""
+    if kind == "choice":
+        return None
+    if kind == "same":
+        return tag("div", _answer("same", "Same", "s"), _answer("different", "Different", "d"), class_="controls")
+    confirm = tag("button", "Next ", tag("kbd", "Enter"), id="confirm", type="button", class_="main", disabled=True)
+    return tag("div", confirm, class_="controls")
 
 
 def _keys(kind: str) -> Markup:
@@ -241,28 +251,43 @@ def _study(found: StudySummary) -> Markup:
 def _people(people: Sequence[AnnotatorSummary]) -> Markup:
     if not people:
         return tag("p", "Nobody has been invited yet: make a link.", class_="quiet")
-    heads = ("Annotator", "Judged", "Undone", "Checks right", "Median time", "Chose left", "Last")
-    rows = [
-        tag(
-            "tr",
-            tag("th", tag("bdi", one.name), scope="row"),
-            tag("td", str(one.judged)),
-            tag("td", str(one.undone)),
-            tag("td", f"{one.checks_right} of {one.checks}", class_="bad" if one.checks_right < one.checks else None),
-            tag("td", "–" if one.seconds is None else f"{one.seconds:.1f} s"),
-            tag("td", "–" if one.left is None else f"{one.left:.0%}"),
-            tag("td", "–" if one.last_utc is None else f"{one.last_utc[:16].replace('T', ' ')} UTC"),
-        )
-        for one in people
-    ]
+    heads = ("Annotator", *_PERSON, "")
     head = tag("thead", tag("tr", *[tag("th", name, scope="col") for name in heads]))
     return tag(
         "div",
-        tag("table", head, tag("tbody", *rows)),
+        tag("table", head, tag("tbody", *map(_person, people)), class_="people"),
         class_="scroll",
         tabindex=0,
         role="region",
         aria_label="Annotators",
+    )
+
+
+def _person(one: AnnotatorSummary) -> Markup:
+    cells = (
+        str(one.judged),
+        str(one.undone),
+        f"{one.checks_right} of {one.checks}",
+        "–" if one.seconds is None else f"{one.seconds:.1f} s",
+        "–" if one.left is None else f"{one.left:.0%}",
+        "–" if one.last_utc is None else f"{one.last_utc[:16].replace('T', ' ')} UTC",
+    )
+    bad = [name == "Checks right" and one.checks_right < one.checks for name in _PERSON]
+    excluded = one.excluded_utc is not None
+    changes = [("include", "Count again")] if excluded else [("exclude", "Exclude"), ("revoke", "Revoke links")]
+    buttons = [
+        tag("button", words, type="button", class_="change", data_annotator=one.id, data_change=change)
+        for change, words in changes
+    ]
+    return tag(
+        "tr",
+        tag("th", tag("bdi", one.name), tag("span", " excluded", class_="bad") if excluded else None, scope="row"),
+        *[
+            tag("td", cell, data_label=name, class_="bad" if wrong else None)
+            for name, cell, wrong in zip(_PERSON, cells, bad, strict=True)
+        ],
+        tag("td", *buttons),
+        class_="excluded" if excluded else None,
     )
 
 

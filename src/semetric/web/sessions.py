@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ SESSION = "semetric_session"
 ADMIN = "semetric_admin"
 ADMIN_LIFETIME_S = DAY_S
 _JSON_BYTES = 16_384
+_BODY_S = 10.0  # for a body to come, and as many seconds more as it takes at _SLOWEST
+_SLOWEST = 50_000  # bytes a second: a bad mobile connection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +45,7 @@ class Sessions:
 
     Args:
         signer: with the study file's secret.
-        store: read once a person; None where there is no study.
+        store: asked at every request whether a person's link still holds; None where there is no study.
         secure: cookies go over HTTPS alone.
     """
 
@@ -50,15 +53,16 @@ class Sessions:
         self.signer = signer
         self._store = store
         self._secure = secure
-        self._known: dict[tuple[int, int], tuple[Study, Annotator]] = {}
+        self._studies: dict[int, Study] = {}
 
     def enter(self, request: Request, purpose: str, cookie: str, place: str) -> Response | None:
-        """A redirection that sets the cookie of a link's token; None where the token does not hold.
+        """A redirection that sets the cookie of a link's token; None where the token does not hold, or was revoked.
 
         The same link gives the same cookie, so that pages opened by it before go on.
         """
-        found = self.signer.exchange(purpose, str(request.path_params["token"]), cookie)
-        if found is None:
+        token = str(request.path_params["token"])
+        found = self.signer.exchange(purpose, token, cookie)
+        if found is None or (cookie == SESSION and self._person(self.signer.read(purpose, token)) is None):
             return None
         session, lifetime = found
         answer = RedirectResponse(place, status_code=303)
@@ -75,11 +79,8 @@ class Sessions:
     def visitor(self, request: Request) -> Visitor | None:
         """The annotator of a request; None without a session that holds."""
         cookie = request.cookies.get(self._name(SESSION))
-        values = self.signer.read(SESSION, cookie)
-        if values is None or cookie is None:
-            return None
-        found = self._person(int(values["study"]), int(values["annotator"]))
-        if found is None:
+        found = self._person(self.signer.read(SESSION, cookie))
+        if found is None or cookie is None:
             return None
         return Visitor(study=found[0], annotator=found[1], form_token=self.signer.form_token(cookie))
 
@@ -117,31 +118,38 @@ class Sessions:
         """One of its own for each study file: a browser sends its cookies to every port of a host."""
         return f"{cookie}_{self.signer.label}"
 
-    def _person(self, study_id: int, annotator_id: int) -> tuple[Study, Annotator] | None:
-        key = (study_id, annotator_id)
-        if key not in self._known and self._store is not None:  # rows are never changed
-            for study in self._store.studies():
-                for annotator in self._store.annotators(study):
-                    self._known[study.id, annotator.id] = (study, annotator)
-        return self._known.get(key)
+    def _person(self, values: dict[str, Any] | None) -> tuple[Study, Annotator] | None:
+        """Whom a token names; None where they are excluded, or their links were revoked since it was made."""
+        if values is None or self._store is None:
+            return None
+        number = int(values["study"])
+        if number not in self._studies:  # rows are never changed
+            self._studies = {study.id: study for study in self._store.studies()}
+        study, annotator = self._studies.get(number), self._store.annotator_numbered(int(values["annotator"]))
+        if study is None or annotator is None or annotator.excluded_utc is not None:
+            return None
+        return (study, annotator) if values.get("revocations", 0) == annotator.revocations else None
 
 
 async def body_of(request: Request, most: int) -> bytes:
-    """The body, read no further than allowed.
+    """The body, read no further and no longer than allowed.
 
     Raises:
-        HTTPException: 413 where it is longer.
+        HTTPException: 413 where it is longer, 408 where it does not come.
     """
-    said = request.headers.get("content-length", "0")
-    fits = said.isdecimal() and len(said) < 20 and int(said) <= most
+    announced = request.headers.get("content-length", "0")
+    too_long = HTTPException(413, f"Expected at most {most / 1e6:g} MB.")
+    if not announced.isdecimal() or len(announced) >= 20 or int(announced) > most:
+        raise too_long
     body = bytearray()
-    if fits:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > most:
-                break
-    if len(body) > most or not fits:
-        raise HTTPException(413, f"Expected at most {most / 1e6:g} MB.")
+    try:
+        async with asyncio.timeout(_BODY_S + most / _SLOWEST):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise too_long
+    except TimeoutError as error:
+        raise HTTPException(408, "This came too slowly. Try again.") from error
     return bytes(body)
 
 

@@ -96,14 +96,15 @@ def study_secret(store: JudgementStore) -> bytes:
 
 
 def annotator_link(signer: Signer, study: Study, annotator: Annotator, base_url: str, *, days: float) -> str:
-    """The link with which an annotator comes in. Whoever has it judges in that name until it runs out.
+    """The link with which an annotator comes in. Whoever has it judges in that name until it runs out or is revoked.
 
     Raises:
         UsageError: days that are not above 0 and at most ten years.
     """
     if not 0 < days <= _MOST_DAYS:
         raise UsageError(f"Expected a link to hold for more than 0 and at most {_MOST_DAYS} days; found {days}.")
-    token = signer.sign("link", {"study": study.id, "annotator": annotator.id}, lifetime_s=days * DAY_S)
+    values = {"study": study.id, "annotator": annotator.id, "revocations": annotator.revocations}
+    token = signer.sign("link", values, lifetime_s=days * DAY_S)
     return f"{base_url.rstrip('/')}/join/{token}"
 
 

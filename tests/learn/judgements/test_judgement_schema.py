@@ -9,7 +9,10 @@ import pytest
 from semetric.errors import StoreError
 from semetric.learn.judgements import Answer, Item, JudgementStore, Study, schema
 
-KEPT = ("studies", "images", "items", "published", "annotators", "judgements", "retractions")
+KEPT = (
+    *("studies", "images", "items", "published", "annotators", "judgements", "retractions"),
+    *("exclusions", "revocations"),
+)
 
 
 def full(store: JudgementStore, study: Study) -> None:
@@ -20,6 +23,7 @@ def full(store: JudgementStore, study: Study) -> None:
     ada = store.annotator(study, "Ada")
     stored, _ = store.judge(study, "i0", ada, Answer(choice="a"), shown_left="b", seconds=1.0)
     store.retract(stored.uid)
+    store.revoke(store.exclude(store.exclude(ada), False))
 
 
 def shape(path: Path) -> list[tuple[str, str]]:
@@ -61,19 +65,29 @@ def test_the_tables_themselves_refuse_wrong_values(store: JudgementStore, studie
             store.connection.execute(insert.format(column) + f"({values})")
 
 
+OLD = """
+INSERT INTO annotators VALUES (1, 1, 'Ada', '2026-01-31T12:00:00+00:00');
+INSERT INTO judgements (id, uid, item_id, annotator_id, attempt, choice, shown_left, seconds, time_utc) VALUES
+    (1, 'u1', 1, 1, 1, 'a', 'b', 1.0, '2026-01-31T12:00:01+00:00'),
+    (2, 'u2', 2, 1, 1, 'b', 'a', 2.0, '2026-01-31T12:00:02+00:00');
+INSERT INTO retractions VALUES (1, '2026-01-31T12:00:03+00:00');
+"""
+
+
 def test_a_file_of_schema_1_becomes_one_of_today(tmp_path: Path, pictures: Path) -> None:
     old, new = tmp_path / "old.db", tmp_path / "new.db"
     with JudgementStore(old, create=True, schema_version=1) as store:
         study = store.create_study("s", "choice", pictures)
         store.add_items(study, [Item(key=k, reference="00.png", a="01.png", b="02.png") for k in ("i0", "i1")])
-        full(store, study)
-        ada = store.annotator(study, "Ada")
-        store.judge(study, "i1", ada, Answer(choice="b"), shown_left="a", seconds=2.0)
-        said = list(store.judgements(study, standing=False))
+        store.connection.executescript(OLD)
         assert store.row("PRAGMA user_version") == (1,)
     with JudgementStore(old) as store:
         assert store.row("PRAGMA user_version") == (schema.VERSION,)
-        assert list(store.judgements(store.study(), standing=False)) == said
+        judgements = list(store.judgements(store.study(), standing=False))
+        assert [(one.uid, one.annotator, one.answer.choice) for one in judgements] == [
+            ("u1", "Ada", "a"),
+            ("u2", "Ada", "b"),
+        ]
         assert store.rows("SELECT item_id, standing FROM tallies ORDER BY item_id") == [(1, 0), (2, 1)]
         assert store.row("PRAGMA journal_mode") == ("wal",)
         assert store.row("PRAGMA foreign_key_check") is None

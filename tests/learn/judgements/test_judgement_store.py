@@ -4,17 +4,26 @@ import multiprocessing
 import os
 import sqlite3
 import tempfile
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from semetric.errors import ImageError, StoreError, UsageError
-from semetric.learn.judgements import Answer, Item, JudgementStore, Settings, Study
+from semetric.learn.judgements import Annotator, Answer, Item, JudgementStore, Settings, Study
+from semetric.learn.judgements.assignment import Assigner
 from semetric.learn.judgements.images import check_path, media_of
 from semetric.learn.judgements.jsonl import import_jsonl, study_lines
+from semetric.learn.judgements.pooled import choices
+from semetric.learn.judgements.records import check_name
+from semetric.learn.judgements.summary import summarise
+from semetric.learn.judgements.table import table_text
 
 ANSWERS = {
     "choice": st.sampled_from(["a", "b"]).map(lambda side: Answer(choice=side)),
@@ -192,7 +201,25 @@ def test_only_images_that_browsers_show_are_taken(store: JudgementStore, tmp_pat
     assert media_of(b"II*\0" + bytes(12)) is None
 
 
-@pytest.mark.parametrize("name", ["", "   ", "x" * 81, "tab\there", "line\nbreak", "mirror\u202e"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "   ",
+        "\u3000",
+        "\u200d\u200b",  # joiners and nothing to join
+        "\u0301",
+        "x" * 81,
+        "tab\there",
+        "line\nbreak",
+        "line\u2028break",
+        "paragraph\u2029break",
+        "half \ud83d",
+        "escape \x1b[31m",
+        "next\x85line",
+        "mirror\u202e",
+    ],
+)
 def test_names_are_printable(store: JudgementStore, studied: Callable[..., Study], name: str) -> None:
     with pytest.raises(UsageError, match="printable"):
         store.annotator(studied(), name)
@@ -266,3 +293,132 @@ def test_a_file_that_may_not_be_written_says_so(tmp_path: Path, pictures: Path) 
         with pytest.raises(StoreError, match=r"study\.db.*readonly"):
             store.annotator(store.study(), "Ada")
     assert sqlite3.connect(path).execute("SELECT count(*) FROM annotators").fetchone() == (0,)
+
+
+WRITTEN = [
+    "Ada Lovelace",
+    "Ren\u00e9\u00a0Descartes",  # no-break space
+    "10\u202f000 images",  # the narrow one of French, and of macOS's screenshots
+    "\u5c71\u7530\u3000\u592a\u90ce",  # ideographic space
+    "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627",  # Persian with a zero-width non-joiner
+    "\u0915\u094d\u200d\u0937",  # Devanagari with a joiner
+    "\U0001f469\u200d\U0001f52c",  # a woman scientist
+    "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",  # a flag of tags
+    "\u263a\ufe0f",  # an emoji's variation
+    "\u200f\u05d3\u05d5\u05d3",  # a mark of direction before Hebrew
+    "\u2068+1 555\u2069",  # an isolate, as phones write numbers
+    "soft\u00adhyphen",
+    "\uf8ff",  # private use: the apple of Apple's keyboards
+    "\u2007\u2003wide\u2003spaces",
+    "\u1680ogham",
+    "'; DROP TABLE studies; --",
+    "<b>&amp;",
+    "\u212b",  # the sign of angstrom, which composes to a letter
+]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_names_that_systems_write_are_taken_and_come_back(
+    store: JudgementStore, studied: Callable[..., Study], name: str, tmp_path: Path
+) -> None:
+    study = studied(name=name)
+    for form in ("NFC", "NFD"):
+        written = unicodedata.normalize(form, name)
+        assert store.study(written).id == study.id
+        assert store.annotator(study, written).id == 1
+    with pytest.raises(UsageError, match="Choose another name"):
+        store.create_study(unicodedata.normalize("NFD", name), "choice", tmp_path)
+    with JudgementStore(tmp_path / "copy.db", create=True) as copy:
+        copied = import_jsonl(copy, list(study_lines(store, study)))
+        assert copied.name == unicodedata.normalize("NFC", name).strip()
+        assert [one.name for one in copy.annotators(copied)] == [copied.name]
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=20))
+def test_every_printable_name_is_stored_composed(name: str) -> None:
+    if set(name) & set("\u202d\u202e") or not any(unicodedata.category(c)[0] in "LNPS" for c in name):
+        return
+    stored = check_name("a name", name)
+    assert stored == unicodedata.normalize("NFC", stored)
+    assert check_name("a name", stored) == stored
+    assert check_name("a name", unicodedata.normalize("NFD", name)) == stored
+
+
+def test_an_old_file_whose_name_is_decomposed_keeps_its_annotator(
+    store: JudgementStore, studied: Callable[..., Study]
+) -> None:
+    study = studied()
+    store.connection.execute("INSERT INTO annotators (study_id, name, created_utc) VALUES (1, 'Rene\u0301', '')")
+    assert store.annotator(study, "Ren\u00e9").id == 1
+    assert len(store.annotators(study)) == 1
+
+
+@pytest.mark.parametrize("path", ["Screenshot at 10.00\u202fPM.png", "\u3000.png", "\u0639\u200c.png"])
+def test_image_names_that_systems_write_are_taken(store: JudgementStore, tmp_path: Path, path: str) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / path)
+    study = store.create_study("s", "same", tmp_path)
+    assert store.add_items(study, [Item(key="i0", reference=path, a=path)]) == (1, 0)
+
+
+# Annotators who do not count
+
+
+def judge_items(store: JudgementStore, study: Study, annotator: Annotator, choice: Literal["a", "b"] = "a") -> None:
+    for item in store.items(study):
+        store.judge(study, item.key, annotator, Answer(choice=choice), shown_left="a", seconds=1)
+
+
+def standing(store: JudgementStore) -> list[int]:
+    return [row[0] for row in store.rows("SELECT standing FROM tallies ORDER BY item_id")]
+
+
+def test_an_excluded_annotator_does_not_count_until_counted_again(
+    store: JudgementStore, studied: Callable[..., Study]
+) -> None:
+    study = studied(items=3)
+    ada, eve = store.annotator(study, "Ada"), store.annotator(study, "Eve")
+    judge_items(store, study, ada)
+    judge_items(store, study, eve, "b")
+    assert standing(store) == [2, 2, 2]
+    eve = store.exclude(eve)
+    assert eve.excluded_utc is not None
+    assert store.exclude(eve) == eve  # twice is once
+    assert standing(store) == [1, 1, 1]
+    assert {one.annotator for one in store.judgements(study)} == {"Ada"}
+    assert len(list(store.judgements(study, standing=False))) == 6  # nothing is deleted
+    assert [one.share_b for one in choices(store, study)] == [0, 0, 0]
+    assert "Eve" not in table_text(store, study)
+    summary = summarise(store, study)
+    assert (summary.judgements, summary.wanted, summary.units) == (3, 3, 0)
+    assert [one.judged for one in summary.annotators] == [3, 3]
+    own = next(one for one in store.judgements(study, standing=False) if one.annotator == "Eve")
+    store.retract(own.uid)
+    assert standing(store) == [1, 1, 1]  # it did not count before
+    assert store.exclude(eve, False).excluded_utc is None
+    assert sorted(standing(store)) == [1, 2, 2]
+    assert len(list(store.judgements(study))) == 5
+
+
+def test_items_of_an_excluded_annotator_are_handed_out_to_others(
+    store: JudgementStore, studied: Callable[..., Study]
+) -> None:
+    study = studied(items=3, judgements_per_item=1)
+    eve = store.annotator(study, "Eve")
+    judge_items(store, study, eve)
+    assigner = Assigner(store, np.random.default_rng(0))
+    assert assigner.assign(study, store.annotator(study, "Ada"), 3) == []
+    store.exclude(eve)
+    assert len(assigner.assign(study, store.annotator(study, "Ada"), 3)) == 3
+
+
+def test_exclusions_go_with_an_export(store: JudgementStore, studied: Callable[..., Study], tmp_path: Path) -> None:
+    study = studied(items=2)
+    eve = store.annotator(study, "Eve")
+    judge_items(store, study, eve)
+    eve = store.exclude(eve)
+    store.revoke(eve)
+    with JudgementStore(tmp_path / "copy.db", create=True) as copy:
+        copied = import_jsonl(copy, list(study_lines(store, study)))
+        assert copy.annotators(copied)[0].excluded_utc == eve.excluded_utc
+        assert standing(copy) == [0, 0]
+        assert list(study_lines(copy, copied)) == list(study_lines(store, study))

@@ -12,7 +12,17 @@ from typing import Any
 from semetric.errors import StoreError, UsageError
 from semetric.learn.judgements.file import StudyFile, utc_now
 from semetric.learn.judgements.images import MEDIA, check_path, fingerprint
-from semetric.learn.judgements.records import KINDS, Image, Item, Kind, Published, Settings, Study, check_name
+from semetric.learn.judgements.records import (
+    KINDS,
+    Image,
+    Item,
+    Kind,
+    Published,
+    Settings,
+    Study,
+    check_name,
+    normal_name,
+)
 
 __all__ = ["StudyContents"]
 
@@ -55,7 +65,7 @@ class StudyContents(StudyFile):
             raise UsageError(f"Expected a study of kind {', '.join(KINDS)}; found {kind!r}.")
         chosen = settings or Settings()
         with self.transaction() as connection:
-            if connection.execute("SELECT 1 FROM studies WHERE name = ?", (name,)).fetchone():
+            if any(normal_name(study.name) == name for study in self.studies()):
                 raise UsageError(f"Expected a new study's name; {self.path} has a study {name!r}. Choose another name.")
             connection.execute(
                 "INSERT INTO studies (name, kind, instructions, image_root, settings, created_utc)"
@@ -92,7 +102,7 @@ class StudyContents(StudyFile):
         if name is None and len(found) != 1:
             raise UsageError(f"Expected the name of a study in {self.path}; it has {names}.")
         for study in found:
-            if name in (None, study.name):
+            if name is None or normal_name(study.name) == normal_name(name):
                 return study
         raise UsageError(f"Expected the name of a study in {self.path}, which has {names}; found {name!r}.")
 

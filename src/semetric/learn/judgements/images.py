@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from semetric.errors import ImageError, UsageError
+from semetric.learn.judgements.records import is_printable
 
 __all__ = ["MEDIA", "Fingerprint", "check_path", "fingerprint", "locate", "media_of"]
 
@@ -37,7 +38,14 @@ def check_path(path: str) -> str:
     """
     pure = PurePosixPath(path)
     drive = len(path) > 1 and path[1] == ":"
-    if not path or pure.is_absolute() or drive or ".." in pure.parts or "\\" in path or not path.isprintable():
+    if (
+        not path
+        or pure.is_absolute()
+        or drive
+        or ".." in pure.parts
+        or "\\" in path
+        or not all(map(is_printable, path))
+    ):
         raise UsageError(f"Expected a path below the study's image root, with forward slashes; found {path!r}.")
     return str(pure)
 

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from semetric.errors import SemetricError, UsageError
-from semetric.learn.judgements.records import Annotator, Answer, Item, Published, Settings, StoredJudgement, Study
+from semetric.learn.judgements.records import (
+    Annotator,
+    Answer,
+    Item,
+    Published,
+    Settings,
+    StoredJudgement,
+    Study,
+    normal_name,
+)
 from semetric.learn.judgements.store import JudgementStore
 from semetric.results.files import write_whole
 
@@ -58,7 +67,12 @@ def _lines(store: JudgementStore, study: Study) -> Iterator[str]:
     for answer in store.published(study):
         yield _line("published", **asdict(answer))
     for annotator in store.annotators(study):
-        yield _line("annotator", name=annotator.name, created_utc=annotator.created_utc)
+        yield _line(
+            "annotator",
+            name=annotator.name,
+            created_utc=annotator.created_utc,
+            excluded_utc=annotator.excluded_utc,
+        )
     for judgement in store.judgements(study, standing=False):
         yield _line(
             "judgement",
@@ -159,7 +173,9 @@ class _Reader:
 
     def _annotator(self, record: dict[str, Any]) -> None:
         found = self.store.annotator(self.study, record["name"], created_utc=record["created_utc"])
-        self.annotators[found.name] = found
+        if record.get("excluded_utc") is not None:
+            found = self.store.exclude(found, time_utc=record["excluded_utc"])
+        self.annotators[record["name"]] = found
 
     def _judgement(self, record: dict[str, Any]) -> None:
         answer = Answer(**{name: record[name] for name in ("choice", "score_a", "score_b", "same") if name in record})
@@ -181,8 +197,22 @@ class _Reader:
 
 
 def _differs(stored: StoredJudgement, record: Mapping[str, Any], answer: Answer) -> bool:
-    said = (record["key"], record["annotator"], answer, record["shown_left"], record["seconds"], record["time_utc"])
-    kept = (stored.key, stored.annotator, stored.answer, stored.shown_left, stored.seconds, stored.time_utc)
+    said = (
+        record["key"],
+        normal_name(record["annotator"]),
+        answer,
+        record["shown_left"],
+        record["seconds"],
+        record["time_utc"],
+    )
+    kept = (
+        stored.key,
+        normal_name(stored.annotator),
+        stored.answer,
+        stored.shown_left,
+        stored.seconds,
+        stored.time_utc,
+    )
     return kept != said
 
 
@@ -195,7 +225,7 @@ def _study(
         )
     wanted = name or record["name"]
     for study in store.studies():
-        if study.name == wanted:
+        if normal_name(study.name) == normal_name(wanted):
             if study.kind != record["kind"]:
                 raise UsageError(f"Expected a {study.kind!r} study for {wanted!r}; the file has {record['kind']!r}.")
             return study

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
@@ -24,6 +25,8 @@ __all__ = [
     "StoredJudgement",
     "Study",
     "check_name",
+    "is_printable",
+    "normal_name",
 ]
 
 Kind: TypeAlias = Literal["score", "choice", "same"]
@@ -31,6 +34,7 @@ Side: TypeAlias = Literal["a", "b", "reference"]
 KINDS: tuple[Kind, ...] = ("score", "choice", "same")
 _KNOWN = {"score": ("a", "b"), "choice": ("a", "b"), "same": ("same", "different")}
 _NAME_CHARACTERS = 80
+_OVERRIDES = "\u202d\u202e"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,11 +181,21 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True)
 class Annotator:
-    """Somebody who judges, in one study."""
+    """Somebody who judges, in one study.
+
+    Attributes:
+        id: their number in the file.
+        name: unique in the study.
+        created_utc: ISO 8601.
+        excluded_utc: since when their judgements do not count; None where they do.
+        revocations: how often their links were revoked: a link holds while that number is the one it was made with.
+    """
 
     id: int
     name: str
     created_utc: str
+    excluded_utc: str | None = None
+    revocations: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,16 +269,40 @@ class StoredJudgement:
     retracted_utc: str | None = None
 
 
+def normal_name(name: str) -> str:
+    """The name composed (Unicode NFC) and without outer spaces: systems write one name in either form."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def is_printable(character: str) -> bool:
+    """Whether it may stand in one line of text: all but control characters, half surrogates, line breaks, and the two
+    marks that turn the direction of letters around, with which one name can be shown as another.
+
+    Python's `str.isprintable` refuses every space but U+0020 as well, and the joiners without which Persian names and
+    many emoji cannot be written.
+    """
+    return unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp") and character not in _OVERRIDES
+
+
 def check_name(what: str, name: str) -> str:
-    """The name without outer spaces.
+    """The name as it is stored: composed and without outer spaces.
+
+    Spaces of every script are allowed, and so are joiners, marks of direction and characters for private use, which
+    keyboards and file managers write.
 
     Raises:
-        UsageError: it is empty, too long, or holds characters that cannot be seen.
+        UsageError: it is empty, too long, nothing of it can be seen, or it holds control characters or line breaks.
     """
-    name = name.strip()
-    if not 0 < len(name) <= _NAME_CHARACTERS or not name.isprintable():
-        raise UsageError(f"Expected {what} of 1 to {_NAME_CHARACTERS} printable characters; found {name[:99]!r}.")
-    return name
+    normal = normal_name(name)
+    refused = [c for c in normal if not is_printable(c)]
+    if refused:
+        codes = ", ".join(f"U+{ord(c):04X}" for c in dict.fromkeys(refused[:5]))
+        raise UsageError(f"Expected {what} in one line of printable characters; found {codes}.")
+    if len(normal) > _NAME_CHARACTERS:
+        raise UsageError(f"Expected {what} of 1 to {_NAME_CHARACTERS} printable characters; found {len(normal)}.")
+    if not any(unicodedata.category(c)[0] in "LNPS" or unicodedata.category(c) in ("Cn", "Co") for c in normal):
+        raise UsageError(f"Expected {what} with a printable character that can be seen; found {name[:99]!r}.")
+    return normal
 
 
 def _whole(value: object) -> bool:

@@ -11,6 +11,17 @@ __all__ = ["APPLICATION", "VERSION", "upgrade"]
 
 APPLICATION = 0x53656D65  # "Seme", SQLite's application_id: tells a study file from any other database
 
+
+def _only_added(*tables: str) -> str:
+    """Triggers that refuse every change of the tables' rows."""
+    return "".join(
+        f"CREATE TRIGGER {table}_{verb}d BEFORE {verb.upper()} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, '{table} are only ever added to'); END;\n"
+        for table in tables
+        for verb in ("update", "delete")
+    )
+
+
 _STORE = """
 CREATE TABLE studies (
     id INTEGER PRIMARY KEY,
@@ -173,15 +184,67 @@ BEGIN
 END;
 """
 
-_KEPT = ("studies", "images", "items", "published", "annotators", "judgements", "retractions")
-_STORE += "".join(
-    f"CREATE TRIGGER {table}_{verb}d BEFORE {verb.upper()} ON {table} "
-    f"BEGIN SELECT RAISE(ABORT, '{table} are only ever added to'); END;\n"
-    for table in _KEPT
-    for verb in ("update", "delete")
-)
+# Whose judgements do not count, and whose links do not hold any more: rows that say so, as everywhere.
+_ANNOTATORS = """
+CREATE TABLE exclusions (
+    id INTEGER PRIMARY KEY,
+    annotator_id INTEGER NOT NULL REFERENCES annotators (id),
+    excluded INTEGER NOT NULL CHECK (excluded IN (0, 1)),
+    time_utc TEXT NOT NULL
+) STRICT;
+CREATE INDEX exclusions_annotator ON exclusions (annotator_id, id);
 
-_MIGRATIONS = (_STORE, _ASSIGNMENT)
+CREATE TABLE revocations (
+    id INTEGER PRIMARY KEY,
+    annotator_id INTEGER NOT NULL REFERENCES annotators (id),
+    time_utc TEXT NOT NULL
+) STRICT;
+CREATE INDEX revocations_annotator ON revocations (annotator_id);
+
+CREATE VIEW excluded AS
+    SELECT annotator_id, time_utc FROM exclusions e
+    WHERE excluded AND id = (SELECT max(id) FROM exclusions WHERE annotator_id = e.annotator_id);
+
+CREATE TRIGGER one_change_of_an_exclusion BEFORE INSERT ON exclusions
+WHEN NEW.excluded = EXISTS (SELECT 1 FROM excluded WHERE annotator_id = NEW.annotator_id)
+BEGIN SELECT RAISE(ABORT, 'this annotator is so already'); END;
+
+CREATE TRIGGER tally_exclusion AFTER INSERT ON exclusions
+BEGIN
+    UPDATE tallies SET standing = standing + iif(NEW.excluded, -1, 1)
+    WHERE item_id IN (SELECT item_id FROM standing WHERE annotator_id = NEW.annotator_id);
+END;
+
+DROP TRIGGER tally_judgement;
+CREATE TRIGGER tally_judgement AFTER INSERT ON judgements
+BEGIN
+    UPDATE tallies SET standing = standing + 1 WHERE item_id = NEW.item_id
+        AND NEW.annotator_id NOT IN (SELECT annotator_id FROM excluded);
+    INSERT INTO done SELECT NEW.annotator_id, known, 1 FROM tallies WHERE item_id = NEW.item_id
+        ON CONFLICT DO UPDATE SET standing = standing + 1;
+END;
+
+DROP TRIGGER tally_retraction;
+CREATE TRIGGER tally_retraction AFTER INSERT ON retractions
+BEGIN
+    UPDATE tallies SET standing = standing - 1
+    WHERE item_id = (
+        SELECT item_id FROM judgements WHERE id = NEW.judgement_id
+            AND annotator_id NOT IN (SELECT annotator_id FROM excluded)
+    );
+    UPDATE done SET standing = standing - 1
+    WHERE (annotator_id, known) = (
+        SELECT j.annotator_id, t.known FROM judgements j JOIN tallies t ON t.item_id = j.item_id
+        WHERE j.id = NEW.judgement_id
+    );
+END;
+"""
+_ANNOTATORS += _only_added("exclusions", "revocations")
+
+_KEPT = ("studies", "images", "items", "published", "annotators", "judgements", "retractions")
+_STORE += _only_added(*_KEPT)
+
+_MIGRATIONS = (_STORE, _ASSIGNMENT, _ANNOTATORS)
 VERSION = len(_MIGRATIONS)
 """The schema that this program writes; a file's own is its user_version."""
 

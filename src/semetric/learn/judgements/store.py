@@ -10,7 +10,7 @@ from typing import Any
 from semetric.errors import UsageError
 from semetric.learn.judgements.contents import StudyContents
 from semetric.learn.judgements.file import check_utc, utc_now
-from semetric.learn.judgements.records import Annotator, Answer, Side, StoredJudgement, Study, check_name
+from semetric.learn.judgements.records import Annotator, Answer, Side, StoredJudgement, Study, check_name, normal_name
 
 __all__ = ["JudgementStore"]
 
@@ -40,21 +40,59 @@ class JudgementStore(StudyContents):
             UsageError: no printable name.
         """
         name = check_name("an annotator's name", name)
-        wanted = "SELECT id, name, created_utc FROM annotators WHERE study_id = ? AND name = ?"
         with self.transaction() as connection:
-            row = self.row(wanted, (study.id, name))
-            if row is None:
-                connection.execute(
-                    "INSERT INTO annotators (study_id, name, created_utc) VALUES (?, ?, ?)",
-                    (study.id, name, created_utc or utc_now()),
-                )
-                row = connection.execute(wanted, (study.id, name)).fetchone()
-        return Annotator(id=row[0], name=row[1], created_utc=row[2])
+            for annotator in self._annotators("n.study_id = ?", study.id):
+                if normal_name(annotator.name) == name:
+                    return annotator
+            done = connection.execute(
+                "INSERT INTO annotators (study_id, name, created_utc) VALUES (?, ?, ?)",
+                (study.id, name, created_utc or utc_now()),
+            )
+            return self._annotators("n.id = ?", int(done.lastrowid or 0))[0]
 
     def annotators(self, study: Study) -> list[Annotator]:
         """All annotators, in the order in which they came."""
-        rows = self.rows("SELECT id, name, created_utc FROM annotators WHERE study_id = ? ORDER BY id", (study.id,))
-        return [Annotator(id=row[0], name=row[1], created_utc=row[2]) for row in rows]
+        return self._annotators("n.study_id = ?", study.id)
+
+    def annotator_numbered(self, number: int) -> Annotator | None:
+        """The annotator of that number in the file, as they stand now."""
+        return next(iter(self._annotators("n.id = ?", number)), None)
+
+    def exclude(self, annotator: Annotator, excluded: bool = True, *, time_utc: str | None = None) -> Annotator:
+        """Has an annotator's judgements count no more, or again, by a row that says so. Twice is once.
+
+        What was judged stays. It is left out of progress, agreement, data sets and exports but JSONL's, its items are
+        handed out to others, and the annotator's links do not hold meanwhile.
+        """
+        with self.transaction() as connection:
+            if (self._annotators("n.id = ?", annotator.id)[0].excluded_utc is not None) != excluded:
+                when = utc_now() if time_utc is None else check_utc(time_utc)
+                connection.execute(
+                    "INSERT INTO exclusions (annotator_id, excluded, time_utc) VALUES (?, ?, ?)",
+                    (annotator.id, excluded, when),
+                )
+                connection.execute("DELETE FROM leases WHERE annotator_id = ?", (annotator.id,))
+        return self._annotators("n.id = ?", annotator.id)[0]
+
+    def revoke(self, annotator: Annotator) -> Annotator:
+        """Ends all links that the annotator has, and the sessions that began with them; new ones hold."""
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT INTO revocations (annotator_id, time_utc) VALUES (?, ?)", (annotator.id, utc_now())
+            )
+        return self._annotators("n.id = ?", annotator.id)[0]
+
+    def _annotators(self, condition: str, value: int) -> list[Annotator]:
+        rows = self.rows(
+            "SELECT n.id, n.name, n.created_utc, e.time_utc,"
+            " (SELECT count(*) FROM revocations WHERE annotator_id = n.id)"
+            f" FROM annotators n LEFT JOIN excluded e ON e.annotator_id = n.id WHERE {condition} ORDER BY n.id",
+            (value,),
+        )
+        return [
+            Annotator(id=row[0], name=row[1], created_utc=row[2], excluded_utc=row[3], revocations=row[4])
+            for row in rows
+        ]
 
     def judge(
         self,
@@ -160,8 +198,12 @@ class JudgementStore(StudyContents):
         return None if row is None else _judgement(row)
 
     def judgements(self, study: Study, *, standing: bool = True) -> Iterator[StoredJudgement]:
-        """Judgements in the order in which they came: those that stand, or all."""
-        stands = " AND t.judgement_id IS NULL" if standing else ""
+        """Judgements in the order in which they came: those that stand, of annotators who count, or all."""
+        stands = (
+            " AND t.judgement_id IS NULL AND j.annotator_id NOT IN (SELECT annotator_id FROM excluded)"
+            if standing
+            else ""
+        )
         return map(_judgement, self.rows(_JUDGEMENTS + f" WHERE i.study_id = ?{stands} ORDER BY j.id", (study.id,)))
 
     def _check_place(self, uid: str, study: Study) -> None:

@@ -19,7 +19,9 @@ class AnnotatorSummary:
     """One annotator.
 
     Attributes:
+        id: of the annotator.
         name: of the annotator.
+        excluded_utc: since when their judgements do not count; None where they do.
         judged: judgements that stand, attention checks not counted.
         undone: judgements taken back.
         checks: attention checks answered.
@@ -29,7 +31,9 @@ class AnnotatorSummary:
         last_utc: time of the latest judgement; None without any.
     """
 
+    id: int
     name: str
+    excluded_utc: str | None
     judged: int
     undone: int
     checks: int
@@ -47,7 +51,7 @@ class StudySummary:
         study: which.
         items: to be judged, attention checks not counted.
         checks: attention checks.
-        judgements: that stand, attention checks not counted.
+        judgements: that stand, attention checks and excluded annotators not counted.
         wanted: judgements until all is done; with annotators that all judge everything, theirs so far.
         complete: items with all their judgements; where everybody judges everything, with at least one.
         alpha: Krippendorff's; NaN where it is not defined. Scores have one unit a candidate.
@@ -82,15 +86,20 @@ def agreement(store: JudgementStore, study: Study) -> tuple[float, int]:
 def _summarise(store: JudgementStore, study: Study) -> StudySummary:
     known = {item.key: item.known for item in store.items(study)}
     everything = list(store.judgements(study, standing=False))
-    standing = [found for found in everything if found.retracted_utc is None and known[found.key] is None]
+    people = store.annotators(study)
+    counted = {one.name for one in people if one.excluded_utc is None}
+    standing = [
+        found
+        for found in everything
+        if found.retracted_utc is None and known[found.key] is None and found.annotator in counted
+    ]
     counts: dict[str, int] = {}
     for found in standing:
         counts[found.key] = counts.get(found.key, 0) + 1
     items = sum(answer is None for answer in known.values())
-    people = store.annotators(study)
     each = study.settings.judgements_per_item
     limit = study.settings.items_per_annotator
-    wanted = items * each if each is not None else len(people) * min(items, limit or items)
+    wanted = items * each if each is not None else len(counted) * min(items, limit or items)
     alpha, units = _agreement(study, standing)
     return StudySummary(
         study=study,
@@ -114,7 +123,9 @@ def _annotator(
     rights = [found.answer.agrees(right) for found in checks if (right := known[found.key]) is not None]
     sides = [side for found in standing if (side := _left(found)) is not None]
     return AnnotatorSummary(
+        id=annotator.id,
         name=annotator.name,
+        excluded_utc=annotator.excluded_utc,
         judged=len(standing) - len(checks),
         undone=len(own) - len(standing),
         checks=len(checks),

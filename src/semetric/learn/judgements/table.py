@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from semetric.errors import UsageError
-from semetric.learn.judgements.records import Answer, Item, Study
+from semetric.learn.judgements.records import Answer, Item, Study, normal_name
 from semetric.learn.judgements.store import JudgementStore
 from semetric.results.files import write_whole
 from semetric.tables import number_in, path_in, read_table
 
-__all__ = ["export_csv", "import_csv", "table_text"]
+__all__ = ["export_csv", "import_csv", "plain_text", "table_text"]
 
 _ITEM = ("key", "reference", "a", "b", "split", "group", "known")
 _ANSWER = ("annotator", "choice", "score_a", "score_b", "same", "shown_left", "seconds", "time_utc", "uid")
@@ -95,7 +95,7 @@ def import_csv(
     items: dict[str, Item] = {}
     judged: list[tuple[int, str, dict[str, str]]] = []
     for line, raw in rows:
-        row = {name: _plain(value) for name, value in raw.items() if value}
+        row = {name: plain_text(value) for name, value in raw.items() if value}
         key = row.get("key", f"row {line}")
         item = Item(
             key=key,
@@ -127,8 +127,9 @@ def import_csv(
                     uid=row.get("uid") or _uid(study, key, row),
                     time_utc=time_utc,
                 )
-                kept = (stored.key, stored.annotator, stored.answer, stored.shown_left, stored.seconds, stored.time_utc)
-                said = (key, row["annotator"].strip(), answer, left, seconds, time_utc)
+                name = normal_name(stored.annotator)
+                kept = (stored.key, name, stored.answer, stored.shown_left, stored.seconds, stored.time_utc)
+                said = (key, normal_name(row["annotator"]), answer, left, seconds, time_utc)
                 if not new and kept != said:
                     raise UsageError(f"the file has another judgement {stored.uid!r}: {kept}")
             except (KeyError, ValueError) as error:
@@ -138,7 +139,7 @@ def import_csv(
 
 
 def _uid(study: Study, key: str, row: dict[str, str]) -> str:
-    said = json.dumps([study.name, key, row["annotator"].strip(), row["time_utc"]])
+    said = json.dumps([study.name, key, normal_name(row["annotator"]), row["time_utc"]])
     return hashlib.sha256(said.encode()).hexdigest()[:24]
 
 
@@ -162,5 +163,6 @@ def _guarded(value: str | None) -> str | None:
     return f"'{value}" if value and _FORMULA.match(value) else value
 
 
-def _plain(value: str) -> str:
+def plain_text(value: str) -> str:
+    """A cell without the apostrophe that an export puts before what a spreadsheet would run."""
     return value[1:] if value.startswith("'") and _FORMULA.match(value) else value

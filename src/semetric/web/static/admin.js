@@ -1,31 +1,52 @@
 "use strict";
 const byId = (id) => document.getElementById(id);
 
-async function makeLink(button) {
-  const study = button.dataset.study;
-  const status = byId("status");
-  status.classList.remove("bad");
-  status.textContent = "";
+async function post(path, content) {
+  const answer = await fetch(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-Form-Token": document.body.dataset.token },
+    body: JSON.stringify(content),
+  });
+  const body = await answer.json();
+  if (!answer.ok) throw new Error(body.error);
+  return body;
+}
+
+function say(words, bad = false) {
+  byId("status").textContent = words;
+  byId("status").classList.toggle("bad", bad);
+}
+
+async function makeLink(study) {
+  say("");
   try {
-    const answer = await fetch("/admin/links", {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-Form-Token": document.body.dataset.token },
-      body: JSON.stringify({
-        study: Number(study),
-        name: byId(`name-${study}`).value,
-        days: Number(byId(`days-${study}`).value),
-      }),
+    const link = await post("/admin/links", {
+      study: Number(study),
+      name: byId(`name-${study}`).value,
+      days: Number(byId(`days-${study}`).value),
     });
-    const body = await answer.json();
-    if (!answer.ok) throw new Error(body.error);
     byId(`made-${study}`).hidden = false;
-    byId(`url-${study}`).value = body.url;
+    byId(`url-${study}`).value = link.url;
     byId(`url-${study}`).select();
-    status.textContent = `A link for ${body.name}. Copy it now; it is not kept.`;
+    say(`A link for ${link.name}. Copy it now; it is not kept.`);
   } catch (error) {
-    status.classList.add("bad");
-    status.textContent = error.message;
+    say(error.message, true);
   }
 }
 
-for (const button of document.querySelectorAll(".make")) button.addEventListener("click", () => makeLink(button));
+async function change(annotator, kind) {
+  try {
+    await post("/admin/annotators", { annotator: Number(annotator), change: kind });
+    if (kind === "revoke") say("No link of this annotator holds any more. A new one can be made.");
+    else location.reload(); // every number of the study may be another
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+for (const button of document.querySelectorAll(".make")) {
+  button.addEventListener("click", () => makeLink(button.dataset.study));
+}
+for (const button of document.querySelectorAll(".change")) {
+  button.addEventListener("click", () => change(button.dataset.annotator, button.dataset.change));
+}

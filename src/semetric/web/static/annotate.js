@@ -154,6 +154,7 @@ function show(item) {
     byId(`frame-${slot}`).replaceChildren(item.shown[slot]);
     byId(`frame-${slot}`).classList.remove("chosen");
   }
+  fit();
   if (kind === "score") resetScores();
   if (outbox.length === 0) say("");
   hiddenFor = 0;
@@ -164,6 +165,22 @@ function show(item) {
     accepting = !closed;
     document.body.dataset.shown = item.uid;
   });
+}
+
+// All images of an item at one scale, which makes none larger than it is.
+function fit() {
+  if (!current?.shown || byId("stage").hidden) return;
+  const scales = slots.map((slot) => {
+    const frame = byId(`frame-${slot}`);
+    const image = current.shown[slot];
+    return Math.min(frame.clientWidth / image.naturalWidth, frame.clientHeight / image.naturalHeight);
+  });
+  const scale = Math.min(1, ...scales);
+  for (const slot of slots) {
+    const image = current.shown[slot];
+    image.style.width = `${image.naturalWidth * scale}px`;
+    image.style.height = `${image.naturalHeight * scale}px`;
+  }
 }
 
 function finish() {
@@ -353,6 +370,7 @@ byId("begin").addEventListener("click", () => {
   advance();
 });
 
+window.addEventListener("resize", fit);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) hiddenAt = performance.now();
   else if (hiddenAt) {
