@@ -94,7 +94,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "ray": (),
     "rich": (),
     "starlette": ("web.",),
-    "uvicorn": (),
+    "uvicorn": ("web.connections",),
     "typer": ("cli.",),
 }
 ABSENT = ("torchvision", "skimage", "onnxruntime", "timm")

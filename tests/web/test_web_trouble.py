@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from web_clients import BASE, Person, link_for
 
 from semetric.errors import StoreError, UsageError
 from semetric.learn.judgements import JudgementStore
-from semetric.web import comparing, server, writer
+from semetric.web import comparing, explaining, server, writer
 from semetric.web.settings import ServerSettings
 from semetric.web.writer import Writer
 
@@ -253,24 +254,126 @@ def test_a_full_disk_keeps_no_half_upload(
         answer = admin.client.post("/compare/images", content=b"\x89PNG\r\n\x1a\n" + bytes(40), headers=headers)
     assert answer.status_code == 503
     assert str(made[0]._folder) not in answer.text
-    assert list(made[0]._folder.iterdir()) == []
+    assert [file.name for file in made[0]._folder.iterdir()] == [".lock"]
     assert "No space left" in caplog.text
 
 
+STANDS = """
+import os, resource, sys
+from semetric.web import explaining
+adjusted = "/proc/self/oom_score_adj"
+explaining.explain_upload = lambda request: {
+    "nice": os.nice(0), "oom": open(adjusted).read(), "data": resource.getrlimit(resource.RLIMIT_DATA)[0]
+}
+explaining.main()
+"""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="priorities are read from /proc")
-def test_the_process_that_explains_comes_after_everybody_else() -> None:
+def test_the_process_that_explains_comes_after_everybody_else_and_has_a_limit() -> None:
     """It says of itself, after the first lines of its main, how it stands."""
+    process = subprocess.Popen([sys.executable, "-c", STANDS], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b"{}\n")
+    process.stdin.flush()  # and stays open, as the server leaves it
+    state = json.loads(process.stdout.readline())
+    assert process.wait(60) == 0
+    process.stdin.close()
+    process.stdout.close()
+    assert state["nice"] >= min(19, os.nice(0) + 10)
+    assert state["oom"].strip() == "1000"
+    assert 0 < state["data"] <= explaining.MEMORY_BYTES
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sets no limits")
+def test_a_pair_that_takes_too_much_memory_is_said(tmp_path: Path) -> None:
     code = (
-        "import io, json, os, sys\n"
         "from semetric.web import explaining\n"
-        "adjusted = '/proc/self/oom_score_adj'\n"
-        "explaining.explain_upload = lambda asked: {'nice': os.nice(0), 'oom': open(adjusted).read()}\n"
-        "sys.stdin = io.StringIO('{}')\n"
+        "import semetric.image\n"
+        "semetric.image.read_image = lambda *_, **__: bytearray(2 * explaining.MEMORY_BYTES)\n"
         "explaining.main()\n"
     )
-    said = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60).stdout)
-    assert said["nice"] >= min(19, os.nice(0) + 10)
-    assert said["oom"].strip() == "1000"
+    request = {"reference": "a", "image": "b", "names": {"reference": "a", "image": "b"}, "max_pixels": 1}
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(request).encode() + b"\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline()) == {"error": explaining.NO_MEMORY}
+
+
+SERVER = """
+import asyncio, sys
+from semetric.web import comparing
+
+async def main():
+    await comparing.run_process({})
+
+comparing.sys.executable = sys.argv[1]
+asyncio.run(main())
+"""
+EXPLAINER = """#!/bin/sh
+exec {python} -c '
+import os, threading
+from semetric.web import explaining
+def explain(request):
+    print(os.getpid(), file=open("{pid}", "w"), flush=True)
+    threading.Event().wait()
+explaining.explain_upload = explain
+explaining.main()
+'
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands in for the interpreter")
+def test_an_explanation_ends_with_its_server_however_that_ends(tmp_path: Path) -> None:
+    script, number = tmp_path / "python", tmp_path / "pid"
+    script.write_text(EXPLAINER.format(python=sys.executable, pid=number))
+    script.chmod(0o755)
+    server = subprocess.Popen([sys.executable, "-c", SERVER, str(script)])
+    explaining_id = int(eventually(lambda: number.exists() and number.read_text().strip()))
+    server.kill()
+    server.wait(60)
+    assert eventually(lambda: not running(explaining_id))
+
+
+def eventually(look: Callable[[], Any]) -> Any:
+    """What a look sees once it sees something."""
+    end = time.monotonic() + 60  # a busy machine may take that long
+    while not (seen := look()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return seen
+
+
+def running(process_id: int) -> bool:
+    """Whether the process does anything any more; one that nobody has waited for does not."""
+    try:
+        os.kill(process_id, 0)
+        return Path(f"/proc/{process_id}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+def test_uploads_of_a_server_that_was_killed_are_removed_and_those_of_a_running_one_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparing.tempfile, "tempdir", str(tmp_path))
+    stale = tmp_path / "semetric-compare-killed"
+    stale.mkdir()
+    (stale / "upload.png").write_bytes(b"pixels")
+    other = tmp_path / "semetric-compare-link"
+    (tmp_path / "home").mkdir()
+    other.symlink_to(tmp_path / "home")
+    runs = comparing.Comparer("lite")
+    runs.add_upload(b"\x89PNG\r\n\x1a\n", "a.png")
+    assert not stale.exists()
+    assert (tmp_path / "home").exists()
+    later = comparing.Comparer("lite")
+    assert len(list(runs._folder.glob("*.png"))) == 1
+    for each in (runs, later):
+        asyncio.run(each.close())
+        assert not each._folder.exists()
 
 
 def test_uploads_from_two_threads_are_all_kept_or_all_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,5 +405,5 @@ def test_uploads_from_two_threads_are_all_kept_or_all_dropped(monkeypatch: pytes
         thread.join(20)
     monkeypatch.undo()
     assert failed == []
-    assert len(list(queue._folder.iterdir())) == 1
+    assert len(list(queue._folder.glob("*.png"))) == 1
     asyncio.run(queue.close())

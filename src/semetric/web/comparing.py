@@ -8,16 +8,21 @@ import logging
 import os
 import secrets
 import shutil
+import stat
 import sys
 import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from semetric.errors import StoreError, UsageError
 from semetric.learn.judgements.images import MEDIA, media_of
+from semetric.learn.judgements.records import is_printable
+from semetric.results.files import held
+from semetric.web.explaining import MEMORY_BYTES
 
 __all__ = ["MOST_BYTES", "MOST_PIXELS", "Comparer", "Job", "run_process"]
 
@@ -27,6 +32,7 @@ _UPLOADS = 12  # kept; the oldest go first
 _JOBS = 12
 _WAITING = 4
 _TIMEOUT_S = 900.0
+_PREFIX = "semetric-compare-"  # of the folder of uploads, in the system's temporary folder
 
 Explain = Callable[[Mapping[str, Any]], Awaitable[str | None]]
 
@@ -59,7 +65,9 @@ class Comparer:
     def __init__(self, profile: str, explain: Explain | None = None) -> None:
         self._profile = profile
         self._explain = explain or run_process
-        self._folder = Path(tempfile.mkdtemp(prefix="semetric-compare-"))  # readable by this user alone
+        self._lock_of_folder = ExitStack()
+        self._folder = _new_folder(self._lock_of_folder)
+        _remove_stale(self._folder)
         self._uploads: dict[str, tuple[Path, str]] = {}
         self._jobs: dict[str, Job] = {}
         self._order: asyncio.Queue[Job] = asyncio.Queue()
@@ -75,6 +83,7 @@ class Comparer:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._lock_of_folder.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def add_upload(self, content: bytes, name: str) -> str:
@@ -101,7 +110,7 @@ class Comparer:
         except OSError as error:
             path.unlink(missing_ok=True)
             raise StoreError(f"Expected to keep an upload in {self._folder}; {error.strerror or error}.") from error
-        printable = "".join(letter for letter in os.path.basename(name) if letter.isprintable())[:80]
+        printable = "".join(c for c in os.path.basename(name) if is_printable(c))[:80]
         with self._lock:  # uploads come from threads
             self._uploads[token] = (path, printable or "image")
             going_on = [job for job in self._jobs.values() if job.state in ("waiting", "working")]
@@ -165,23 +174,54 @@ class Comparer:
             job.state = "done" if words is None and job.page.is_file() else "failed"
 
 
+def _new_folder(lock: ExitStack) -> Path:
+    """A folder readable by this user alone, locked while the server runs. It gets its name once it is locked, so that
+    another server never takes it for one that was left behind."""
+    unnamed = Path(tempfile.mkdtemp(prefix="semetric-new-"))
+    lock.enter_context(held(unnamed))
+    return unnamed.rename(unnamed.with_name(unnamed.name.replace("semetric-new-", _PREFIX)))
+
+
+def _remove_stale(own: Path) -> None:
+    """Removes what servers left that were killed: folders of this user that nobody locks."""
+    user = own.stat().st_uid
+    for folder in own.parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError, StoreError):
+            state = folder.lstat()
+            if stat.S_ISDIR(state.st_mode) and state.st_uid == user:
+                with held(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
 async def run_process(asked: Mapping[str, Any]) -> str | None:
-    """Explains a pair in a process of its own. Returns why it failed, or None."""
+    """Explains a pair in a process of its own, which ends when its stdin does: with the server, however that ends.
+
+    Returns why it failed, or None.
+    """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "semetric.web.explaining"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("the process that explains has no pipes")
     try:
-        said, _ = await asyncio.wait_for(process.communicate(json.dumps(asked).encode()), _TIMEOUT_S)
+        async with asyncio.timeout(_TIMEOUT_S):
+            process.stdin.write(json.dumps(asked).encode() + b"\n")
+            output = await process.stdout.read()
+            await process.wait()
     except TimeoutError:
         return f"Expected the explanation within {_TIMEOUT_S / 60:g} minutes; it took longer. Try smaller images."
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
+        process.stdin.close()
     try:
-        words = json.loads(said)["error"]
+        words = json.loads(output)["error"]
     except (ValueError, KeyError, TypeError):
-        return f"The process that explains ended with code {process.returncode}; the server's log says why."
+        return (
+            f"The process that explains ended with code {process.returncode}; the server's log says why. If memory ran "
+            f"out, which is limited to {MEMORY_BYTES / 1e9:g} GB, try smaller images."
+        )
     return None if words is None else str(words)

@@ -1,6 +1,7 @@
 """Explains one pair in a process of its own: a damaged upload or a full memory ends that process and no more.
 
-Reads one JSON object from stdin (reference, image, names, out, profile, max_pixels) and writes one to stdout.
+Reads a line with a JSON object from stdin (reference, image, names, out, profile, max_pixels) and writes one to stdout.
+The process ends when its stdin does, and so with the server, however that ends.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,10 @@ from typing import Any
 
 from semetric.errors import SemetricError
 
-__all__ = ["explain_upload", "main"]
+__all__ = ["NO_MEMORY", "explain_upload", "main"]
+
+MEMORY_BYTES = 3_000_000_000  # writable memory of the process, where the system can limit it
+NO_MEMORY = f"Expected to explain the pair in {MEMORY_BYTES / 1e9:g} GB of memory; it needs more. Try smaller images."
 
 
 def explain_upload(asked: dict[str, Any]) -> dict[str, Any]:
@@ -34,14 +39,40 @@ def explain_upload(asked: dict[str, Any]) -> dict[str, Any]:
         for which, name in asked["names"].items():  # the server's own paths are nobody's business
             words = words.replace(asked[which], name)
         return {"error": words}
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):  # torch's words
+            raise
+        return {"error": NO_MEMORY}
     return {"error": None}
 
 
 def main() -> int:
     """One pair, as the server asks for it."""
     _yield_to_annotators()
-    sys.stdout.write(json.dumps(explain_upload(json.load(sys.stdin))) + "\n")
+    _limit_memory()
+    with open(0, "rb", buffering=0, closefd=False) as stdin:  # unbuffered: no lock that a thread could hold at the end
+        request = json.loads(stdin.readline())
+    threading.Thread(target=_end_with_server, daemon=True).start()
+    sys.stdout.write(json.dumps(explain_upload(request)) + "\n")
     return 0
+
+
+def _end_with_server() -> None:
+    """Ends this process at the end of stdin, which the server holds open while it waits."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+def _limit_memory() -> None:
+    """Of data alone: the address space holds every library that is mapped, and says nothing."""
+    try:
+        import resource
+    except ImportError:  # of Windows, which has no such limit
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 def _yield_to_annotators() -> None:

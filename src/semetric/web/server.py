@@ -11,7 +11,6 @@ from semetric.web.settings import ServerSettings
 
 __all__ = ["serve"]
 
-_CONCURRENT = 200  # requests; more are answered with 503
 _KEEP_ALIVE_S = 30
 
 
@@ -30,6 +29,7 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
         import uvicorn
 
         from semetric.web.app import create_app
+        from semetric.web.connections import Connection, ProxiedConnection
         from semetric.web.sessions import ADMIN_LIFETIME_S
     except ImportError as error:
         raise MissingExtraError(
@@ -56,7 +56,7 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
             log_level="warning",
             access_log=False,  # it would hold everybody's links
             server_header=False,
-            limit_concurrency=_CONCURRENT,
+            http=Connection if settings.public_url is None else ProxiedConnection,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=5,
             ws="none",
