@@ -7,7 +7,7 @@ note for every conversion that it took. What cannot be read without guessing rai
 from __future__ import annotations
 
 from semetric.image.picture import Picture
-from semetric.image.read import MAX_PIXELS, ImageLike, read_image
+from semetric.image.read import MAX_PIXELS, ImageLike, read_image, read_png
 from semetric.image.resample import resize, resize_to
 
-__all__ = ["MAX_PIXELS", "ImageLike", "Picture", "read_image", "resize", "resize_to"]
+__all__ = ["MAX_PIXELS", "ImageLike", "Picture", "read_image", "read_png", "resize", "resize_to"]

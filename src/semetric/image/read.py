@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union, cast
 import numpy as np
 
 from semetric.errors import ImageError
-from semetric.image.arrays import array_pixels, check_background, check_limit, tensor_pixels
+from semetric.image.arrays import array_pixels, check_limit, tensor_pixels
 from semetric.image.names import shown
 from semetric.image.picture import Picture
+from semetric.image.raster import MAX_PIXELS, check_background
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
     from PIL import Image
 
-__all__ = ["MAX_PIXELS", "ImageLike", "read_image"]
+__all__ = ["MAX_PIXELS", "ImageLike", "read_image", "read_png"]
 
 ImageLike: TypeAlias = Union[str, "os.PathLike[str]", "Image.Image", "NDArray[Any]", "torch.Tensor", Picture]
 """A path, a PIL image, a numpy array, a torch tensor or a Picture."""
-
-MAX_PIXELS = 178_956_970
-"""Where Pillow's own guard raises: 537 MB as 8-bit RGB. 30,000 × 30,000 is five times that."""
 
 
 def read_image(
@@ -84,6 +82,26 @@ def read_image(
     raise ImageError(
         f"Expected a path, a PIL image, a numpy array, a torch tensor or a Picture; found {type(source).__name__}."
     )
+
+
+def read_png(
+    path: str | os.PathLike[str], *, max_pixels: int | None = MAX_PIXELS
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Reads a PNG whose colours are numbers: neither turned nor composited.
+
+    Args:
+        path: of the file.
+        max_pixels: refuse larger images.
+
+    Returns:
+        (H, W) where it is grey, else (H, W, 2..4), in its own depth; a palette is looked up.
+
+    Raises:
+        ImageError: no such file, no PNG, damaged, or too large.
+    """
+    from semetric.image import files
+
+    return files.png_pixels(path, max_pixels=max_pixels)
 
 
 def _picture(pixels: NDArray[np.uint8] | NDArray[np.float32], name: str, notes: list[str]) -> Picture:

@@ -45,9 +45,11 @@ def last_good_rows(stream: bytes, size: tuple[int, int], level: int = GREY) -> t
     """
     from PIL.JpegImagePlugin import JpegImageFile
 
+    from semetric.image.pillow import strict_pillow
+
     pixels = grey(size, level)
     try:
-        with JpegImageFile(io.BytesIO(stream)) as image:
+        with strict_pillow(), JpegImageFile(io.BytesIO(stream)) as image:
             if (image.height, image.width) != size or "progressive" in image.info:
                 return pixels, 0
             try:

@@ -39,7 +39,9 @@ def load(file: type[ImageFile], stream: bytes, size: Size | None) -> Pixels:
         CodecError: another size.
         Exception: whatever the decoder raises.
     """
-    with file(io.BytesIO(stream)) as image:
+    from semetric.image.pillow import strict_pillow
+
+    with strict_pillow(), file(io.BytesIO(stream)) as image:
         check_size((image.height, image.width), size)
         return np.array(image.convert("RGB"), dtype=np.uint8)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import ImageError
+from semetric.image import read_png
 
 __all__ = ["PanopticRecord", "Relation", "Segment", "panoptic_ids", "read_panoptic"]
 
@@ -100,15 +101,9 @@ def read_panoptic(path: str | os.PathLike[str]) -> NDArray[np.int32]:
     Raises:
         ImageError: no such file, damaged, or not RGB.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            if image.mode != "RGB":
-                raise ImageError(f"Expected a panoptic PNG in RGB; {path} is {image.mode}.")
-            pixels = np.asarray(image, np.uint8)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, ImageError):
-            raise
-        raise ImageError(f"Expected a panoptic PNG; {path}: {error}.") from error
+    pixels = read_png(path)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+        raise ImageError(
+            f"Expected a panoptic PNG in RGB of 8 bits; {path} holds {pixels.dtype} of shape {pixels.shape}."
+        )
     return panoptic_ids(pixels)

@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from semetric.errors import ImageError
+from semetric.image import read_image
 from semetric.report.lab.results import LabRun
 from semetric.report.lab.style import metric_label, number
 from semetric.report.lab.words import level_words
@@ -153,9 +155,8 @@ def _encoded(file: Path, side: int) -> bytes | None:
     from PIL import Image
 
     try:
-        with Image.open(file) as opened:
-            picture = opened.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError):
+        picture = Image.fromarray(read_image(file).to_uint8())
+    except ImageError:
         return None
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
