@@ -38,8 +38,8 @@ def read_image(
     - alpha (a channel, a palette's or a colour key's) is composited on the background;
     - an EXIF orientation is applied, so that the picture is upright;
     - of an animation or a multi-page file the first frame is taken;
-    - 16 bits a channel become float32 in [0, 1] without loss, but for grey with alpha, 16-bit colour
-      keys and images that Pillow has decoded already, which have 8 bits there;
+    - more than 8 bits a channel become float32 in [0, 1] without loss, but for SGI files and images
+      that Pillow has decoded already, which have 8 bits there;
     - CMYK, Lab, YCbCr and HSV go through Pillow's plain conversion. No ICC profile is applied:
       pixels are taken as sRGB, as the networks' training images were;
     - floats that are all multiples of 1/255 are held as uint8, so that one image has one digest
@@ -54,7 +54,8 @@ def read_image(
             torch (C, H, W) or (1, C, H, W), float in [0, 1] or uint8, C of 1 to 4 likewise;
             a Picture, which is returned as it is.
         background: what shows through transparent pixels: a CSS colour or (r, g, b) in 0..255.
-        max_pixels: refuse larger images, files before they are decoded; None for no limit.
+        max_pixels: refuse larger images, files before they are decoded; None for no limit. Files whose pixels
+            take more memory or time than 8-bit RGB have a fraction of the limit, see docs/images.md.
 
     Raises:
         ImageError: missing, unreadable, damaged, not an image, too large, or values out of range.

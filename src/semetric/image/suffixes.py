@@ -11,13 +11,13 @@ _SEVERAL = (".apng", ".avif", ".gif", ".mpo", ".tif", ".tiff", ".webp")  # files
 _OTHERS = (".bmp", ".dib", ".pcx", ".png", ".qoi", ".ras", ".sgi", ".tga")
 
 SUFFIXES = frozenset((*_JPEG, *_JPEG_2000, *_PORTABLE, *_SEVERAL, *_OTHERS))
-"""Suffixes, in lower case, of the still-image formats that Pillow decodes without other programs."""
+"""Suffixes, in lower case, of the still-image formats that are read, none of which needs another program."""
 
 FORMATS = (
     *("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM"),
     *("JPEG2000", "AVIF", "QOI", "SGI", "SUN", "PCX", "DIB", "TGA"),
 )
-"""Pillow's names of the formats that are read, those behind SUFFIXES (MPO is read as JPEG), in the order in which they
-are tried: those without a signature of their own last. The header of each gives the size of the image before a pixel is
+"""Pillow's names of the formats that are read, those behind SUFFIXES (MPO is read as JPEG), in the order in which
+Pillow tries them: those without a signature of their own last. The header of each gives the size of the image before a pixel is
 decoded, and none needs another program. ICO and ICNS decode the images inside them to learn their size, EPS runs
 Ghostscript, WMF the system's renderer; the rest of Pillow's readers are of formats that hold no photographs."""

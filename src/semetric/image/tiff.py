@@ -52,7 +52,7 @@ def decode_tiff(file: BinaryIO, size_bytes: int, name: str, max_pixels: int | No
 
 @contextmanager
 def _complaints(name: str) -> Iterator[None]:
-    """Raises ImageError for damage that tifffile only logs, such as tags that it could not read, and silences its log."""
+    """Raises ImageError for damage that tifffile only logs, such as unreadable tags, and silences its log."""
     messages: list[str] = []
     thread = threading.get_ident()
 
