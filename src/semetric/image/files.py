@@ -255,9 +255,7 @@ def _rows(image: Image.Image, mode: str) -> Raster:
         array = np.asarray(band)
         return array[:, :, None] if array.ndim == 2 else array
 
-    return Raster(
-        shape=(image.height, image.width, len(Image.Image.getbands(Image.new(mode, (1, 1))))), rows=rows, white=255
-    )
+    return Raster(shape=(image.height, image.width, len(Image.new(mode, (1, 1)).getbands())), rows=rows, white=255)
 
 
 def _converted(raster: Raster, mode: str, notes: list[str]) -> Raster:
@@ -274,7 +272,7 @@ def _converted(raster: Raster, mode: str, notes: list[str]) -> Raster:
 def _deep(image: Image.Image, name: str, notes: list[str]) -> Raster:
     """A grey image of more than 8 bits."""
     array = np.asarray(image)
-    white = None
+    white: int | None = None
     if image.mode == "F":
         notes.append("float values taken as they are")
         grey: NDArray[Any] = unit_range(array[:, :, None], f"file {name}", notes)

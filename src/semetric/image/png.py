@@ -75,7 +75,7 @@ def _array(
     cost = 3 if depth == 16 else 1
     check_size(height, width, name, max_pixels, cost=cost, kind="of more than 8 bits")
     _check_stream([content for kind, content in chunks if kind == b"IDAT"], header, name)
-    parts = [SIGNATURE]
+    parts: list[bytes | memoryview] = [SIGNATURE]
     for kind, content in chunks:
         if kind in {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}:
             checksum = zlib.crc32(content, zlib.crc32(kind))

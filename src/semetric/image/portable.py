@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ def _binary(
     if data[1:2] == b"4":
         rows = np.frombuffer(data, np.uint8, height * row_bytes, start).reshape(height, row_bytes)
         return np.unpackbits(rows, axis=1, count=width)[:, :, None]
-    values: NDArray[np.uint8 | np.uint16] = np.frombuffer(data, kind, height * width * channels, start)
+    values: NDArray[Any] = np.frombuffer(data, kind, height * width * channels, start)
     return values.reshape(shape)
 
 

@@ -113,7 +113,6 @@ def to_rgb(raster: Raster, *, background: str | tuple[int, int, int], notes: lis
     Compositing is colours·alpha + background·(1 − alpha), rounded to nearest in 8 bits.
     """
     height, width, channels = raster.shape
-    kind = np.uint8 if raster.white == 255 else np.float32
     top = 255 if raster.white == 255 else 1
     clear = channels in {2, 4}
     opaque = clear and all(bool((band[:, :, -1] == top).all()) for _, band in raster.bands())
@@ -123,7 +122,8 @@ def to_rgb(raster: Raster, *, background: str | tuple[int, int, int], notes: lis
         notes.append(f"alpha composited on {background if isinstance(background, str) else _colour(background)}")
     if channels in {1, 2}:
         notes.append("grey repeated over three channels")
-    rgb: Pixels = np.empty((height, width, 3), kind)
+    shape = (height, width, 3)
+    rgb: Pixels = np.empty(shape, np.uint8) if raster.white == 255 else np.empty(shape, np.float32)
     for rows, band in raster.bands():
         if clear:
             colours, alpha = band[:, :, :-1], band[:, :, -1:]
@@ -144,8 +144,8 @@ def _over(colours: Pixels, alpha: Pixels, rgb: tuple[int, int, int], premultipli
         mixed = (front.astype(np.uint32) + np.array(rgb, np.uint16) * (255 - a) + 127) // 255
         return np.asarray(np.minimum(mixed, 255), np.uint8)
     below = np.array(rgb, np.float32) / np.float32(255)
-    front = colours if premultiplied else colours * alpha
-    return np.asarray(np.clip(front + below * (1 - alpha), 0, 1), np.float32)
+    light = colours if premultiplied else colours * alpha
+    return np.asarray(np.clip(light + below * (1 - alpha), 0, 1), np.float32)
 
 
 def _narrow(pixels: Pixels) -> Pixels:

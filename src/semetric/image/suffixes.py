@@ -18,6 +18,6 @@ FORMATS = (
     *("JPEG2000", "AVIF", "QOI", "SGI", "SUN", "PCX", "DIB", "TGA"),
 )
 """Pillow's names of the formats that are read, those behind SUFFIXES (MPO is read as JPEG), in the order in which
-Pillow tries them: those without a signature of their own last. The header of each gives the size of the image before a pixel is
-decoded, and none needs another program. ICO and ICNS decode the images inside them to learn their size, EPS runs
-Ghostscript, WMF the system's renderer; the rest of Pillow's readers are of formats that hold no photographs."""
+Pillow tries them: those without a signature of their own last. The header of each gives the size of the image before a
+pixel is decoded, and none needs another program. ICO and ICNS decode the images inside them to learn their size, EPS
+runs Ghostscript, WMF the system's renderer; the rest of Pillow's readers are of formats that hold no photographs."""

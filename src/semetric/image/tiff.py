@@ -19,7 +19,7 @@ from semetric.image.orientation import ORIENTATION
 from semetric.image.raster import Decoded, Raster, check_size
 
 if TYPE_CHECKING:
-    from tifffile import TiffFile, TiffPage
+    from tifffile import TiffFile
 
 __all__ = ["SIGNATURES", "decode_tiff"]
 
@@ -73,7 +73,7 @@ def _complaints(name: str) -> Iterator[None]:
         raise ImageError(f"{name} is damaged (TIFF): {messages[0]}. Fetch or export it again.")
 
 
-def _next_page(file: BinaryIO, tiff: TiffFile, page: TiffPage) -> bool:
+def _next_page(file: BinaryIO, tiff: TiffFile, page: Any) -> bool:
     """Whether the first directory points to a second one."""
     layout = tiff.tiff
     file.seek(page.offset)
@@ -82,7 +82,7 @@ def _next_page(file: BinaryIO, tiff: TiffFile, page: TiffPage) -> bool:
     return any(file.read(layout.offsetsize))
 
 
-def _check(page: TiffPage, size_bytes: int, name: str, max_pixels: int | None) -> None:
+def _check(page: Any, size_bytes: int, name: str, max_pixels: int | None) -> None:
     """Raises ImageError before a pixel is decoded: size, kind, and where the data lie."""
     height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
     colours = _COLOURS.get(page.photometric, 0)
@@ -107,7 +107,7 @@ def _check(page: TiffPage, size_bytes: int, name: str, max_pixels: int | None) -
         raise ImageError(f"{name} is damaged (TIFF): parts of its pixels are missing. Fetch or export it again.")
 
 
-def _raster(page: TiffPage, array: NDArray[Any], name: str, notes: list[str]) -> Raster:
+def _raster(page: Any, array: NDArray[Any], name: str, notes: list[str]) -> Raster:
     shape = (page.imagelength, page.imagewidth, page.samplesperpixel)
     planes = page.planarconfig == 2 and shape[2] > 1
     array = array.reshape((shape[2], *shape[:2]) if planes else shape)
@@ -124,6 +124,7 @@ def _raster(page: TiffPage, array: NDArray[Any], name: str, notes: list[str]) ->
     premultiplied = alpha is not None and extras[alpha - colours] == _ASSOCIATED
     if model == _PALETTE:
         return _looked_up(page, array[:, :, 0], notes)
+    white: int | None
     if array.dtype.kind == "f":
         notes.append("float values taken as they are")
         array, white = unit_range(array, f"file {name}", notes), None
@@ -142,7 +143,7 @@ def _raster(page: TiffPage, array: NDArray[Any], name: str, notes: list[str]) ->
     return Raster.of(paint, white, premultiplied=premultiplied)
 
 
-def _integers(page: TiffPage, array: NDArray[Any], name: str, notes: list[str]) -> tuple[NDArray[Any], int]:
+def _integers(page: Any, array: NDArray[Any], name: str, notes: list[str]) -> tuple[NDArray[Any], int]:
     """Values from 0 and the one that is white; values below 8 bits, where they divide 255, as 8 bits."""
     bits = page.bitspersample
     if array.dtype == np.bool_:
@@ -162,7 +163,7 @@ def _integers(page: TiffPage, array: NDArray[Any], name: str, notes: list[str]) 
     return array, white
 
 
-def _looked_up(page: TiffPage, indices: NDArray[Any], notes: list[str]) -> Raster:
+def _looked_up(page: Any, indices: NDArray[Any], notes: list[str]) -> Raster:
     """Palettes hold 16 bits; programs write 8-bit colours as c · 257, c · 256 or plainly c."""
     notes.append("palette looked up")
     table: NDArray[np.uint16] = np.asarray(page.colormap, np.uint16).reshape(3, -1).T
