@@ -50,9 +50,7 @@ def decode_portable(data: bytes, name: str, max_pixels: int | None) -> Decoded:
     return Decoded(raster=Raster.of(values, white), notes=(f"values divided by {white}, the file's largest",))
 
 
-def _binary(
-    data: bytes, start: int, shape: tuple[int, int, int], white: int, name: str
-) -> NDArray[np.uint8 | np.uint16]:
+def _binary(data: bytes, start: int, shape: tuple[int, int, int], white: int, name: str) -> NDArray[Any]:
     height, width, channels = shape
     start += 1  # one space ends the header
     kind = np.dtype(">u2" if white > 255 else "u1")
@@ -66,7 +64,7 @@ def _binary(
     return values.reshape(shape)
 
 
-def _text(data: bytes, start: int, shape: tuple[int, int, int], white: int, name: str) -> NDArray[np.uint8 | np.uint16]:
+def _text(data: bytes, start: int, shape: tuple[int, int, int], white: int, name: str) -> NDArray[Any]:
     count = shape[0] * shape[1] * shape[2]
     body = re.sub(rb"#[^\r\n]*", b"", data[start:])
     if re.fullmatch(rb"[\d\s]*", body) is None:

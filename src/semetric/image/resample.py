@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from semetric.errors import UsageError
-from semetric.image.arrays import Pixels
 from semetric.image.picture import Picture
+from semetric.image.raster import Pixels
 
 __all__ = ["Filter", "resize", "resize_to"]
 
