@@ -106,4 +106,4 @@ def read_panoptic(path: str | os.PathLike[str]) -> NDArray[np.int32]:
         raise ImageError(
             f"Expected a panoptic PNG in RGB of 8 bits; {path} holds {pixels.dtype} of shape {pixels.shape}."
         )
-    return panoptic_ids(pixels)
+    return panoptic_ids(pixels.astype(np.uint8, copy=False))
