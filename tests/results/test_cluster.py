@@ -49,7 +49,7 @@ def ray(*words: str) -> None:
         env=environment(),
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=300,
     )
 
 

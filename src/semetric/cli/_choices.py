@@ -146,8 +146,9 @@ def execution_of(choices: dict[str, Any], *, fetch: bool) -> Execution:
 def with_ray_address(words: Sequence[str]) -> list[str]:
     """The words of a command, with an address after a --ray that stands alone, which typer cannot leave out."""
     complete: list[str] = []
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for place, word in enumerate(words):
         complete.append(word)
+        following = words[place + 1] if place + 1 < len(words) else ""
         if word == "--ray" and not (following in ("auto", "local") or re.fullmatch(r"(ray://)?[\w.-]+:\d+", following)):
             complete.append("default")
     return complete

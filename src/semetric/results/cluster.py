@@ -161,7 +161,7 @@ class _Actor:
         self._recipe = recipe
         self._driver = driver
         self._fetch = fetch
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None  # of the chunk in hand
         self._rows: Iterator[list[Row]] = iter(())
         self._left = 0
         self._careful = False
@@ -196,7 +196,7 @@ class _Actor:
         """Begins tasks. Returns what is finished, whether that is all, and files that this node does not have."""
         self._worker.places.clear()
         if paths:
-            self._folder = self._folder or tempfile.TemporaryDirectory(prefix="semetric-")
+            self._folder = tempfile.TemporaryDirectory(prefix="semetric-")
             for number, (path, content) in enumerate(zip(paths, contents, strict=True)):
                 if content is not None:
                     copy = Path(self._folder.name, f"{number}{Path(path).suffix}")
@@ -220,6 +220,9 @@ class _Actor:
             self._left -= 1
             if self._careful or time.monotonic() >= until:
                 break
+        if not self._left and self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
         return finished, not self._left, []
 
     def _named(self, row: Row) -> Row:
