@@ -31,7 +31,7 @@ from PIL import Image, ImageDraw
 from semetric.cache import cache_root
 from semetric.errors import ImageError, UsageError
 
-__all__ = ["CALIBRATION", "PHOTOS", "Photo", "calibration_photos", "carve", "photo_folder", "photos"]
+__all__ = ["CALIBRATION", "PHOTOS", "Photo", "calibration_photos", "carve", "fetch_package", "photo_folder", "photos"]
 
 FOLDER_ENV = "SEMETRIC_PHOTOS"
 PACKAGE = "gcompris-qt-data"
@@ -167,21 +167,35 @@ def photo_folder(folder: str | os.PathLike[str] | None = None) -> Path:
         return root
     if given:
         raise UsageError(f"Expected the .rcc files of {PACKAGE} in {root}; found none.")
+    fetch_package(PACKAGE, root, FOLDER_ENV)
+    return root
+
+
+def fetch_package(package: str, root: Path, variable: str) -> None:
+    """Downloads a Debian package with apt-get and unpacks it into a folder, which appears whole or not at all.
+
+    Args:
+        package: its name.
+        root: the folder.
+        variable: the environment variable that names a folder instead, for the message.
+
+    Raises:
+        UsageError: this is no Debian.
+    """
     missing = [tool for tool in ("apt-get", "dpkg") if shutil.which(tool) is None]
     if missing:
         raise UsageError(
-            f"Expected {' and '.join(missing)} to fetch the photos (Debian package {PACKAGE}); found none. "
-            f"Unpack the package elsewhere and name its folder in {FOLDER_ENV}."
+            f"Expected {' and '.join(missing)} to fetch the Debian package {package}; found none. "
+            f"Unpack the package elsewhere and name its folder in {variable}."
         )
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root.parent) as work:
-        print(f"Fetching {PACKAGE} (44 MB) with apt-get …", flush=True)
-        subprocess.run(["apt-get", "download", PACKAGE], cwd=work, check=True)
-        (package,) = Path(work).glob("*.deb")
-        subprocess.run(["dpkg", "-x", str(package), f"{work}/unpacked"], check=True)
+        print(f"Fetching {package} with apt-get …", flush=True)
+        subprocess.run(["apt-get", "download", package], cwd=work, check=True)
+        (archive,) = Path(work).glob("*.deb")
+        subprocess.run(["dpkg", "-x", str(archive), f"{work}/unpacked"], check=True)
         shutil.rmtree(root, ignore_errors=True)
         os.replace(f"{work}/unpacked", root)
-    return root
 
 
 def carve(file: Path) -> Iterator[bytes]:

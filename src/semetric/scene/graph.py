@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from semetric.models.runtime import Arrays
 from semetric.scene.graded import GradedGraph, availability, membership
 from semetric.scene.matching import GraphArrays
+from semetric.scene.names import name_of, short_name
 from semetric.scene.predicates import PREDICATES
 from semetric.scene.runs import Runs, decode, to_coco
 
@@ -74,10 +75,22 @@ class SceneGraph:
         return membership(self.iou, self.stability) if graded else np.ones(len(self))
 
     @cached_property
+    def names(self) -> tuple[str | None, ...]:
+        """What each object is, where the encoder's classifier is sure of it; a label that no score reads."""
+        rows = zip(self.classes.tolist(), self.class_probabilities.tolist(), self.areas.tolist(), strict=True)
+        return tuple(name_of(*row) for row in rows)
+
+    def label(self, index: int) -> str | None:
+        """An object's name with its probability, "cup .71"; None where it has no name."""
+        name = self.names[index]
+        return None if name is None else short_name(name, float(self.class_probabilities[index]))
+
+    @cached_property
     def relations(self) -> NDArray[np.int64]:
-        """(N, N) predicate from subject (row) to object (column), −1 where there is none."""
+        """(N, N) predicate from subject (row) to object (column), the most probable one; −1 where there is none."""
         matrix = np.full((len(self), len(self)), -1, np.int64)
-        matrix[self.triplets[:, 0], self.triplets[:, 1]] = self.triplets[:, 2]
+        rising = self.triplets[np.argsort(self.probabilities, kind="stable")]  # of one pair the last stays
+        matrix[rising[:, 0], rising[:, 1]] = rising[:, 2]
         return matrix
 
     @property
@@ -134,6 +147,8 @@ class SceneGraph:
                     "predicted_iou": round(float(self.iou[i]), 6),
                     "stability": round(float(self.stability[i]), 6),
                     "membership": round(float(members[i]), 6),
+                    "name": self.names[i],
+                    "name_probability": round(float(self.class_probabilities[i]), 6) if self.names[i] else None,
                 }
                 for i, mask in enumerate(to_coco(self.runs, self.size))
             ],
