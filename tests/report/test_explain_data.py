@@ -108,8 +108,11 @@ def test_relations_say_what_became_of_them() -> None:
         assert relation.kept == ("same" if twin == own else "other" if twin >= 0 else "none")
         assert (relation.there is None) == (twin < 0)
         seen.add(relation.kept)
-    probabilities = [relation.probability for relation in found.sides[0].relations]
-    assert probabilities == sorted(probabilities, reverse=True)
+    weights = [
+        relation.probability**2 * graph.importance[relation.subject] * graph.importance[relation.target]
+        for relation in found.sides[0].relations
+    ]
+    assert weights == sorted(weights, reverse=True)
     same = gather(scores_of(sess_score(graph, graph)), photo((240, 320)), photo((240, 320)))
     assert {relation.kept for relation in same.sides[0].relations} == {"same"}
     fewer = explanation(2, 6)

@@ -3,15 +3,18 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_graphs import photo
+from fake_graphs import discs, photo
 from PIL import Image
 
 from semetric.metrics.base import Score
 from semetric.models.runtime import Runtime
-from semetric.report.explain.maps import gradient, lpips_overlay, overlays, samscore_overlay
+from semetric.report.account import account_of
+from semetric.report.explain.maps import gradient, kept_overlay, lpips_overlay, overlays, samscore_overlay
+from semetric.scene.graded import GradedSettings, match_graded, pixel_importance
 from semetric.scoring import Scores
 
 Make = Callable[..., Scores]
@@ -26,7 +29,7 @@ def read_png(encoded: bytes) -> np.ndarray:
 def test_cells_lie_where_sam_saw_them(size: tuple[int, int], cells: tuple[int, int]) -> None:
     """A cell is 16 px of an image whose longer side is 1024 px; the last may stick out by less than one."""
     found = samscore_overlay(np.full(cells, 0.5, np.float32), size)
-    assert found.levels.shape == cells
+    assert found.levels[0].shape == cells
     for extent, count, side in zip(found.extent, cells[::-1], size[::-1], strict=True):
         scale = 1024 / max(size)
         assert extent * side * scale == pytest.approx(count * 16, rel=0.01)  # SAM's input is whole pixels
@@ -36,12 +39,15 @@ def test_cells_lie_where_sam_saw_them(size: tuple[int, int], cells: tuple[int, i
 def test_levels_give_the_values_back() -> None:
     cells = np.random.default_rng(0).uniform(-0.2, 1, (5, 7))
     for found in (samscore_overlay(cells, (700, 1024)), lpips_overlay("lpips", np.abs(cells))):
-        values = found.low + (found.high - found.low) * found.levels / 255
+        values = found.low + (found.high - found.low) * found.levels[0] / 255
         truth = cells if found.metric == "samscore" else np.abs(cells)
         # half of one of 255 steps
         np.testing.assert_allclose(values, truth, rtol=0, atol=0.5 * (found.high - found.low) / 255 + 1e-9)
         assert found.mean == pytest.approx(truth.mean())
-        assert np.frombuffer(base64.b64decode(found.packed()), np.uint8).reshape(5, 7).tolist() == found.levels.tolist()
+        assert (
+            np.frombuffer(base64.b64decode(found.packed()[0]), np.uint8).reshape(5, 7).tolist()
+            == found.levels[0].tolist()
+        )
 
 
 @pytest.mark.parametrize("value", [1.0, 0.0, -1.0, 1.0000001])
@@ -88,8 +94,27 @@ def test_the_lpips_map_has_the_scores_mean(scored: Make, name: str) -> None:
     shared = semetric.runtime(store=None)
     scores = semetric.score(one, two, [name], shared=shared)
     (found,) = overlays(scores, one, two, shared)
-    assert found.levels.shape == (128, 128)
+    assert found.levels[0].shape == (128, 128)
     # growing each layer to the image's size weighs its borders otherwise
     assert found.mean == pytest.approx(scores[name], rel=0.05)
     (same,) = overlays(scores, one, one, shared)
-    assert same.levels.max() == 0
+    assert same.levels[0].max() == 0
+
+
+def test_the_map_of_graded_sess_adds_up_to_its_score() -> None:
+    size = (60, 80)
+    one, two = (
+        replace(discs(4, size, seed=seed), settings={"importance": "graded"}, iou=np.float32([0.99, 0.9, 0.85, 0.99]))
+        for seed in (0, 1)
+    )
+    one, two = (
+        replace(graph, importance=pixel_importance(np.ones(size), graph.masks, graph.membership))
+        for graph in (one, two)
+    )
+    settings = GradedSettings(midpoint=0.5, scale=0.1, image_midpoint=0.5, image_scale=0.1)
+    matching = match_graded(one.graded, two.graded, np.eye(56), 0.6, settings)
+    found = kept_overlay((one, two), account_of(matching))
+    assert [levels.shape for levels in found.levels] == [size, size]
+    # every pixel weighs the same here; what the two maps keep on average, and γ of the whole images, is the score
+    score = (1 - settings.gamma) * found.mean + settings.gamma * matching.image_similarity
+    assert score == pytest.approx(matching.score, abs=1e-9)  # to rounding

@@ -79,7 +79,8 @@ def test_an_object_that_is_left_over_stays_grey(scored: Make) -> None:
 
 
 def test_arrows_say_which_relations_both_images_have(scored: Make) -> None:
-    one, two = discs(4, (300, 400)), discs(4, (300, 400))
+    one = replace(discs(4, (300, 400)), importance=np.full(4, 0.25))
+    two = replace(one, triplets=one.triplets.copy())
     two.triplets[1, 2] = 50  # another predicate from 1 to 2
     figure = pair_figure(scored(sess_score(one, two)), photo((300, 400)), photo((300, 400)))
     for axes in panels(figure):
@@ -188,3 +189,26 @@ def test_drawing_leaves_pyplot_alone() -> None:
 
     code = "import sys, semetric.report; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_outline_is_as_opaque_as_the_object_counts(scored: Make) -> None:
+    size = (300, 400)
+    one = replace(discs(3, size), settings={"importance": "graded"}, iou=np.array([1.0, 0.875, 0.8], np.float32))
+    figure = pair_figure(scored(sess_score(one, one)), photo(size), photo(size))
+    lines = {str(c.get_gid()): c for c in panels(figure)[0].collections if isinstance(c, ContourSet)}
+    opacity = [lines[f"match {i}"].get_edgecolor()[0, 3] for i in (1, 2, 3)]
+    assert opacity == pytest.approx([1.0, 0.625, 0.25])  # a quarter, and three quarters by memberships of 1, 0.5, 0
+
+
+def test_an_object_carries_its_name_where_the_classifier_is_sure(scored: Make) -> None:
+    size = (300, 400)
+    one = replace(
+        discs(3, size),
+        areas=np.full(3, 0.2),
+        classes=np.array([504, 967, -1]),
+        class_probabilities=np.array([0.999, 0.4, 0.0], np.float32),
+    )
+    assert one.names == ("coffee mug", None, None)
+    figure = pair_figure(scored(sess_score(one, one)), photo(size), photo(size))
+    assert "coffee mug .99" in texts(figure)
+    assert "espresso" not in texts(figure)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import FancyArrowPatch
@@ -44,7 +45,8 @@ __all__ = [
 ]
 
 _FAMILY = "DejaVu Sans"  # ships with matplotlib, so that a picture is the same everywhere
-_FILL = (0.34, 0.14)  # opacity of an object's colour where it is small, and where it is the whole image
+_FILL = (0.22, 0.06)  # opacity of an object's colour where it is small, and where it is the whole image
+_FAINTEST = 0.25  # opacity of the outline of an object that hardly counts as one
 _LABEL_INCHES = 0.11  # radius of a numbered disc
 _PLACING_SIDE = 400  # px; label places are sought on masks of at most this side
 _BEND = 0.12  # of an arrow, in its length
@@ -162,20 +164,36 @@ class Panel:
         for spine in self.axes.spines.values():
             spine.set(color="#888888", linewidth=0.6)
 
-    def fill(self, masks: Sequence[NDArray[np.bool_]], colours: Sequence[str]) -> None:
-        """Tints objects; where they overlap, the smallest shows."""
+    def fill(
+        self, masks: Sequence[NDArray[np.bool_]], colours: Sequence[str], members: Sequence[float] | None = None
+    ) -> None:
+        """Tints objects, the more the further they count as one; where they overlap, the smallest shows.
+
+        Args:
+            masks: N of (H, W).
+            colours: N.
+            members: N in [0, 1]; None: all 1.
+        """
         if not masks:
             return
         tint = np.zeros((*self.size, 4), np.uint8)
         for i in np.argsort([-int(mask.sum()) for mask in masks], kind="stable"):
             opacity = _FILL[0] + (_FILL[1] - _FILL[0]) * float(np.sqrt(masks[i].mean()))
+            opacity *= 1.0 if members is None else members[i]
             tint[masks[i]] = (*bytes.fromhex(colours[i][1:]), round(255 * opacity))
         self.axes.imshow(tint, extent=self._extent, aspect="auto", interpolation="nearest")
 
     def outline(
-        self, mask: NDArray[np.bool_], colour: str, name: str, *, width: float = 2.0, dashed: bool = False
+        self,
+        mask: NDArray[np.bool_],
+        colour: str,
+        name: str,
+        *,
+        width: float = 2.0,
+        dashed: bool = False,
+        member: float = 1.0,
     ) -> None:
-        """Draws an object's edge over a dark line, so that it shows on any photo.
+        """Draws an object's edge over a line that sets it off, so that it shows on any photo.
 
         Args:
             mask: (H, W).
@@ -183,21 +201,36 @@ class Panel:
             name: by which the line is found in an SVG file.
             width: in points.
             dashed: rather than solid.
+            member: how far it counts as an object, in [0, 1]: the line is the more opaque.
         """
         found = _edge_field(mask)
         if found is None:
             return
         x, y, field = found
-        lines = self.axes.contour(
-            x, y, field, levels=[0.5], colors=[colour], linewidths=width, linestyles="--" if dashed else "-"
-        )
+        opacity = _FAINTEST + (1.0 - _FAINTEST) * member
+        shade, style = to_rgba(colour, opacity), "--" if dashed else "-"
+        lines = self.axes.contour(x, y, field, levels=[0.5], colors=[shade], linewidths=width, linestyles=style)
         lines.set_gid(name)
-        lines.set_path_effects([withStroke(linewidth=width + 1.2, foreground="#000000A0")])
+        lines.set_path_effects([withStroke(linewidth=width + 1.2, foreground=text_on(colour), alpha=0.65 * opacity)])
 
     def label(
-        self, masks: Sequence[NDArray[np.bool_]], numbers: Sequence[int], colours: Sequence[str]
+        self,
+        masks: Sequence[NDArray[np.bool_]],
+        numbers: Sequence[int],
+        colours: Sequence[str],
+        names: Sequence[str | None] = (),
     ) -> NDArray[np.float64]:
-        """Numbers objects on discs of their colours; returns (N, 2) the discs' x, y."""
+        """Numbers objects on discs of their colours, with a name beside where there is one.
+
+        Args:
+            masks: N of (H, W).
+            numbers: N.
+            colours: N, of the discs.
+            names: N, or none at all.
+
+        Returns:
+            (N, 2) the discs' x, y.
+        """
         step = max(1, -(-max(self.size) // _PLACING_SIDE))
         radius = _LABEL_INCHES * self.scale
         points = label_points([_shrunk(mask, step) for mask in masks], radius / step) * step
@@ -209,6 +242,12 @@ class Panel:
             text.set_zorder(6)
             text.set_gid(f"number {number}")
             self.taken.append(box_around(x, y, 2 * radius, 2 * radius))
+        for (x, y), name in zip(points, names, strict=False):
+            if name is not None:
+                text, width, height = self._boxed(name, 7.5, INK, {"facecolor": "#FFFFFFD0", "edgecolor": "none"})
+                beside, below = radius + width / 2, radius + height / 2
+                around = [(x, y + below), (x, y - below), (x + beside, y), (x - beside, y)]
+                self._settle(text, clear_place(around, width, height, self.taken, self.bounds), width, height)
         return points
 
     def relate(
@@ -246,20 +285,24 @@ class Panel:
     def _name_relation(
         self, start: NDArray[np.float64], end: NDArray[np.float64], words: str, solid: bool | None
     ) -> None:
-        box: dict[str, Any] = {"boxstyle": "round,pad=0.2", "linewidth": 0.5}
-        if solid:
-            colour, box["facecolor"], box["edgecolor"] = "#FFFFFF", "#222222E6", "#FFFFFF"
-        else:
-            colour, box["facecolor"], box["edgecolor"] = INK, "#FFFFFFE6", "#444444"
-        text = write_text(self.axes, 0, 0, words, size=7.5, ha="center", colour=colour, bbox=box)
+        colours = ("#FFFFFF", "#222222E6", "#FFFFFF") if solid else (INK, "#FFFFFFE6", "#444444")
+        text, width, height = self._boxed(words, 7.5, colours[0], {"facecolor": colours[1], "edgecolor": colours[2]})
+        place = clear_place(along_arrow(start, end, height), width, height, self.taken, self.bounds)
+        self._settle(text, place, width, height)
+
+    def _boxed(self, words: str, size: float, colour: str, box: Mapping[str, str]) -> tuple[Text, float, float]:
+        """Words in a box that has no place yet, and its width and height in working pixels."""
+        style = {"boxstyle": "round,pad=0.2", "linewidth": 0.5, **box}
+        text = write_text(self.axes, 0, 0, words, size=size, ha="center", colour=colour, bbox=style)
         text.set_zorder(5)
         extent = text.get_window_extent(self._figure.canvas.get_renderer())  # type: ignore[attr-defined]
         per_dot = self.scale / self._figure.dpi
-        padding = 2 * 0.2 * 7.5 / 72 * self.scale
-        width, height = extent.width * per_dot + padding, extent.height * per_dot + padding
-        x, y = clear_place(along_arrow(start, end, height), width, height, self.taken, self.bounds)
-        text.set_position((x, y))
-        self.taken.append(box_around(x, y, width, height))
+        padding = 2 * 0.2 * size / 72 * self.scale
+        return text, extent.width * per_dot + padding, extent.height * per_dot + padding
+
+    def _settle(self, text: Text, place: tuple[float, float], width: float, height: float) -> None:
+        text.set_position(place)
+        self.taken.append(box_around(*place, width, height))
 
 
 def arrow_style(solid: bool | None) -> dict[str, Any]:

@@ -155,25 +155,36 @@ def _alone(account: Account, graph: SceneGraph, side: int) -> list[int]:
 def _draw_objects(panel: Panel, graph: SceneGraph, account: Account, side: int) -> dict[int, NDArray[np.float64]]:
     """Draws outlines and numbers; returns the places of the numbers."""
     match = account.match(side)
+    members = graph.membership
     numbered = [pair[side] for pair in _numbered(account)]
     colours = [object_colour(rank) for rank in range(len(numbered))]
     alone = _alone(account, graph, side)
     masks = [object_mask(graph, i) for i in numbered]
-    panel.fill(masks, colours)
+    panel.fill(masks, colours, [members[i] for i in numbered])
     drawn = set(numbered)
-    others = [i for i in np.argsort(-graph.importance, kind="stable").tolist() if i not in drawn][:MOST_OUTLINED]
+    others = _others(graph, drawn)[:MOST_OUTLINED]
     for i in others:
         if match[i] is not None:
-            panel.outline(object_mask(graph, i), "#FFFFFF", f"match {i + 1}", width=0.7)
+            panel.outline(object_mask(graph, i), "#FFFFFF", f"match {i + 1}", width=0.7, member=members[i])
         else:
             heavy = 1.4 if i in alone else 0.9
-            panel.outline(object_mask(graph, i), UNMATCHED, f"unmatched {i + 1}", width=heavy, dashed=True)
+            name = f"unmatched {i + 1}"
+            panel.outline(object_mask(graph, i), UNMATCHED, name, width=heavy, dashed=True, member=members[i])
     for rank in reversed(range(len(numbered))):
-        panel.outline(masks[rank], colours[rank], f"match {numbered[rank] + 1}")
+        member = members[numbered[rank]]
+        panel.outline(masks[rank], colours[rank], f"match {numbered[rank] + 1}", member=member)
     labelled = [*numbered, *alone]
     masks += [object_mask(graph, i) for i in alone]
-    points = panel.label(masks, [i + 1 for i in labelled], [*colours, *([UNMATCHED] * len(alone))])
+    names = [graph.label(i) for i in labelled]
+    points = panel.label(masks, [i + 1 for i in labelled], [*colours, *([UNMATCHED] * len(alone))], names)
     return dict(zip(labelled, points, strict=True))
+
+
+def _others(graph: SceneGraph, drawn: set[int]) -> list[int]:
+    """The objects that have no colour, the most important first; without those that count for nothing."""
+    return [
+        i for i in np.argsort(-graph.importance, kind="stable").tolist() if i not in drawn and graph.importance[i] > 0
+    ]
 
 
 def _key(account: Account, graphs: tuple[SceneGraph, SceneGraph]) -> list[str]:
@@ -193,9 +204,12 @@ def _key(account: Account, graphs: tuple[SceneGraph, SceneGraph]) -> list[str]:
         second.append("Thin white line: other matches.")
     if any(account.alone(side, graph.importance) for side, graph in enumerate(graphs)):
         second.append("Dashed outline, grey number: no real counterpart.")
+    third = []
+    if any((graph.membership < 1.0).any() for graph in graphs):
+        third.append("Fainter: less surely an object, and counts for less.")
     if any(len(graph) > shown + MOST_OUTLINED for graph in graphs):
-        second.append(f"Of objects without a colour the {MOST_OUTLINED} most important are outlined.")
-    return [first, "  ".join(second)]
+        third.append(f"Of objects without a colour the {MOST_OUTLINED} most important are outlined.")
+    return [first, "  ".join(second), *(["  ".join(third)] if third else [])]
 
 
 def _arrow_key(figure: Figure, width: float, top: float) -> None:
@@ -248,6 +262,9 @@ def _list_matches(
     images = account.gamma * account.image_similarity
     rest = round(account.score - images - float(account.adds[: len(shown)].sum()), 3) + 0.0  # no "−0.000"
     lines = [f"other pairs {rest:+.3f},  whole images {images:+.3f}".replace("-", "−")]
+    outside = [round(100 * max(0.0, 1.0 - float(graph.importance.sum()))) for graph in graphs]
+    if any(outside):
+        lines.append(f"what no object holds ({outside[0]}%, {outside[1]}%) goes to the whole images")
     lines.append(f"What is missing to 1: {1 - account.score:.3f}".replace("-", "−"))
     for side, role in enumerate(("reference", "image")):
         alone = account.alone(side, graphs[side].importance)
@@ -263,4 +280,4 @@ def _list_matches(
 
 
 def _list_height(account: Account) -> float:
-    return _LIST_HEAD + _LIST_LINE * min(_LIST_ROWS, len(_numbered(account))) + 4 * _LIST_FOOT
+    return _LIST_HEAD + _LIST_LINE * min(_LIST_ROWS, len(_numbered(account))) + 5 * _LIST_FOOT

@@ -16,6 +16,7 @@ __all__ = ["Box", "box_around", "clear_place", "label_points", "paired_relations
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1."""
 
+_LEAST_STRENGTH = 0.25  # of a relation worth an arrow, in that of its image's strongest
 _HIDDEN = 1.5  # an object of less than so many labels' area has its label beside it
 
 
@@ -74,7 +75,7 @@ def strongest_relations(
     shown: Sequence[int],
     most: int,
 ) -> NDArray[np.int64]:
-    """The relations worth an arrow: probable, and between objects that matter.
+    """The relations worth an arrow: probable, and between objects that matter; faint ones are left out.
 
     Args:
         triplets: (E, 3) subject, object, predicate.
@@ -90,12 +91,13 @@ def strongest_relations(
     drawn = set(shown)
     ends = importance[triplets[:, :2]]  # (E, 2)
     strength = probabilities * np.sqrt(np.maximum(ends.prod(axis=1), 0.0))
+    least = _LEAST_STRENGTH * strength.max(initial=0.0)
     chosen: list[int] = []
     pairs: set[frozenset[int]] = set()
     for row in np.argsort(-strength, kind="stable"):
         subject, target = int(triplets[row, 0]), int(triplets[row, 1])
         pair = frozenset((subject, target))
-        if len(chosen) == most:
+        if len(chosen) == most or strength[row] < least:
             break
         if subject == target or not pair <= drawn or pair in pairs:
             continue
@@ -110,7 +112,8 @@ def paired_relations(
     """The relations worth an arrow in two images whose objects are matched.
 
     First those that the matched objects have in both images, with one predicate and direction, strongest first by the
-    weaker of the two; then of each image the strongest that only it has.
+    weaker of the two; then of each image the strongest that only it has. Relations that are faint beside the image's
+    strongest are left out.
 
     Args:
         graphs: of both images.
@@ -136,9 +139,11 @@ def paired_relations(
                 twins.append((-min(strength[0][row], strength[1][twin]), row, twin))
     chosen: tuple[list[int], list[int]] = ([], [])
     taken: set[frozenset[int]] = set()
+    least = [_LEAST_STRENGTH * values.max(initial=0.0) for values in strength]
     for _, row, twin in sorted(twins):
         ends_of = frozenset(graphs[0].triplets[row, :2].tolist())
-        if ends_of not in taken and len(chosen[0]) < shared:
+        faint = strength[0][row] < least[0] and strength[1][twin] < least[1]
+        if not faint and ends_of not in taken and len(chosen[0]) < shared:
             taken.add(ends_of)
             chosen[0].append(row)
             chosen[1].append(twin)
@@ -149,7 +154,13 @@ def paired_relations(
         alone: list[int] = []
         for row in np.argsort(-strength[k], kind="stable").tolist():
             subject, target = graph.triplets[row, :2].tolist()
-            known = row in both[k] or subject == target or subject not in match[k] or target not in match[k]
+            known = (
+                strength[k][row] < least[k]
+                or row in both[k]
+                or subject == target
+                or subject not in match[k]
+                or target not in match[k]
+            )
             if not known and frozenset((subject, target)) not in drawn and len(alone) < own:
                 drawn.add(frozenset((subject, target)))
                 alone.append(row)

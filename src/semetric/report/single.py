@@ -70,10 +70,11 @@ def graph_figure(graph: SceneGraph, picture: Picture) -> Figure:
     colours = [object_colour(rank) for rank in range(len(shown))]
     masks = [object_mask(graph, i) for i in shown]
     panel = Panel(figure, picture, graph.size, MARGIN, CAPTION, width, height)
-    panel.fill(masks, colours)
+    members = graph.membership
+    panel.fill(masks, colours, [members[i] for i in shown])
     for rank in reversed(range(len(shown))):
-        panel.outline(masks[rank], colours[rank], f"object {shown[rank] + 1}")
-    points = panel.label(masks, [i + 1 for i in shown], colours)
+        panel.outline(masks[rank], colours[rank], f"object {shown[rank] + 1}", member=members[shown[rank]])
+    points = panel.label(masks, [i + 1 for i in shown], colours, [graph.label(i) for i in shown])
     panel.relate(dict(zip(shown, points, strict=True)), graph.triplets[chosen])
 
     total = figure.get_size_inches()[0]

@@ -34,6 +34,7 @@ __all__ = ["Counted", "Explanation", "Pair", "Relation", "ScoreRow", "Side", "Su
 LONGEST_SIDE = 1024  # px of an image on the page; the working size is at most 800 px wide
 MOST_NUMBERED = 12  # matches whose numbers stand on the images: as many as there are colours
 LEAST_NUMBERED = 0.001  # that a match must add to SeSS for that
+MOST_RELATIONS = 100  # of an image: those that weigh most
 MOST_ALONE = 6  # objects without a match whose numbers stand on an image
 LEAST_ALONE = 0.02  # importance of such
 _JPEG_QUALITY = 92
@@ -62,7 +63,9 @@ class Thing:
         numbered: whether its number always stands on the image.
         outline: SVG path in pixels of the working image.
         place: x, y of its number.
-        importance: of the graph's objects together 1.
+        label: what it is, with the probability ("cup .71"); None where the encoder is not sure of it.
+        member: how far it counts as an object, in [0, 1].
+        importance: of the graph's objects together 1, in graded graphs the share that objects hold.
         area: share of the image.
         adds: what the pair with its match adds to SeSS; None without one.
         stake: what it can give to SeSS (see `Account`).
@@ -81,6 +84,8 @@ class Thing:
     numbered: bool
     outline: str
     place: tuple[float, float]
+    label: str | None
+    member: float
     importance: float
     area: float
     adds: float | None
@@ -127,7 +132,9 @@ class Side:
         encoded: the file's bytes as the page holds them.
         notes: what reading it took.
         things: its objects, the largest first; empty without SeSS.
-        relations: the most probable first.
+        relations: those that weigh most, by probability and the importance of their ends; of a directed pair one.
+        every_relation: how many the graph has.
+        outside: share of the image's importance that no object holds.
     """
 
     role: str
@@ -139,6 +146,8 @@ class Side:
     notes: Sequence[str] = ()
     things: Sequence[Thing] = ()
     relations: Sequence[Relation] = ()
+    every_relation: int = 0
+    outside: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,6 +241,8 @@ def gather(scores: Scores, reference: Picture, image: Picture, overlays: Sequenc
                 notes=[_clean(note) for note in scores.notes.get(role, ())],
                 things=things,
                 relations=relations,
+                every_relation=len(graphs[k].triplets) if graphs else 0,
+                outside=max(0.0, 1.0 - float(graphs[k].importance.sum())) if graphs and things else 0.0,
             )
         )
     return Explanation(
@@ -249,6 +260,7 @@ def gather(scores: Scores, reference: Picture, image: Picture, overlays: Sequenc
 
 def _things(graph: SceneGraph, matching: Matching, account: Account, side: int) -> list[Thing]:
     n = len(graph)
+    members = graph.membership
     match = account.match(side)
     ranked = account.counterparts[:, side].tolist()
     adds = dict(zip(ranked, account.adds.tolist(), strict=True))
@@ -279,6 +291,8 @@ def _things(graph: SceneGraph, matching: Matching, account: Account, side: int) 
                 numbered=i in numbered,
                 outline=paths[i],
                 place=places[i],
+                label=graph.label(i),
+                member=float(members[i]),
                 importance=float(graph.importance[i]),
                 area=float(graph.areas[i]),
                 adds=adds.get(i),
@@ -318,7 +332,12 @@ def _places(masks: list[NDArray[np.bool_]], numbered: list[int], graph: SceneGra
 def _relations(graph: SceneGraph, other: SceneGraph, match: Sequence[int | None]) -> list[Relation]:
     there = other.relations
     found = []
-    for (subject, target, predicate), probability in zip(graph.triplets.tolist(), graph.probabilities, strict=True):
+    weight = graph.probabilities * np.sqrt(graph.importance[graph.triplets[:, :2]].prod(axis=1))  # (E,)
+    strongest: dict[tuple[int, int], int] = {}  # directed pair → row
+    for row in np.argsort(-graph.probabilities, kind="stable").tolist():
+        strongest.setdefault((int(graph.triplets[row, 0]), int(graph.triplets[row, 1])), row)
+    for row in sorted(strongest.values(), key=lambda row: -weight[row])[:MOST_RELATIONS]:
+        subject, target, predicate = graph.triplets[row].tolist()
         ends = match[subject], match[target]
         twin = -1 if ends[0] is None or ends[1] is None else int(there[ends[0], ends[1]])
         if ends[0] is None or ends[1] is None:
@@ -330,12 +349,12 @@ def _relations(graph: SceneGraph, other: SceneGraph, match: Sequence[int | None]
                 subject=subject,
                 target=target,
                 predicate=PREDICATES[predicate],
-                probability=float(probability),
+                probability=float(graph.probabilities[row]),
                 kept=kept,
                 there=PREDICATES[twin] if twin >= 0 else None,
             )
         )
-    return sorted(found, key=lambda relation: -relation.probability)
+    return found
 
 
 def _sum(matching: Matching, account: Account, variant: str) -> Sum:

@@ -143,13 +143,15 @@
     title.append(release);
     const facts = element("dl");
     const fact = (name, ...words) => facts.append(element("dt", {}, name), element("dd", {}, ...words));
+    if (own.label !== null) fact("Looks like", own.label);
     if (own.match === null) {
       fact("Match", "no real counterpart");
       if (own.nearest) fact("Nearest", chip(1 - s, own.nearest[0]), ` similarity ${fixed(own.nearest[1], 2)}`);
     } else {
       const pair = s === 0 ? [chip(0, i), " ↔ ", chip(1, own.match)] : [chip(0, own.match), " ↔ ", chip(1, i)];
       fact("Match", ...pair, s === 0 ? " of the image" : " with the image's");
-      fact("Similarity", `${fixed(own.before, 3)} before → ${fixed(own.after, 3)} after the iterations`);
+      const iterated = `${fixed(own.before, 3)} before → ${fixed(own.after, 3)} after the iterations`;
+      fact("Similarity", data.iterates ? iterated : fixed(own.after, 3));
     }
     if (own.adds !== null) {
       fact("The pair adds", `${signed(own.adds)} to SeSS` + (data.sess > 0 ? `, ${percent(own.adds / data.sess)} of it` : ""));
@@ -163,6 +165,7 @@
     }
     const other = own.match === null ? null : thing(1 - s, own.match);
     fact("Importance", percent(own.importance) + (other ? `, its match ${percent(other.importance)}` : ""));
+    if (!data.iterates) fact("Counts as an object", `to ${percent(own.member)}`);
     fact("Area", `${percent(own.area)} of the image`);
     const found = relationsOf(s, i);
     const list = element("ul", { class: "rels" });
@@ -213,12 +216,14 @@
     if (top < 0 || bottom > room) scrollBy(0, top - 4);
   }
 
-  // A dark line under every outline, for bright photos
+  // A line under every outline that sets it off from the photo, whether bright or dark
   views.forEach((view, s) => {
     const cases = view.querySelector(".cases");
     for (const shape of shapes[s]) {
-      const thick = shape.matches(".plain, .alone") ? {} : { class: "thick" };
-      cases.append(drawn("path", { d: shape.getAttribute("d"), ...thick }));
+      const dark = getComputedStyle(shape).getPropertyValue("--t").trim() === "#FFFFFF"; // then the line under it is light
+      const classes = [...(shape.matches(".plain, .alone") ? [] : ["thick"]), ...(dark ? ["light"] : [])];
+      const opacity = 0.5 * Number(shape.getAttribute("stroke-opacity") ?? 1);
+      cases.append(drawn("path", { d: shape.getAttribute("d"), class: classes.join(" "), "stroke-opacity": opacity }));
     }
   });
 
@@ -296,7 +301,7 @@
   const slider = document.getElementById("opacity");
   let shown = "none";
   const levels = {};
-  for (const [name, map] of Object.entries(data.maps)) levels[name] = Uint8Array.from(atob(map.levels), (c) => c.charCodeAt(0));
+  for (const [name, map] of Object.entries(data.maps)) levels[name] = map.levels.map((packed) => Uint8Array.from(atob(packed), (c) => c.charCodeAt(0)));
 
   function say(words) {
     for (const legend of legends) legend.querySelector(".here").textContent = words;
@@ -308,10 +313,12 @@
     if (!map) return;
     const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(view.getScreenCTM().inverse());
     const limit = view.viewBox.baseVal;
-    const column = Math.floor((at.x / (limit.width * map.extent[0])) * map.columns);
-    const row = Math.floor((at.y / (limit.height * map.extent[1])) * map.rows);
-    const inside = column >= 0 && row >= 0 && column < map.columns && row < map.rows;
-    const level = inside ? levels[shown][row * map.columns + column] : 0;
+    const k = Math.min(views.indexOf(view), map.cells.length - 1); // one map for both images, or one each
+    const [rows, columns] = map.cells[k];
+    const column = Math.floor((at.x / (limit.width * map.extent[0])) * columns);
+    const row = Math.floor((at.y / (limit.height * map.extent[1])) * rows);
+    const inside = column >= 0 && row >= 0 && column < columns && row < rows;
+    const level = inside ? levels[shown][k][row * columns + column] : 0;
     say(inside ? `Here ${fixed(map.low + ((map.high - map.low) * level) / 255, 2)}.` : "");
   }
 

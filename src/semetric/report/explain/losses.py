@@ -11,11 +11,12 @@ __all__ = ["alone", "lost"]
 _FEW = 12  # objects shown at once
 _MOST = 200  # objects in the table: a page of two full graphs has 1024
 _NAMED = 5  # objects without a counterpart that the sentence on top names, an image
+_LEAST_PERCENT = 0.5  # of the importance without a counterpart, to be worth a sentence
 _ROLES = ("reference", "image")
 
 
 def alone(found: Explanation) -> Markup | None:
-    """The sentence on top: how much of the importance has no real counterpart; None where all has."""
+    """The sentence on top: how much of the importance has no real counterpart; None where next to all has."""
     parts = []
     for side, role in zip(found.sides, _ROLES, strict=True):
         things = [side.things[i] for i in pieces.order(side.things) if side.things[i].match is None]
@@ -23,6 +24,8 @@ def alone(found: Explanation) -> Markup | None:
             continue
         names = ", ".join(thing.name for thing in things[:_NAMED]) + (" …" if len(things) > _NAMED else "")
         share = 100 * sum(thing.importance for thing in things)
+        if share < _LEAST_PERCENT:
+            continue
         noun = "object" if len(things) == 1 else "objects"
         parts.append((f"{share:.0f}% of the {role}'s importance has no real counterpart", f"{noun} {names}"))
     if not parts:
@@ -74,7 +77,13 @@ def _composition(found: Explanation, total: Sum) -> list[Markup]:
             "An object could give its share of the importance. It gives as much of it as it is like its partner, and "
             "as its relations are there again between the partners; the rest is lost."
         )
-        return [tag("p", formula, class_="formula"), tag("p", words, class_="quiet")]
+        held = [pieces.percent(side.outside) for side in found.sides]
+        outside = (
+            f"Pixels that no object holds go to the whole images: {held[0]} of the reference's importance, {held[1]} "
+            f"of the image's. So the whole images could give {pieces.thousandths(total.gamma)}; they are alike by "
+            f"{pieces.thousandths(total.image_similarity)}."
+        )
+        return [tag("p", formula, class_="formula"), *(tag("p", line, class_="quiet") for line in (words, outside))]
     objects = (1.0 - total.gamma) * total.graph_score
     formula = (
         f"SeSS = {pieces.hundredths(1 - total.gamma)} × {_four(total.graph_score)} (objects) + "

@@ -16,13 +16,15 @@ from semetric.image import Picture
 from semetric.metrics.lpips import LPIPS, LPIPSSqueeze, LPIPSVgg
 from semetric.models.frame import Frame
 from semetric.models.runtime import Runtime
+from semetric.report.account import Account, account_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from semetric.scene.graph import SceneGraph
     from semetric.scoring import Scores
 
-__all__ = ["Overlay", "gradient", "lpips_overlay", "overlays", "samscore_overlay"]
+__all__ = ["Overlay", "gradient", "kept_overlay", "lpips_overlay", "overlays", "samscore_overlay"]
 
 MOST_CELLS = 128  # a side of an LPIPS map; finer detail than the photo on the page shows is of no use
 _SAMSCORE_SIDE = 1024  # px of SAM's input
@@ -37,10 +39,10 @@ class Overlay:
         metric: whose map.
         title: for the control that shows it.
         words: what it shows, one sentence.
-        levels: (rows, columns) 0..255 between low and high.
+        levels: (rows, columns) 0..255 between low and high: one map for both images, or one each.
         low: the value of level 0.
         high: the value of level 255.
-        mean: over the map.
+        mean: over the map, or over both.
         bright_is_high: whether bright yellow, "changed", stands at the high end.
         extent: (width, height) that the cells cover, in shares of the image's; more than 1 where the last stick out.
         smooth: whether to draw between the cells.
@@ -49,7 +51,7 @@ class Overlay:
     metric: str
     title: str
     words: str
-    levels: NDArray[np.uint8]
+    levels: tuple[NDArray[np.uint8], ...]
     low: float
     high: float
     mean: float
@@ -57,18 +59,22 @@ class Overlay:
     extent: tuple[float, float]
     smooth: bool
 
-    def png(self) -> bytes:
-        """The map in colours, one pixel a cell."""
-        return _png(_colours()[self.levels if self.bright_is_high else 255 - self.levels])
+    def png(self, side: int = 0) -> bytes:
+        """The map of an image in colours, one pixel a cell."""
+        levels = self.levels[min(side, len(self.levels) - 1)]
+        return _png(_colours()[levels if self.bright_is_high else 255 - levels])
 
-    def packed(self) -> str:
-        """The levels, row by row, in base64."""
-        return base64.b64encode(np.ascontiguousarray(self.levels).tobytes()).decode("ascii")
+    def packed(self) -> list[str]:
+        """The levels of each map, row by row, in base64."""
+        return [base64.b64encode(np.ascontiguousarray(levels).tobytes()).decode("ascii") for levels in self.levels]
 
 
 def overlays(scores: Scores, reference: Picture, image: Picture, shared: Runtime) -> list[Overlay]:
-    """The maps of those metrics among the scores that have one: SAMScore's, and one LPIPS's."""
+    """The maps of those metrics among the scores that have one: graded SeSS's, SAMScore's, and one LPIPS's."""
     found = []
+    sess = scores.scores.get("sess")
+    if sess is not None and sess.details.get("variant") in ("graded", "graded_tuned") and "graphs" in sess.artefacts:
+        found.append(kept_overlay(sess.artefacts["graphs"], account_of(sess.artefacts["matching"])))
     samscore = scores.scores.get("samscore")
     if samscore is not None and "map" in samscore.artefacts:
         found.append(samscore_overlay(samscore.artefacts["map"], reference.size))
@@ -77,6 +83,43 @@ def overlays(scores: Scores, reference: Picture, image: Picture, shared: Runtime
             found.append(lpips_overlay(kind.name, _cells(kind(shared).map(reference, image))))
             break
     return found
+
+
+def kept_overlay(graphs: tuple[SceneGraph, SceneGraph], account: Account) -> Overlay:
+    """What graded SeSS keeps of each pixel's share: a pixel is shared by the objects that hold it and the whole images.
+
+    Args:
+        graphs: of both images.
+        account: of their matching.
+    """
+    import torch
+
+    maps = []
+    for graph, stakes, kept in zip(graphs, account.stakes, account.kept, strict=True):
+        total, missed, gains = np.zeros(graph.size), np.ones(graph.size), np.zeros(graph.size)
+        shares = np.divide(kept, stakes, out=np.zeros(len(stakes)), where=stakes > 0)
+        for mask, member, share in zip(graph.masks, graph.membership, shares, strict=True):
+            total[mask] += member
+            missed[mask] *= 1.0 - member
+            gains[mask] += member * share
+        held = np.divide(gains, total, out=np.zeros(graph.size), where=total > 0)
+        whole = (1.0 - missed) * held + missed * account.image_similarity
+        maps.append(_cells(torch.from_numpy(whole)[None, None]))
+    return Overlay(
+        metric="sess",
+        title="SeSS map",
+        words=(
+            "What SeSS keeps of each pixel's share: of an object's pixels what the object keeps, of pixels that no "
+            "object holds what the whole images keep."
+        ),
+        levels=tuple(_levels(cells, 0.0, 1.0) for cells in maps),
+        low=0.0,
+        high=1.0,
+        mean=float(np.mean([cells.mean() for cells in maps])),
+        bright_is_high=False,
+        extent=(1.0, 1.0),
+        smooth=False,
+    )
 
 
 def samscore_overlay(cells: NDArray[np.floating], size: tuple[int, int]) -> Overlay:
@@ -93,7 +136,7 @@ def samscore_overlay(cells: NDArray[np.floating], size: tuple[int, int]) -> Over
         metric="samscore",
         title="SAMScore map",
         words="Cosine of the two images' SAM embeddings, cell by cell: 1 is the same structure.",
-        levels=_levels(cells, low, 1.0),
+        levels=(_levels(cells, low, 1.0),),
         low=low,
         high=1.0,
         mean=float(cells.mean()),
@@ -115,7 +158,7 @@ def lpips_overlay(name: str, cells: NDArray[np.floating]) -> Overlay:
         metric=name,
         title="LPIPS map" + {"lpips_vgg": " (VGG16)", "lpips_squeeze": " (SqueezeNet)"}.get(name, ""),
         words="Where LPIPS finds the patches different: 0 is the same.",
-        levels=_levels(cells, 0.0, high),
+        levels=(_levels(cells, 0.0, high),),
         low=0.0,
         high=high,
         mean=float(cells.mean()),
@@ -131,12 +174,12 @@ def gradient(bright_is_high: bool) -> bytes:
     return _png(line if bright_is_high else line[:, ::-1])
 
 
-def _cells(whole: Tensor) -> NDArray[np.float32]:
+def _cells(whole: Tensor) -> NDArray[np.floating]:
     """(1, 1, H, W) → (rows, columns) means over blocks, at most MOST_CELLS a side."""
     import torch.nn.functional as F
 
     size = (min(MOST_CELLS, whole.shape[2]), min(MOST_CELLS, whole.shape[3]))
-    cells: NDArray[np.float32] = F.adaptive_avg_pool2d(whole, size)[0, 0].cpu().numpy()
+    cells: NDArray[np.floating] = F.adaptive_avg_pool2d(whole, size)[0, 0].cpu().numpy()
     return cells
 
 

@@ -104,6 +104,12 @@ def _lead(found: Explanation) -> Markup | None:
     verdict = _verdict("SeSS", pieces.thousandths(found.sum.score), _sentence(found))
     against = bar.strangers_value if bar is not None else ""
     scale = f"The same image gets 1, unrelated photos get {against} on average." if against else ""
+    outside = [100 * side.outside for side in found.sides]
+    if max(outside) >= 0.5:  # else it is rounded to nothing
+        scale += (" " if scale else "") + (
+            f"What no object holds ({outside[0]:.0f}% of the reference, {outside[1]:.0f}% of the image) is compared as "
+            "whole images."
+        )
     return Markup(verdict + (tag("p", scale, class_="quiet") if scale else "") + (losses.alone(found) or ""))
 
 
@@ -133,6 +139,7 @@ def _data(found: Explanation) -> dict[str, object]:
     """What the script reads; it never holds a file's name."""
     return {
         "sess": None if found.sum is None else _rounded(found.sum.score),
+        "iterates": found.sum is not None and found.sum.iterates,
         "sides": [
             {
                 "order": pieces.order(side.things),
@@ -142,6 +149,8 @@ def _data(found: Explanation) -> dict[str, object]:
                         "kind": pieces.kind_of(thing),
                         "match": thing.match,
                         "place": list(thing.place),
+                        "label": thing.label,
+                        "member": _rounded(thing.member),
                         "importance": _rounded(thing.importance),
                         "area": _rounded(thing.area),
                         "adds": _rounded(thing.adds),
@@ -163,8 +172,7 @@ def _data(found: Explanation) -> dict[str, object]:
         "maps": {
             overlay.metric: {
                 "levels": overlay.packed(),
-                "rows": overlay.levels.shape[0],
-                "columns": overlay.levels.shape[1],
+                "cells": [levels.shape for levels in overlay.levels],
                 "low": overlay.low,
                 "high": overlay.high,
                 "extent": [_rounded(side) for side in overlay.extent],

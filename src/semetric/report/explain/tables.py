@@ -85,9 +85,8 @@ def total(found: Explanation) -> Markup | None:
     found_sum, (one, two) = found.sum, found.sides
     rows = [_pair_row(pair, found_sum, one.things, two.things) for pair in found_sum.pairs]
     most = MOST_NUMBERED
-    head = pieces.head(
-        "Reference and image", "Adds", "Share of SeSS", "Similarity before → after", "Importance, reference and image"
-    )
+    similarity = "Similarity before → after" if found_sum.iterates else "Similarity"
+    head = pieces.head("Reference and image", "Adds", "Share of SeSS", similarity, "Importance, reference and image")
     rest = sum(pair.adds for pair in found_sum.pairs[most:])
     words = f"{pieces.many(len(rows) - most, 'more pair')}, together {pieces.signed(rest)}"
     parts = [pieces.folded(head, rows, most, "parts", words)] if rows else []
@@ -125,6 +124,7 @@ def _pair_row(pair: Pair, total: Sum, ones: Sequence[Thing], twos: Sequence[Thin
     one, two = ones[pair.first], twos[pair.second]
     who = pieces.pair(one, two) if pair.shown else pieces.pair(one, two, "+")
     share = pair.adds / total.score if total.score > 0 else 0.0
+    before = f"{pieces.hundredths(pair.before)} → " if total.iterates else ""
     length = pair.adds / most if most > 0 else 0.0
     return tag(
         "tr",
@@ -136,7 +136,7 @@ def _pair_row(pair: Pair, total: Sum, ones: Sequence[Thing], twos: Sequence[Thin
                 "div", pieces.bar(min(max(length, 0.0), 1.0), "up"), tag("span", pieces.percent(share)), class_="scale"
             ),
         ),
-        tag("td", f"{pieces.hundredths(pair.before)} → {pieces.hundredths(pair.after)}", class_="number"),
+        tag("td", before + pieces.hundredths(pair.after), class_="number"),
         tag("td", f"{pieces.percent(one.importance)}, {pieces.percent(two.importance)}", class_="number"),
         data_s=0,
         data_i=pair.first,
@@ -159,6 +159,9 @@ def relations(found: Explanation) -> Markup | None:
         words = f"{same} of {pieces.many(len(between), 'relation')} between matches of the {side.role} return"
         title = tag("h3", words if between else f"No relation between matches in the {side.role}")
         head = pieces.head("Relation", "Probability", f"In the {other}")
+        if side.every_relation > len(side.relations):
+            words = f"Of {pieces.many(side.every_relation, 'relation')} the {len(side.relations)} that weigh most."
+            title = title + tag("p", words, class_="quiet")
         rows = [_relation_row(k, relation, side.things) for relation in (*between, *rest)]
         most = min(len(between), _FEW_RELATIONS)
         if rows:

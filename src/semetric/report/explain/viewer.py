@@ -12,6 +12,7 @@ from semetric.report.explain.maps import Overlay, gradient
 
 __all__ = ["controls", "legends", "stage"]
 
+_FAINTEST = 0.25  # opacity of the outline of an object that hardly counts as one
 _WIDE = 1.35  # width by height from which two images fit a phone better above each other
 
 
@@ -48,7 +49,7 @@ def _figure(found: Explanation, k: int) -> Markup:
         drawn.append(
             tag(
                 "image",
-                href=pieces.data_png(overlay.png()),
+                href=pieces.data_png(overlay.png(k)),
                 width=round(w * overlay.extent[0], 2),
                 height=round(h * overlay.extent[1], 2),
                 preserveAspectRatio="none",
@@ -94,12 +95,15 @@ def _shape(k: int, thing: Thing, names: Sequence[str], first: bool) -> Markup:
         words = f"Object {thing.name}, without a match"
     else:
         words = f"Object {thing.name}, matched with {names[thing.match]}, adds {pieces.thousandths(thing.adds or 0.0)}"
+    if thing.label is not None:
+        words += f", {thing.label}"
     kind = pieces.kind_of(thing)
     return tag(
         "path",
         id=f"o{k}-{thing.index}",
         d=thing.outline,
         class_=f"o {kind}",
+        stroke_opacity=None if thing.member == 1.0 else round(_FAINTEST + (1.0 - _FAINTEST) * thing.member, 2),
         data_i=thing.index,
         tabindex="0" if first else "-1",
         role="button",
@@ -158,6 +162,9 @@ def _panel(found: Explanation) -> Markup | None:
             tag("li", f"Same colour: the matches that add most, {MOST_NUMBERED} at most."),
             tag("li", "Thin white line: other matches."),
             tag("li", "Dashed line, grey number: objects without a real counterpart."),
+            tag("li", "Fainter: less surely an object, and counts for less.")
+            if any(thing.member < 1.0 for side in found.sides for thing in side.things)
+            else None,
             tag(
                 "li",
                 "Numbers: each image's objects by size, 1 the largest; 3 ↔ 5 is the reference's 3 and the image's 5.",
