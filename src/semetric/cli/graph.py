@@ -52,7 +52,8 @@ def graph(
         choices["store"] = None
     picture = semetric.read_image(image, **reading)
     with shared.downloads_if(fetch), shared.working("finding objects and relations", shown=not fetch):
-        found = GraphBuilder(semetric.runtime(profile, device=device, **choices))(picture)
+        runtime = semetric.runtime(profile, device=device, **choices)
+        found = GraphBuilder(runtime, variant=runtime.profile.variant)(picture)
     if out is not None:
         text = json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False) + "\n"
         files.write_whole(out, lambda stream: stream.write(text.encode()))
