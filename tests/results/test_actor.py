@@ -1,4 +1,4 @@
-"""What a worker of a cluster does, without a cluster: tests/results/test_cluster.py starts one."""
+"""What a worker of a cluster does, without a cluster."""
 
 from __future__ import annotations
 
