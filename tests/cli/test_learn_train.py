@@ -12,6 +12,8 @@ from PIL import Image
 
 from fake_dreamsim import random_state, tiny
 from semetric.cli import main
+from semetric.learn.judgements import Answer, Item, JudgementStore
+from semetric.learn.judgements.jsonl import export_jsonl
 from semetric.learn.training import trunks
 from semetric.models.dreamsim.variants import Trunk
 
@@ -75,6 +77,7 @@ def test_says_in_words_how_it_went(data: Path, capsys: pytest.CaptureFixture[str
     assert main(options(data, "--method", "mlp", "--learning-rate", "1e-9")) == 0
     out, err = capsys.readouterr()
     assert "9 triplets, 3 held out" in out
+    assert "2AFC on 3 triplets held out: " in out
     assert "--dreamsim-weights" in out
     assert "nothing better" in err
 
@@ -106,8 +109,9 @@ def test_ctrl_c_ends_with_5_and_goes_on(
         (["--trunk", "dino_vitb17"], "Did you mean dino_vitb16"),
         (["--method", "full"], "lora, mlp"),
         (["--margin", "0"], "margin above 0"),
-        (["--root", "."], "data set"),
-        (["--limit", "3"], "data set"),
+        (["--root", "."], "with the name of a data set"),
+        (["--study", "first"], "options of csv: images; found study"),
+        (["--split", "val"], "found 'val'"),
     ],
 )
 def test_usage_errors(change: list[str], words: str, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,3 +135,29 @@ def test_a_config_file_is_taken_and_flags_win(data: Path, capsys: pytest.Capture
     (data / "config.toml").write_text("epoch = 1\n")
     assert main(options(data, "--config", str(data / "config.toml"))) == 2
     assert "epoch" in capsys.readouterr().err
+
+
+def test_judgements_are_looked_at_before_weights(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = options(data)
+    given[given.index("--dreamsim-weights") + 1] = str(data / "nowhere")
+    (data / "triplets.csv").write_text("reference,a,b,share_b\n0_0.png,0_1.png,0_2.png,0.5\n")
+    assert main(given) == 2
+    assert "triplets to train on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["study.db", "study.jsonl"])
+def test_a_study_or_its_export_is_trained_on(data: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    with JudgementStore(data / "study.db", create=True) as store:
+        for title in ("other", "first"):
+            study = store.create_study(title, "choice", data)
+        items = [Item(key=str(i), reference=f"{i}_0.png", a=f"{i}_1.png", b=f"{i}_2.png") for i in range(8)]
+        store.add_items(study, items)
+        for item in items:
+            store.judge(study, item.key, store.annotator(study, "Ada"), Answer(choice="a"), shown_left="a", seconds=1.0)
+        export_jsonl(store, study, data / "study.jsonl")
+    given = options(data, "--method", "mlp", "--study", "first", "--limit", "6", "--json")
+    given[2] = str(data / name)
+    assert main(given) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert sum(found["triplets"].values()) == 6
+    assert found["held_out_2afc"]["n"] == found["triplets"]["held_out"]

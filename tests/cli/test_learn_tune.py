@@ -12,7 +12,10 @@ from PIL import Image
 
 from semetric.cli import main
 from semetric.image import Picture
+from semetric.learn.datasets import load_dataset
 from semetric.learn.judgements import Answer, Item, JudgementStore
+from semetric.learn.triplets import ScoredTriplet
+from semetric.learn.tuning import load_batch
 from semetric.metrics.sess_settings import SessSettings, read_sess_settings
 from semetric.scene.build import GraphBuilder
 from semetric.scene.graph import SceneGraph
@@ -76,21 +79,50 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def tune(*words: str) -> int:
-    return main(["learn", "tune", "study", "--root", "study.db", *words])
+    study = () if "--study" in words else ("--study", "photos")
+    return main(["learn", "tune", "study.db", *study, *words])
 
 
-def test_a_study_becomes_a_config_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_settings_that_the_judgements_do_not_determine_are_not_recommended(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "run").mkdir()
+    (here / "run" / "sess.toml").write_text("[sess]\n")  # of an earlier run
     assert tune("--out", "run", *QUICK) == 0
     said = capsys.readouterr()
     assert "95% interval" in said.out
     assert "mean squared error ↓" in said.out
     assert "the judgements do not determine" in said.err  # scores were drawn at random
-    assert "semetric score REFERENCE IMAGE --metric sess --config run/sess.toml" in said.err
-    made = sorted(p.name for p in (here / "run").iterdir() if not p.name.startswith("."))
-    assert made == ["influence.png", "parallel.png", "run.sqlite", "sess.toml", "trials.csv", "tuning.json"]
+    assert "--config" not in said.err
     report = json.loads((here / "run" / "tuning.json").read_text())
+    assert report["undetermined"]
+    paper = SessSettings().to_dict()
+    assert all(f"--fix {name}={paper[name]:g}" in said.err for name in report["undetermined"])
+    made = sorted(p.name for p in (here / "run").iterdir() if not p.name.startswith("."))
+    assert made == ["influence.png", "parallel.png", "run.sqlite", "trials.csv", "tuning.json"]
     assert (report["triplets"], report["references"], report["profile"]) == (24, 6, "lite")
     assert report["weights"] == {"sam": "fake@0", "predicates": "fake@1"}
+
+
+def test_a_study_becomes_a_config_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    triplets = [item for item in load_dataset("study", "study.db").items if isinstance(item, ScoredTriplet)]
+    _, batch, _ = load_batch(triplets, GraphBuilder.__new__(GraphBuilder))
+    settings = SessSettings(gamma=0.5)
+    scores = batch.scores(settings.matching, settings.importance).clip(0, 1)
+    with JudgementStore("study.db") as store:  # a judge who scores as SeSS does: gamma is determined
+        study = store.create_study("gamma", "score", here / "images")
+        items = list(store.items(store.study("photos")))
+        store.add_items(study, items)
+        for item, a, b in zip(items, scores[::2], scores[1::2], strict=True):
+            answer = Answer(score_a=float(a), score_b=float(b))
+            store.judge(study, item.key, store.annotator(study, "Ada"), answer, shown_left="a", seconds=1.0)
+    assert tune("--study", "gamma", "--out", "run", *QUICK, "--vary", "gamma", "--trials", "20") == 0
+    said = capsys.readouterr()
+    assert "semetric score REFERENCE IMAGE --metric sess --config run/sess.toml" in said.err
+    assert "takes 36 trials with a score; found 20" in said.err  # no influence.png, and why
+    assert not (here / "run" / "influence.png").exists()
+    report = json.loads((here / "run" / "tuning.json").read_text())
+    assert report["undetermined"] == []
     assert read_sess_settings(here / "run" / "sess.toml") == SessSettings.from_dict(report["settings"])
 
     words = ["score", "images/00.png", "images/07.png", "--metric", "sess", "--device", "cpu", "--json"]

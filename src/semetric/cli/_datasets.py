@@ -1,4 +1,4 @@
-"""Data sets on the command line: the options that name one, loading it, and its pairs."""
+"""Data sets and judgements on the command line: the options that name them, loading them, and their pairs."""
 
 from __future__ import annotations
 
@@ -10,27 +10,57 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from semetric.cli import _console as shared
 from semetric.cli._names import log_names
 from semetric.errors import UsageError
 
 if TYPE_CHECKING:
-    from semetric.learn.datasets import Dataset, DatasetSpec
+    from semetric.learn.datasets import Dataset
     from semetric.runs.pairing import Pairing
 
-__all__ = ["dataset_options", "load", "pairing"]
+__all__ = [
+    "ImagesOption",
+    "LimitOption",
+    "LoaderOption",
+    "RootOption",
+    "SourceArgument",
+    "SplitOption",
+    "StudyOption",
+    "dataset_options",
+    "load",
+    "pairing",
+]
 
 _log = logging.getLogger(__name__)
+
+
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="JUDGEMENTS",
+        help="A file of judgements (a study, its export as JSONL, a CSV table), or with --root a data set: nights, "
+        "bapps, things; for evaluate also bapps_jnd, kadid10k, tid2013.",
+    ),
+]
+RootOption = Annotated[Path | None, typer.Option(help="Where the data set is: its folder.")]
+SplitOption = Annotated[str | None, typer.Option(help="train, val or test, where the judgements have them.")]
+LimitOption = Annotated[int | None, typer.Option(help="Number of items, drawn with the seed.")]
+StudyOption = Annotated[str | None, typer.Option(help="The study's name, where the file holds several.")]
+ImagesOption = Annotated[
+    str | None, typer.Option(help="The folder that a study's or a table's image paths start from.")
+]
+LoaderOption = Annotated[
+    list[str] | None, typer.Option(help="NAME=VALUE for the data set's loader, e.g. subset=cnn; repeat for more.")
+]
 
 
 def dataset_options(
     dataset: Annotated[
         str | None, typer.Option(help="The pairs of a data set: cyclegan, nights, kadid10k, …; needs --root.")
     ] = None,
-    root: Annotated[Path | None, typer.Option(help="Where the data set is: its folder, or the study's file.")] = None,
-    split: Annotated[str | None, typer.Option(help="train, val or test, where the data set has them.")] = None,
-    option: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE for the data set's loader, e.g. subset=cnn; repeat for more.")
-    ] = None,
+    root: RootOption = None,
+    split: SplitOption = None,
+    option: LoaderOption = None,
 ) -> None:
     """Which data set."""
 
@@ -56,18 +86,21 @@ def pairing(
 
 
 def load(
-    name: str,
-    root: Path,
+    source: str,
+    root: Path | None,
     split: str | None = None,
     option: Sequence[str] | None = None,
+    *,
+    study: str | None = None,
+    images: str | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """The data set, and on stderr what is missing in it."""
-    from semetric.learn.datasets import DATASETS, load_dataset
+    """The judgements, and on stderr what is missing in them."""
+    from semetric.learn.datasets import load_judgements
 
-    spec = DATASETS.get(name)
-    loaded = load_dataset(name, root, split, **_options(spec, option or ()) if spec is not None else {})
+    named = shared.given(study=study, images=images)
+    loaded = load_judgements(source, root, split, **_options(source, option or ()), **named)
     problems = loaded.problems
     log_names(f"{loaded.name}: missing or damaged, and left out: {problems.count}", problems.named, "--json")
     for why, count in loaded.left_out.items():
@@ -84,18 +117,21 @@ def load(
     return chosen
 
 
-def _options(spec: DatasetSpec, given: Sequence[str]) -> dict[str, Any]:
+def _options(source: str, assignments: Sequence[str]) -> dict[str, Any]:
     """NAME=VALUE, an occurrence each; numbers where the loader's default is one."""
-    defaults = {one.name: one.default for one in inspect.signature(spec.load).parameters.values()}
-    found: dict[str, Any] = {}
-    for one in given:
-        name, equals, value = one.partition("=")
+    from semetric.learn.datasets import DATASETS
+
+    spec = DATASETS.get(source)
+    parameters = {} if spec is None else inspect.signature(spec.load).parameters
+    options: dict[str, Any] = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
         if not equals:
-            raise UsageError(f"Expected --option NAME=VALUE; found {one!r}.")
-        found[name] = value
-        if isinstance(defaults.get(name), int):
+            raise UsageError(f"Expected --option NAME=VALUE; found {text!r}.")
+        options[name] = value
+        if name in parameters and isinstance(parameters[name].default, int):
             try:
-                found[name] = int(value)
+                options[name] = int(value)
             except ValueError:
                 raise UsageError(f"Expected a whole number for --option {name}; found {value!r}.") from None
-    return found
+    return options

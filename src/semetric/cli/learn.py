@@ -14,7 +14,7 @@ app.add_typer(learn_study.app, name="study")
 app.verb("calibrate", "semetric learn calibrate photos --objects clip_vit_b_32 --out clip.json")(
     learn_calibrate.calibrate
 )
-app.verb("tune", "semetric learn tune study --root study.sqlite --out tuned")(learn_tune.tune)
+app.verb("tune", "semetric learn tune study.sqlite --study pilot --out tuned")(learn_tune.tune)
 app.verb("train", "semetric learn train triplets.csv --out trained --fetch")(learn_train.train)
 app.verb("train-relations", "semetric learn train-relations psg --out head --fetch")(
     learn_train_relations.train_relations

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli import _datasets
 from semetric.cli._choices import (
     MetricsOption,
     accepts,
@@ -20,7 +21,6 @@ from semetric.cli._choices import (
     scene_options,
     words,
 )
-from semetric.cli._datasets import load
 from semetric.cli._names import grouped, log_names
 from semetric.cli._progress import counter
 from semetric.cli._tables import Column, Table, show_tables
@@ -38,23 +38,20 @@ _log = logging.getLogger(__name__)
 
 @accepts(execution_options, scene_options, metric_options, image_options)
 def evaluate(
-    dataset: Annotated[
-        str,
-        typer.Argument(help="nights, bapps, bapps_jnd, kadid10k, tid2013, things, or study for a file of your own."),
-    ],
-    root: Annotated[Path, typer.Option(help="Where the data set is: its folder, or the study's file.")],
+    source: _datasets.SourceArgument,
+    root: _datasets.RootOption = None,
     metrics: MetricsOption = None,
-    split: Annotated[str | None, typer.Option(help="train, val or test, where the data set has them.")] = None,
+    split: _datasets.SplitOption = None,
+    study: _datasets.StudyOption = None,
+    images: _datasets.ImagesOption = None,
     out: Annotated[
         Path | None, typer.Option(help="The folder of scores and tables; resumes. Default: one in the cache.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="Number of items, drawn with the seed.")] = None,
+    limit: _datasets.LimitOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of --limit.")] = 0,
     resamples: Annotated[int | None, typer.Option(help="Resamples of the bootstrap; default 2000.")] = None,
     logistic: Annotated[int, typer.Option(help="Parameters of the logistic curve fitted before PLCC: 4 or 5.")] = 4,
-    option: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE for the data set's loader, e.g. subset=cnn; repeat for more.")
-    ] = None,
+    option: _datasets.LoaderOption = None,
     as_json: shared.JsonOption = False,
     latex: Annotated[bool, typer.Option("--latex", help="Print the table as LaTeX and nothing else.")] = False,
     profile: shared.ProfileOption = "lite",
@@ -73,7 +70,9 @@ def evaluate(
         raise UsageError("Expected --json or --latex; found both.")
     if logistic not in (4, 5):
         raise UsageError(f"Expected --logistic 4 or 5; found {logistic}.")
-    loaded = load(dataset, root, split, option, limit, seed)
+    loaded = _datasets.load(
+        source, root, split=split, study=study, images=images, option=option, limit=limit, seed=seed
+    )
     execution, retry_failed = execution_of(choices, fetch=fetch), choices.pop("retry_failed")
     choices = shared.given(resize=resize, **choices)
     if no_cache:

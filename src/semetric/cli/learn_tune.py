@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli import _datasets
 from semetric.cli._choices import PredicatesOption, accepts, scene_options, words
 from semetric.cli._lab_options import Words
 from semetric.cli._names import log_names
@@ -32,11 +34,9 @@ _log = logging.getLogger(__name__)
 
 @accepts(scene_options)
 def tune(
-    dataset: Annotated[
-        str, typer.Argument(help="study for a file of your own (scores or choices), nights, bapps or things.")
-    ],
-    root: Annotated[Path, typer.Option(help="Where the data set is: its folder, or the study's file.")],
+    source: _datasets.SourceArgument,
     out: Annotated[Path, typer.Option(help="The folder of results; the same command goes on where it stopped.")],
+    root: _datasets.RootOption = None,
     objective: Annotated[str, typer.Option(help="Objective: mse, 2afc, srcc or mse+2afc.")] = "mse",
     sampler: Annotated[str, typer.Option(help="random (the paper's), or Optuna's tpe, cmaes, gp or qmc.")] = "random",
     trials: Annotated[int, typer.Option(help="Number of settings that a search tries.")] = 200,
@@ -52,12 +52,13 @@ def tune(
     ] = True,
     seed: Annotated[int, typer.Option(help="Seed of the search, the folds and the bootstrap.")] = 0,
     resamples: Annotated[int, typer.Option(help="Resamples of the bootstrap.")] = 2000,
-    split: Annotated[str | None, typer.Option(help="train, val or test, where the data set has them.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Number of triplets, drawn with the seed.")] = None,
-    study: Annotated[str | None, typer.Option(help="The study's name, where the file holds several.")] = None,
-    images: Annotated[str | None, typer.Option(help="The folder of the study's images.")] = None,
+    split: _datasets.SplitOption = None,
+    limit: _datasets.LimitOption = None,
+    study: _datasets.StudyOption = None,
+    images: _datasets.ImagesOption = None,
+    option: _datasets.LoaderOption = None,
     workers: Annotated[int | None, typer.Option(help="Threads that match; default: one a core.")] = None,
-    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the two pictures.")] = True,
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the pictures.")] = True,
     as_json: shared.JsonOption = False,
     profile: shared.ProfileOption = "lite",
     device: shared.DeviceOption = "auto",
@@ -66,9 +67,13 @@ def tune(
     no_cache: shared.NoCacheOption = False,
     **choices: Any,
 ) -> None:
-    """Tune SeSS on scored triplets or choices; writes sess.toml for `semetric score --config`."""
+    """Tune SeSS on scored triplets or choices.
+
+    Where the judgements determine every parameter, it writes sess.toml for `semetric score --config`.
+    """
     from semetric.learn.tuning import Space, TuneOptions, judged_of, load_batch, write_tuning
     from semetric.learn.tuning import tune as run
+    from semetric.learn.tuning.influence import LEAST_TRIALS
     from semetric.learn.tuning.objectives import objective as named
     from semetric.learn.tuning.write import CONFIG
     from semetric.results.database import FILE
@@ -85,7 +90,9 @@ def tune(
         resamples=resamples,
     )
     _check(options.sampler, trials)
-    loaded = _load(dataset, root, split, limit, seed, shared.given(study=study, images=images))
+    loaded = _datasets.load(
+        source, root, split=split, study=study, images=images, option=option, limit=limit, seed=seed
+    )
     items = _triplets(loaded)
     named(objective).check(judged_of(items))
     choices = shared.given(predicates=predicates, **choices)
@@ -119,13 +126,30 @@ def tune(
             from semetric.report.tuning import draw_tuning
 
             paths |= draw_tuning(found, out)
+            if not found.influence:
+                _log.info(
+                    "no picture of the parameters' influence: that takes %d trials with a score; found %d",
+                    LEAST_TRIALS,
+                    sum(math.isfinite(trial.loss) for trial in found.trials),
+                )
     if as_json:
         shared.show_json({**about, **found.to_dict()})
     else:
         show_tables(*_tables(found))
         _tell(found)
     _log.info("files: %s", ", ".join(str(path) for path in paths.values()))
-    _log.info("use them: semetric score REFERENCE IMAGE --metric sess --config %s", out / CONFIG)
+    if found.undetermined:
+        paper = type(found.settings)().to_dict()
+        fixed = " ".join(f"--fix {name}={paper[name]:g}" for name in found.undetermined)
+        _log.warning(
+            "the judgements do not determine %s (see the evidence): no settings are recommended, and %s is not "
+            "written. Judge more triplets, or keep the paper's values there and tune the rest: add %s",
+            ", ".join(found.undetermined),
+            CONFIG,
+            fixed,
+        )
+    else:
+        _log.info("use them: semetric score REFERENCE IMAGE --metric sess --config %s", out / CONFIG)
 
 
 def _fixed(given: Sequence[str]) -> dict[str, float]:
@@ -148,22 +172,6 @@ def _check(sampler: str, trials: int) -> None:
     from semetric.learn.tuning.space import Space
 
     search(Space(), lambda settings: 0.0, trials=min(trials, 1), sampler=sampler)
-
-
-def _load(name: str, root: Path, split: str | None, limit: int | None, seed: int, own: dict[str, Any]) -> Dataset:
-    from semetric.learn.datasets import load_dataset
-
-    loaded = load_dataset(name, root, split, **own)
-    log_names(
-        f"{loaded.name}: missing or damaged, and left out: {loaded.problems.count}", loaded.problems.named, "--json"
-    )
-    if limit is None:
-        return loaded
-    import numpy as np
-
-    chosen = loaded.sample(limit, np.random.default_rng(seed))
-    _log.info("%s: %d of %d triplets drawn", loaded.name, len(chosen), len(loaded))
-    return chosen
 
 
 def _triplets(loaded: Dataset) -> list[ScoredTriplet | Choice]:
@@ -217,7 +225,7 @@ def _cell(one: Estimate) -> str:
 
 
 def _tell(found: Tuning) -> None:
-    """Says how the settings came about, and what the judgements leave open."""
+    """Says how the settings came about."""
     _log.info(
         "%s: %.6g with the found settings, %.6g with the paper's; %d settings scored on %d triplets of %d references",
         found.options.objective,
@@ -227,6 +235,3 @@ def _tell(found: Tuning) -> None:
         found.triplets,
         found.references,
     )
-    open_ = [one.name for one in found.estimates if not one.determined]
-    if open_:
-        _log.warning("the judgements do not determine %s: see the evidence", ", ".join(open_))

@@ -34,7 +34,7 @@ _TITLES = {
 
 
 def draw_tuning(found: Tuning, out: Path, *, suffix: str = ".png") -> dict[str, Path]:
-    """Writes parallel and, where there are trials enough, influence.
+    """Writes parallel and, where there are trials enough, influence; one of an earlier run does not stay.
 
     Args:
         found: by `semetric.learn.tuning.tune`.
@@ -50,6 +50,7 @@ def draw_tuning(found: Tuning, out: Path, *, suffix: str = ".png") -> dict[str, 
     """
     paths = {PARALLEL: out / f"{PARALLEL}{suffix}"}
     write(lambda: parallel_figure(found), paths[PARALLEL], PAPER)
+    (out / f"{INFLUENCE}{suffix}").unlink(missing_ok=True)
     if found.influence:
         paths[INFLUENCE] = out / f"{INFLUENCE}{suffix}"
         write(lambda: influence_figure(found), paths[INFLUENCE], PAPER)

@@ -11,7 +11,7 @@ from PIL import Image
 from semetric.errors import UsageError
 from semetric.learn.training.batches import Batches
 from semetric.learn.training.config import TrainingConfig
-from semetric.learn.training.examples import examples_of, read_choices, split_choices
+from semetric.learn.training.examples import examples_of, split_choices
 from semetric.learn.training.pixels import Squares
 from semetric.learn.triplets import Choice, Triplet
 
@@ -73,41 +73,6 @@ def test_an_epoch_takes_each_triplet_once(count: int, batch: int, gather: bool) 
     if gather:
         order = rows[epochs[0], 0].tolist()
         assert len([i for i in range(1, count) if order[i] != order[i - 1]]) == len(set(order)) - 1
-
-
-def write(folder: Path, text: str) -> Path:
-    for name in ("r", "a", "b"):
-        Image.new("RGB", (4, 4)).save(folder / f"{name}.png")
-    file = folder / "triplets.csv"
-    file.write_text(text, encoding="utf-8")
-    return file
-
-
-def test_reads_a_csv_file(tmp_path: Path) -> None:
-    file = write(tmp_path, "b,reference,a,share_b,split,group\nb.png,r.png,a.png,0.75,val,colour\n")
-    (found,) = read_choices(file)
-    assert (found.share_b, found.triplet.split, found.triplet.group) == (0.75, "val", "colour")
-    assert found.triplet.reference == str(tmp_path / "r.png")
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("reference,a,b\nr.png,a.png,b.png\n", "lacks share_b"),
-        ("reference,a,b,share_b\n", "none below"),
-        ("reference,a,b,share_b\nr.png,a.png,c.png,1\n", r"b in line 2.*'c.png'"),
-        ("reference,a,b,share_b\nr.png,a.png,b.png,2\n", r"in \[0, 1\]"),
-        ("reference,a,b,share_b\nr.png,a.png,b.png,left\n", "'left'"),
-    ],
-)
-def test_a_csv_file_that_is_wrong(text: str, words: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=words):
-        read_choices(write(tmp_path, text))
-
-
-def test_no_csv_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="No such file"):
-        read_choices(tmp_path / "nothing.csv")
 
 
 def test_squares_are_the_same_whether_held_or_not(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +135,14 @@ def test_a_journal_of_other_pairs_is_refused(batch: PairBatch, judged: Judged, t
 
 
 def test_the_folder_holds_settings_report_and_trials(whole: Tuning, tmp_path: Path) -> None:
-    paths = write_tuning(whole, tmp_path / "new", {"source": "simulated", "profile": "lite"})
+    assert whole.undetermined  # eight parameters of these few triplets
+    about = {"source": "simulated", "profile": "lite"}
+    assert "config" not in write_tuning(whole, tmp_path / "new", about)
+    sure = replace(whole, estimates=tuple(replace(one, determined=True) for one in whole.estimates))
+    paths = write_tuning(sure, tmp_path / "new", about)
     assert read_sess_settings(paths["config"]) == whole.settings
+    write_tuning(whole, tmp_path / "new", about)
+    assert not paths["config"].exists()
     report: dict[str, Any] = json.loads(paths["report"].read_text())
     assert report["source"] == "simulated"
     assert len(report["parameters"]) == 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from semetric.learn.datasets.base import Dataset, ImagePair, OddOneOut, Problems, choices_of
 from semetric.learn.datasets.pairs import dataset_pairing
 from semetric.learn.datasets.panoptic import PanopticRecord, Relation, Segment, panoptic_ids, read_panoptic
-from semetric.learn.datasets.registry import DATASETS, DatasetSpec, load_dataset
+from semetric.learn.datasets.registry import DATASETS, DatasetSpec, load_dataset, load_judgements
 
 __all__ = [
     "DATASETS",
@@ -20,6 +20,7 @@ __all__ = [
     "choices_of",
     "dataset_pairing",
     "load_dataset",
+    "load_judgements",
     "panoptic_ids",
     "read_panoptic",
 ]

@@ -19,9 +19,12 @@ from semetric.learn.datasets.nights import load_nights
 from semetric.learn.datasets.psg import load_psg
 from semetric.learn.datasets.quality import load_kadid, load_tid
 from semetric.learn.datasets.study import load_study
+from semetric.learn.datasets.table import load_table
 from semetric.learn.datasets.things import load_things
 
-__all__ = ["DATASETS", "DatasetSpec", "load_dataset"]
+__all__ = ["DATASETS", "DatasetSpec", "load_dataset", "load_judgements"]
+
+_TABLES = (".csv", ".tsv", ".txt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +123,13 @@ _SPECS = (
         summary="a study file of one's own, or its export",
         paper="–",
     ),
+    DatasetSpec(
+        name="csv",
+        load=load_table,
+        kind=None,
+        summary="a table of judgements of one's own",
+        paper="–",
+    ),
 )
 
 DATASETS: Mapping[str, DatasetSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
@@ -151,3 +161,33 @@ def load_dataset(name: str, root: str | os.PathLike[str], split: str | None = No
             f"Expected options of {name}: {', '.join(spec.options) or 'it has none'}; found {', '.join(unknown)}."
         )
     return spec.load(Path(root), split, **options)
+
+
+def load_judgements(
+    source: str, root: str | os.PathLike[str] | None = None, split: str | None = None, **options: Any
+) -> Dataset:
+    """Loads a data set by its name, or a file of judgements by its path: a study, its export, or a CSV table.
+
+    Args:
+        source: one of DATASETS, or a file.
+        root: of a data set; None with a file.
+        split: as `load_dataset`.
+        options: likewise.
+
+    Raises:
+        UsageError: neither a data set nor a file, a data set without root, or as `load_dataset`.
+    """
+    if source in DATASETS:
+        if root is None:
+            raise UsageError(f"Expected --root, the place of {source}; found none.")
+        return load_dataset(source, root, split, **options)
+    path = Path(source)
+    if not path.is_file():
+        raise UsageError(
+            f"Expected a data set ({', '.join(DATASETS)}) or a file of judgements (a study, its export as JSONL, a CSV "
+            f"table); found {source!r}, which is {'a folder' if path.is_dir() else 'not there'}."
+            f"{did_you_mean(source, DATASETS)}"
+        )
+    if root is not None:
+        raise UsageError(f"Expected --root with the name of a data set; found it with the file {source}.")
+    return load_dataset("csv" if path.suffix.lower() in _TABLES else "study", path, split, **options)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import UsageError
-from semetric.learn.triplets import Choice, Triplet
-from semetric.tables import number_in, path_in, read_table
+from semetric.learn.triplets import Choice
 
-__all__ = ["COLUMNS", "Examples", "examples_of", "read_choices", "split_choices"]
+__all__ = ["Examples", "examples_of", "split_choices"]
 
-COLUMNS = ("reference", "a", "b", "share_b")
 _HELD_OUT = ("val", "valid", "validation")
 
 
@@ -100,36 +96,3 @@ def split_choices(
             "Draws (share_b 0.5) and the test split do not count."
         )
     return tuple(train), tuple(held), len(choices) - len(train) - len(held)
-
-
-def read_choices(file: str | os.PathLike[str]) -> tuple[Choice, ...]:
-    """Choices of a CSV file with the columns reference, a, b, share_b; split and group where it has them.
-
-    Paths are relative to the file's folder.
-
-    Raises:
-        UsageError: no such file, a column or an image that is missing, or a share outside of 0..1; names the line.
-    """
-    path = Path(file)
-    found = tuple(_choice(row, line, path) for line, row in read_table(path, COLUMNS).named())
-    if not found:
-        raise UsageError(f"Expected choices in {path}; found none below its header.")
-    return found
-
-
-def _choice(row: dict[str, str], line: int, file: Path) -> Choice:
-    paths = {}
-    for name in ("reference", "a", "b"):
-        text = path_in(file.parent, row[name])
-        path = file.parent / text
-        if not text.strip() or not path.is_file():
-            raise UsageError(f"Expected an image as {name} in line {line} of {file}; found {text!r}, which is no file.")
-        paths[name] = str(path)
-    try:
-        share = number_in(row["share_b"])
-    except ValueError:
-        raise UsageError(f"Expected share_b in line {line} of {file} in [0, 1]; found {row['share_b']!r}.") from None
-    triplet = Triplet(
-        key=str(line), **paths, split=(row.get("split") or "").strip(), group=(row.get("group") or "").strip()
-    )
-    return Choice(triplet=triplet, share_b=share)

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from semetric.learn.tuning.samplers import Trial
 from semetric.learn.tuning.space import Space
 
-__all__ = ["Influence", "influences"]
+__all__ = ["LEAST_TRIALS", "Influence", "influences"]
 
 _BIN = 12  # trials a bin, at least
 _BINS = 10  # bins, at most
+LEAST_TRIALS = 3 * _BIN  # with finite losses; of fewer nothing is told
 _SHUFFLES = 200
 
 _Floats = NDArray[np.float64]
@@ -55,7 +56,7 @@ def influences(space: Space, trials: Sequence[Trial], *, seed: int = 0) -> tuple
         seed: of the shuffles.
     """
     known = [one for one in trials if np.isfinite(one.loss)]
-    if len(known) < 3 * _BIN:
+    if len(known) < LEAST_TRIALS:
         return ()
     losses = np.array([one.loss for one in known])
     good = np.argsort(losses, kind="stable")[: len(known) // 4]
@@ -69,7 +70,9 @@ def influences(space: Space, trials: Sequence[Trial], *, seed: int = 0) -> tuple
             Influence(
                 name=p.name,
                 share=max(0.0, _explained(values, ranks)),
-                among_good=max(0.0, _explained(values[good], _ranks(losses[good]))) if len(good) >= 3 * _BIN else None,
+                among_good=max(0.0, _explained(values[good], _ranks(losses[good])))
+                if len(good) >= LEAST_TRIALS
+                else None,
                 chance=max(0.0, float(np.quantile(chance, 0.95))),
             )
         )

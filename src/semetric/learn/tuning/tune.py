@@ -85,6 +85,11 @@ class Tuning:
     references: int
     evaluations: int
 
+    @property
+    def undetermined(self) -> tuple[str, ...]:
+        """Parameters that the judgements do not determine; settings with any are not recommended."""
+        return tuple(one.name for one in self.estimates if not one.determined)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; the trials are in a table of their own."""
         folds = self.held_out
@@ -94,6 +99,7 @@ class Tuning:
             "loss": self.loss,
             "paper_loss": self.paper_loss,
             "refined": self.refined,
+            "undetermined": list(self.undetermined),
             "triplets": self.triplets,
             "references": self.references,
             "evaluations": self.evaluations,

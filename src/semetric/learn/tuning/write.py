@@ -20,7 +20,9 @@ TRIALS = "trials.csv"
 
 
 def write_tuning(found: Tuning, out: Path, about: Mapping[str, Any]) -> dict[str, Path]:
-    """Writes the settings, the report and the table of trials; files of an earlier run are replaced.
+    """Writes the report, the table of trials and, where the judgements determine every parameter, the settings.
+
+    Files of an earlier run are replaced; settings of one that are not recommended any more are removed.
 
     Args:
         found: by `tune`.
@@ -28,20 +30,14 @@ def write_tuning(found: Tuning, out: Path, about: Mapping[str, Any]) -> dict[str
         about: of the judgements and the graphs: source, profile, weights, what was left out; JSON values.
 
     Returns:
-        Role → path.
+        Role → path; "config" is missing where nothing is recommended.
 
     Raises:
         StoreError: they cannot be written.
     """
     with named_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    paths = {"config": out / CONFIG, "report": out / REPORT, "trials": out / TRIALS}
-    comments = [
-        f"SeSS tuned on {found.triplets} triplets of {found.references} reference images ({about.get('source', '?')}).",
-        f"Objective {found.options.objective}: {found.loss:.6g}; the paper's settings: {found.paper_loss:.6g}.",
-        f"Graphs of the profile {about.get('profile', '?')}; settings tuned on one profile's graphs fit no other's.",
-    ]
-    text = sess_settings_toml(found.settings, comments=comments)
+    paths = {"report": out / REPORT, "trials": out / TRIALS}
     table = io.StringIO(newline="")
     rows = csv.writer(table)
     names = list(found.settings.to_dict())
@@ -50,5 +46,15 @@ def write_tuning(found: Tuning, out: Path, about: Mapping[str, Any]) -> dict[str
         rows.writerow([trial.number, trial.loss, *trial.settings.to_dict().values()])
     write_whole(paths["trials"], lambda stream: stream.write(table.getvalue().encode()))
     write_json(paths["report"], {**about, **found.to_dict()})
-    write_whole(paths["config"], lambda stream: stream.write(text.encode()))
-    return paths
+    if found.undetermined:
+        with named_errors(out / CONFIG):
+            (out / CONFIG).unlink(missing_ok=True)
+        return paths
+    comments = [
+        f"SeSS tuned on {found.triplets} triplets of {found.references} reference images ({about.get('source', '?')}).",
+        f"Objective {found.options.objective}: {found.loss:.6g}; the paper's settings: {found.paper_loss:.6g}.",
+        f"Graphs of the profile {about.get('profile', '?')}; settings tuned on one profile's graphs fit no other's.",
+    ]
+    text = sess_settings_toml(found.settings, comments=comments)
+    write_whole(out / CONFIG, lambda stream: stream.write(text.encode()))
+    return {"config": out / CONFIG, **paths}
