@@ -158,7 +158,7 @@ def _problems(run: LabRun) -> Markup:
 
 
 def _listed(items: Sequence[Markup], more: int) -> Markup:
-    rest = tag("p", f"And {more} more: see rows.csv.", class_="quiet") if more else ""
+    rest = tag("p", f"And {more} more: see scores.csv.", class_="quiet") if more else ""
     return tag("ul", *items, class_="plain") + rest
 
 
@@ -183,7 +183,7 @@ def _how(run: LabRun) -> Markup:
     for system in run.systems:
         own = {k: v for k, v in system.record.items() if k not in ("name", "label")}
         words = json.dumps(own, ensure_ascii=False, sort_keys=True) if own else "no options"
-        words = words if len(words) <= _RECORD_MOST else f"{words[:_RECORD_MOST]} … (all of it is in lab.json)"
+        words = words if len(words) <= _RECORD_MOST else f"{words[:_RECORD_MOST]} … (all of it is in run.json)"
         systems += [tag("dt", tag("bdi", system.label)), tag("dd", tag("code", words))]
     parts += [tag("h3", "Systems"), tag("dl", *systems)]
     images = [
