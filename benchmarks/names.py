@@ -36,7 +36,7 @@ GREY = (128, 128, 128, 255)
 _DOGS, _FOXES, _RABBITS, _BUTTERFLIES = range(151, 269), range(277, 281), range(330, 333), range(321, 327)
 _LACKING: tuple[int, ...] = ()
 
-# Stamp → the classes that are right for it; by hand, before any was scored.
+# Stamp → the classes that are right for it; by hand.
 STAMPS: dict[str, tuple[int, ...] | range] = {
     "animals/amphibians/frog": range(30, 33),
     "animals/amphibians/frog-1": range(30, 33),

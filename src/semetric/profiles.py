@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from semetric.errors import UsageError, did_you_mean
 
@@ -11,6 +11,8 @@ __all__ = ["CHOICES", "PROFILES", "Profile", "Variant", "profile"]
 
 Variant = Literal["graded", "paper", "demo"]
 """Of SeSS: continuous; as in the paper; as in its published code."""
+
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -123,7 +123,7 @@ def runtime(
     for name, value in overrides.items():
         if value is not None and not isinstance(value, str | os.PathLike):
             raise UsageError(f"Expected {name} as a name or a path; found {value!r}, of type {type(value).__name__}.")
-    for name in ("relations_weights", "dreamsim_weights"):
+    for name in ("relations_weights", "dreamsim_weights", "calibration"):
         value = overrides.get(name)
         if value is not None and not os.path.exists(os.path.expanduser(value)):
             raise UsageError(f"Expected {name} as the path of a file or folder; nothing is at {os.fspath(value)}.")

@@ -11,6 +11,7 @@ from PIL import Image
 
 import semetric
 from semetric.cli import main
+from semetric.scene.build import GraphBuilder
 
 LONG = "x" * 300
 
@@ -141,3 +142,34 @@ def test_a_folder_without_permission_is_said_before_the_work(here: Path, capsys:
     (here / "folder").chmod(0o500)
     assert main(f"{GRAPH} folder/a.json".split()) == 1
     assert "not allowed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "importance"), [("", "graded"), ("--variant paper", "paper")])
+def test_the_graph_is_that_of_the_variant(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: str,
+    importance: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (8, 8)).save("a.png")
+
+    class Seen(Exception):
+        pass
+
+    def seen(builder: GraphBuilder, picture: object) -> None:
+        raise Seen(builder.settings["importance"])
+
+    monkeypatch.setattr(GraphBuilder, "__call__", seen)
+    with pytest.raises(Seen, match=importance):
+        main(["graph", "a.png", "--json", *words.split()])
+
+
+def test_a_variant_that_does_not_exist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (8, 8)).save("a.png")
+    assert main(["graph", "a.png", "--json", "--variant", "papr"]) == 2
+    assert "among graded, paper, demo" in capsys.readouterr().err

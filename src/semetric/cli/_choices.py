@@ -54,6 +54,9 @@ def metrics_option(default: str) -> Any:
 MetricsOption: TypeAlias = Annotated[list[str] | None, metrics_option("all of the profile")]
 
 SamOption: TypeAlias = Annotated[str | None, typer.Option(help="The segment-anything network, e.g. sam_vit_h.")]
+VariantOption: TypeAlias = Annotated[
+    str | None, typer.Option(help="Of SeSS: graded (continuous), paper, or demo (its published code).")
+]
 PredicatesOption: TypeAlias = Annotated[
     str | None, typer.Option(help="What compares predicates: minilm, or a CLIP or the folder of one.")
 ]
@@ -82,9 +85,7 @@ def scene_options(
 
 
 def metric_options(
-    variant: Annotated[
-        str | None, typer.Option(help="SeSS: graded (continuous), paper, or demo (its published code).")
-    ] = None,
+    variant: VariantOption = None,
     padding: Annotated[str | None, typer.Option(help="SAMScore's padded cells: exclude or include.")] = None,
     predicates: PredicatesOption = None,
     clip: Annotated[

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._choices import accepts, image_options, scene_options
+from semetric.cli._choices import VariantOption, accepts, image_options, scene_options
 from semetric.errors import UsageError
 
 __all__ = ["graph"]
@@ -21,6 +21,7 @@ def graph(
     image: Annotated[str, typer.Argument(help="The image.")],
     out: Annotated[Path | None, typer.Option(help="Write the graph, as JSON with COCO run-length masks, here.")] = None,
     png: Annotated[Path | None, typer.Option(help="Draw the graph over the image here.")] = None,
+    variant: VariantOption = None,
     profile: shared.ProfileOption = "lite",
     device: shared.DeviceOption = "auto",
     as_json: shared.JsonOption = False,
@@ -37,7 +38,7 @@ def graph(
     from semetric.results import files
     from semetric.scene.build import GraphBuilder
 
-    choices = shared.given(**choices)
+    choices = shared.given(variant=variant, **choices)
     reading = {name: choices.pop(name) for name in ("max_pixels", "background") if name in choices}
     read = shared.files_of(image, *choices.values())  # outputs are looked at before the work, not after it
     if out is not None:

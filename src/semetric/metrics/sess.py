@@ -21,7 +21,7 @@ from semetric.image import Picture
 from semetric.metrics.base import Metric, Score
 from semetric.metrics.sess_settings import SessSettings
 from semetric.models.runtime import Runtime
-from semetric.profiles import Variant
+from semetric.profiles import VARIANTS, Variant
 from semetric.scene.build import GraphBuilder
 from semetric.scene.calibration import calibration_of
 from semetric.scene.graded import GradedSettings, match_graded
@@ -32,7 +32,6 @@ from semetric.scene.weighting import weigh
 __all__ = ["Sess"]
 
 _MATCHING = {"paper": MatchingSettings.PAPER, "demo": MatchingSettings.DEMO}
-VARIANTS: tuple[Variant, ...] = ("graded", "paper", "demo")
 
 
 def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -29,7 +29,7 @@ from semetric.models.encoders import ObjectEncoder, object_encoder
 from semetric.models.runtime import Arrays, Runtime
 from semetric.models.segmenter import SAMS, Segmenter
 from semetric.models.torch_state import clean_state
-from semetric.profiles import Variant
+from semetric.profiles import VARIANTS, Variant
 from semetric.scene import runs
 from semetric.scene.boxes import bounds
 from semetric.scene.graph import SceneGraph
@@ -64,6 +64,8 @@ class GraphBuilder:
 
     def __init__(self, runtime: Runtime, *, variant: Variant = "paper") -> None:
         chosen = runtime.profile
+        if variant not in VARIANTS:
+            raise UsageError(f"Expected a variant of SeSS among {', '.join(VARIANTS)}; found {variant!r}.")
         if chosen.masks not in ("even", "grid", "adaptive"):
             raise UsageError(f"Expected masks to be even, grid or adaptive; found {chosen.masks!r}.")
         if chosen.relations not in ("spatial", "ram"):
