@@ -185,7 +185,9 @@ def open_run(path: Path) -> Run:
         UsageError: there is none, or one of an earlier Semetric.
         StoreError: it is damaged.
     """
-    if not (path / FILE).is_file():
+    with named_errors(path):
+        absent = not (path / FILE).is_file()
+    if absent:
         _refuse_earlier(path)
         raise UsageError(f"Expected the folder of a run; {path} holds no run. Name the folder that --out named.")
     with Database(path / FILE, readonly=True) as database:
@@ -272,12 +274,12 @@ def check_folder(folder: Path) -> None:
         UsageError: it is a file, or a folder of other files.
         StoreError: it cannot be read.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"Expected --out to be a folder; {folder} is a file. Choose another --out.")
-    if not folder.is_dir() or (folder / FILE).exists():
-        return
-    _refuse_earlier(folder)
     with named_errors(folder):
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"Expected --out to be a folder; {folder} is a file. Choose another --out.")
+        if not folder.is_dir() or (folder / FILE).exists():
+            return
+        _refuse_earlier(folder)
         others = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     if others:
         raise UsageError(
