@@ -164,7 +164,7 @@ def main() -> None:
             f"({times['whole_cpu_s']:.1f}; {times['evaluations']} settings)"
         )
         entry: dict[str, Any] = {"ready_s": ready, **times, "load": os.getloadavg()[0], "parameters": show(found)}
-        fixed = Space.of(vary=list(TABLE_II))
+        fixed = Space().narrowed(vary=list(TABLE_II))
         held, every = coverage(batch, group, fixed, args.repeats)
         print(f"  intervals that hold Table II's value, of {args.repeats}: {_words(held)}")
         entry["coverage"] = {"repeats": args.repeats, "held": held, "estimates": every}

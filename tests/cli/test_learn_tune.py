@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from semetric.learn.datasets import load_dataset
 from semetric.learn.judgements import Answer, Item, JudgementStore
 from semetric.learn.triplets import ScoredTriplet
 from semetric.learn.tuning import load_batch
-from semetric.metrics.sess_settings import SessSettings, read_sess_settings
+from semetric.metrics.sess_settings import SessSettings, read_sess_settings, sess_settings
+from semetric.models.runtime import Runtime
+from semetric.profiles import Variant
 from semetric.scene.build import GraphBuilder
 from semetric.scene.graph import SceneGraph
 from semetric.scene.runs import encode
@@ -47,7 +50,7 @@ def graph_of(builder: GraphBuilder, picture: Picture) -> SceneGraph:
         importance=importance / importance.sum(),
         triplets=np.array([[0, 1, 4], [1, 2, 3], [2, 0, 9], [3, 4, 7]]),
         probabilities=np.full(4, 0.5),
-        settings={"importance": "paper"},
+        settings={"importance": builder.variant},
     )
 
 
@@ -83,12 +86,13 @@ def tune(*words: str) -> int:
     return main(["learn", "tune", "study.db", *study, *words])
 
 
+@pytest.mark.parametrize("variant", ["graded", "paper"])
 def test_settings_that_the_judgements_do_not_determine_are_not_recommended(
-    here: Path, capsys: pytest.CaptureFixture[str]
+    here: Path, capsys: pytest.CaptureFixture[str], variant: Variant
 ) -> None:
     (here / "run").mkdir()
     (here / "run" / "sess.toml").write_text("[sess]\n")  # of an earlier run
-    assert tune("--out", "run", *QUICK) == 0
+    assert tune("--out", "run", *QUICK, *(() if variant == "graded" else ("--variant", variant))) == 0
     said = capsys.readouterr()
     assert "95% interval" in said.out
     assert "mean squared error ↓" in said.out
@@ -96,19 +100,26 @@ def test_settings_that_the_judgements_do_not_determine_are_not_recommended(
     assert "--config" not in said.err
     report = json.loads((here / "run" / "tuning.json").read_text())
     assert report["undetermined"]
-    paper = SessSettings().to_dict()
-    assert all(f"--fix {name}={paper[name]:g}" in said.err for name in report["undetermined"])
+    before = (
+        GraphBuilder(Runtime("lite"), variant=variant).graded_settings if variant == "graded" else SessSettings.PAPER
+    )
+    assert all(f"--fix {name}={getattr(before, name):g}" in said.err for name in report["undetermined"])
     made = sorted(p.name for p in (here / "run").iterdir() if not p.name.startswith("."))
     assert made == ["influence.png", "parallel.png", "run.sqlite", "trials.csv", "tuning.json"]
     assert (report["triplets"], report["references"], report["profile"]) == (24, 6, "lite")
+    assert report["variant"] == variant
+    assert variant in report["baseline_losses"]
+    assert f"tuned − {variant}" in said.out
     assert report["weights"] == {"sam": "fake@0", "predicates": "fake@1"}
 
 
-def test_a_study_becomes_a_config_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("variant", ["graded", "paper"])
+def test_a_study_becomes_a_config_file(here: Path, capsys: pytest.CaptureFixture[str], variant: Variant) -> None:
     triplets = [item for item in load_dataset("study", "study.db").items if isinstance(item, ScoredTriplet)]
-    _, batch, _ = load_batch(triplets, GraphBuilder.__new__(GraphBuilder))
-    settings = SessSettings(gamma=0.5)
-    scores = batch.scores(settings.matching, settings.importance).clip(0, 1)
+    builder = GraphBuilder(Runtime("lite", device="cpu"), variant=variant)
+    _, batch, _ = load_batch(triplets, builder)
+    settings = replace(builder.graded_settings, gamma=0.5) if variant == "graded" else SessSettings(gamma=0.5)
+    scores = batch.scores(settings).clip(0, 1)
     with JudgementStore("study.db") as store:  # a judge who scores as SeSS does: gamma is determined
         study = store.create_study("gamma", "score", here / "images")
         items = list(store.items(store.study("photos")))
@@ -116,19 +127,21 @@ def test_a_study_becomes_a_config_file(here: Path, capsys: pytest.CaptureFixture
         for item, a, b in zip(items, scores[::2], scores[1::2], strict=True):
             answer = Answer(score_a=float(a), score_b=float(b))
             store.judge(study, item.key, store.annotator(study, "Ada"), answer, shown_left="a", seconds=1.0)
-    assert tune("--study", "gamma", "--out", "run", *QUICK, "--vary", "gamma", "--trials", "20") == 0
+    assert (
+        tune("--study", "gamma", "--out", "run", *QUICK, "--vary", "gamma", "--trials", "20", "--variant", variant) == 0
+    )
     said = capsys.readouterr()
     assert "semetric score REFERENCE IMAGE --metric sess --config run/sess.toml" in said.err
     assert "takes 36 trials with a score; found 20" in said.err  # no influence.png, and why
     assert not (here / "run" / "influence.png").exists()
     report = json.loads((here / "run" / "tuning.json").read_text())
     assert report["undetermined"] == []
-    assert read_sess_settings(here / "run" / "sess.toml") == SessSettings.from_dict(report["settings"])
+    assert read_sess_settings(here / "run" / "sess.toml") == sess_settings(report["settings"])
 
     words = ["score", "images/00.png", "images/07.png", "--metric", "sess", "--device", "cpu", "--json"]
     assert main([*words, "--config", "run/sess.toml"]) == 0
     details = json.loads(capsys.readouterr().out)["scores"]["sess"]["details"]
-    assert details["variant"] == "tuned"
+    assert details["variant"] == {"graded": "graded_tuned", "paper": "tuned"}[variant]
     assert details["settings"] == report["settings"]
     assert main(words) == 0
     assert json.loads(capsys.readouterr().out)["scores"]["sess"]["details"]["variant"] == "graded"
@@ -138,7 +151,7 @@ def test_a_study_becomes_a_config_file(here: Path, capsys: pytest.CaptureFixture
 
 def test_json_choices_and_fixed_parameters(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--out", "run", *QUICK, "--objective", "2afc", "--fix", "iterations=7", "--fix", "beta=0.05", "--json"]
-    assert tune(*words, "--no-plots") == 0
+    assert tune(*words, "--no-plots", "--variant", "paper") == 0
     said = capsys.readouterr()
     report = json.loads(said.out)
     assert {one["name"] for one in report["parameters"]}.isdisjoint({"iterations", "beta"})
@@ -153,14 +166,14 @@ def test_ctrl_c_is_exit_5_and_the_same_command_goes_on(
 
     whole, calls = PairBatch.scores, []
 
-    def scores(batch: PairBatch, *settings: Any) -> Any:
+    def scores(batch: PairBatch, settings: Any) -> Any:
         calls.append(1)
         if len(calls) == 10:
             raise KeyboardInterrupt
-        return whole(batch, *settings)
+        return whole(batch, settings)
 
     monkeypatch.setattr(PairBatch, "scores", scores)
-    words = ["--out", "run", *QUICK, "--no-refine", "--no-plots", "--vary", "alpha,gamma"]
+    words = ["--out", "run", *QUICK, "--no-refine", "--no-plots", "--variant", "paper", "--vary", "alpha,gamma"]
     assert tune(*words) == 5
     assert "the same command goes on from there" in capsys.readouterr().err
     assert tune(*words) == 0
@@ -183,6 +196,7 @@ def test_a_picture_that_cannot_be_read_is_named(here: Path, capsys: pytest.Captu
         (["--fix", "alpha"], "Expected --fix NAME=NUMBER; found 'alpha'"),
         (["--fix", "alpha=much"], "found 'alpha=much'"),
         (["--vary", "alfa"], "found 'alfa'"),
+        (["--variant", "demo"], "Expected --variant graded or paper"),
         (["--sampler", "grid"], "Expected a sampler among random"),
         (["--objective", "mae"], "Expected an objective among mse"),
         (["--trials", "0"], "at least 1 trial"),

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from semetric.errors import UsageError
 from semetric.metrics.sess import Sess
-from semetric.metrics.sess_settings import SessSettings, read_sess_settings, sess_settings_toml
+from semetric.metrics.sess_settings import SessSettings, Settings, read_sess_settings, sess_settings_toml
 from semetric.models.runtime import Runtime
+from semetric.scene.graded import GradedSettings
 from semetric.scene.matching import MatchingSettings
 
 UNIT = st.floats(0, 1)
@@ -28,10 +29,19 @@ SETTINGS = st.builds(
     relation_root=st.floats(0.1, 100),
     relation_share=UNIT,
 )
+GRADED = st.builds(
+    GradedSettings,
+    midpoint=st.floats(-1, 1),
+    scale=st.floats(0.005, 10),
+    image_midpoint=st.floats(-1, 1),
+    image_scale=st.floats(0.005, 10),
+    beta=UNIT,
+    gamma=UNIT,
+)
 
 
-@given(settings=SETTINGS)
-def test_a_file_gives_back_the_same_settings(tmp_path_factory: pytest.TempPathFactory, settings: SessSettings) -> None:
+@given(settings=SETTINGS | GRADED)
+def test_a_file_gives_back_the_same_settings(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> None:
     path = tmp_path_factory.mktemp("settings") / "sess.toml"
     path.write_text(sess_settings_toml(settings, comments=["tuned on\n[evil]\nthis"]), encoding="utf-8")
     assert read_sess_settings(path) == settings
@@ -52,6 +62,13 @@ def test_the_defaults_are_the_papers_and_the_demo_is_the_codes() -> None:
         ("[sess]\nin_place = 1\n", "in_place as bool"),
         ('[sess]\nbeta = "much"\n', "beta as float"),
         ("[sess]\ngamma = nan\n", "gamma between 0 and 1"),
+        ('[sess]\nvariant = "demo"\n', "variant among graded, paper; found 'demo'"),
+        ('[sess]\nvariant = "graded"\nbeta = 0.2\nscale = 0.06\n', "Expected midpoint, image_midpoint, image_scale in"),
+        ('[sess]\nvariant = "graded"\nalpha = 0.2\n', "midpoint, .*found 'alpha'"),
+        (
+            '[sess]\nvariant = "graded"\nmidpoint = "far"\nscale = 1\nimage_midpoint = 0\nimage_scale = 1\n',
+            "midpoint between -1 and 1; found 'far'",
+        ),
         ("alpha = 0.3\n", r"one table, \[sess\].*found alpha"),
         ("[sess]\n[lab]\n", r"one table, \[sess\].*sess, lab"),
         ("", "found nothing"),
@@ -77,8 +94,10 @@ def test_settings_stand_in_for_a_variant() -> None:
     assert Sess(runtime, settings=own).matching.alpha == 0.4
     assert Sess(runtime, settings=SessSettings()).variant == "tuned"
     assert Sess(runtime, matching=MatchingSettings(alpha=0.4)).variant == "custom"
-    assert (Sess(runtime).variant, Sess(runtime, variant="demo").variant) == ("paper", "demo")
+    assert (Sess(runtime).variant, Sess(runtime, variant="demo").variant) == ("graded", "demo")
+    graded = GradedSettings(midpoint=0.5, scale=0.1, image_midpoint=0.5, image_scale=0.1)
+    assert Sess(runtime, settings=graded).variant == "graded_tuned"
     with pytest.raises(UsageError, match="found both"):
         Sess(runtime, variant="demo", settings=own)
-    with pytest.raises(UsageError, match="as SessSettings; found dict"):
+    with pytest.raises(UsageError, match="as SessSettings or GradedSettings; found dict"):
         Sess(runtime, settings=own.to_dict())

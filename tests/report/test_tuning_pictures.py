@@ -21,7 +21,8 @@ def found() -> Tuning:
     graphs, pairs, likeness, alike = random_graphs(8, 4, np.random.default_rng(0), objects=(3, 5))
     batch = PairBatch(graphs, pairs, likeness, alike)
     judged = simulated(batch, np.repeat(np.arange(8), 2), np.random.default_rng(1), noise=0.02)
-    return tune(judged, batch, Space.of(vary=["alpha", "gamma", "saliency_root"]), TuneOptions(trials=80, folds=0))
+    space = Space().narrowed(vary=["alpha", "gamma", "saliency_root"])
+    return tune(judged, batch, space, TuneOptions(trials=80, folds=0))
 
 
 def test_a_line_a_trial_and_the_found_values_on_their_axes(found: Tuning) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semetric.errors import UsageError
+from semetric.metrics.sess_settings import SessSettings
 from semetric.scene.batch import PairBatch, RelatedGraph
 from semetric.scene.importance import demo_importance, paper_importance
 from semetric.scene.matching import GraphArrays, MatchingSettings, match
@@ -77,9 +78,10 @@ def test_a_batch_scores_as_match_does(
         alpha=unit[0], beta=unit[1], gamma=unit[2], location=unit[3], iterations=iterations, in_place=in_place
     )
     importance = ImportanceSettings(saliency_root=roots[0], relation_root=roots[1], relation_share=unit[4])
-    batch.scores(MatchingSettings.DEMO, ImportanceSettings.DEMO)  # what a round leaves behind must not show
+    batch.scores(SessSettings.DEMO)  # what a round leaves behind must not show
     # one kernel on the same doubles; importance is summed in another order, which moves last digits
-    np.testing.assert_allclose(batch.scores(how, importance), alone(graphs, pairs, alike, how, importance), atol=1e-12)
+    own = SessSettings(**asdict(how), **asdict(importance))
+    np.testing.assert_allclose(batch.scores(own), alone(graphs, pairs, alike, how, importance), atol=1e-12)
 
 
 def test_importance_of_both_variants_comes_from_the_stored_one() -> None:

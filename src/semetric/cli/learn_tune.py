@@ -61,6 +61,9 @@ def tune(
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the pictures.")] = True,
     as_json: shared.JsonOption = False,
     profile: shared.ProfileOption = "lite",
+    variant: Annotated[
+        str | None, typer.Option(help="The SeSS that is tuned: graded or paper. Default: the profile's.")
+    ] = None,
     device: shared.DeviceOption = "auto",
     predicates: PredicatesOption = None,
     fetch: shared.FetchOption = False,
@@ -79,7 +82,10 @@ def tune(
     from semetric.results.database import FILE
     from semetric.results.files import held
 
-    space = Space.of(words(vary), _fixed(fix or ()))
+    choices = shared.given(predicates=predicates, **choices)
+    builder = _builder(profile, variant, device, None if no_cache else "default", choices)
+    graded = builder.variant == "graded"
+    space = (Space.graded(builder.graded_settings) if graded else Space()).narrowed(words(vary), _fixed(fix or ()))
     options = TuneOptions(
         objective=objective,
         sampler=sampler,
@@ -95,8 +101,6 @@ def tune(
     )
     items = _triplets(loaded)
     named(objective).check(judged_of(items))
-    choices = shared.given(predicates=predicates, **choices)
-    builder = _builder(profile, device, None if no_cache else "default", choices)
     count = len({p for one in items for p in (one.triplet.reference, one.triplet.a, one.triplet.b)})
     with held(out):
         with shared.downloads_if(fetch), counter("images") as (begin, advance):
@@ -118,6 +122,7 @@ def tune(
         about = {
             "source": f"{loaded.name}{f' ({split})' if split else ''}",
             "profile": builder.runtime.profile.name,
+            "variant": builder.variant,
             "weights": {**builder.weights, **builder.comparison_weights},
             "images_without_graph": failed,
         }
@@ -139,13 +144,14 @@ def tune(
         _tell(found)
     _log.info("files: %s", ", ".join(str(path) for path in paths.values()))
     if found.undetermined:
-        paper = type(found.settings)().to_dict()
-        fixed = " ".join(f"--fix {name}={paper[name]:g}" for name in found.undetermined)
+        baseline, before = found.space.baseline
+        fixed = " ".join(f"--fix {name}={getattr(before, name):g}" for name in found.undetermined)
         _log.warning(
             "the judgements do not determine %s (see the evidence): no settings are recommended, and %s is not "
-            "written. Judge more triplets, or keep the paper's values there and tune the rest: add %s",
+            "written. Judge more triplets, or keep the values of the variant %s there and tune the rest: add %s",
             ", ".join(found.undetermined),
             CONFIG,
+            baseline,
             fixed,
         )
     else:
@@ -183,11 +189,17 @@ def _triplets(loaded: Dataset) -> list[ScoredTriplet | Choice]:
     return list(scored) if len(scored) == len(loaded.items) else list(choices_of(loaded))
 
 
-def _builder(profile: str, device: str, store: Any, choices: dict[str, str]) -> GraphBuilder:
+def _builder(profile: str, variant: str | None, device: str, store: Any, choices: dict[str, str]) -> GraphBuilder:
     from semetric.scene.build import GraphBuilder
     from semetric.scoring import runtime
 
-    return GraphBuilder(runtime(profile, device=device, store=store, **choices))
+    networks = runtime(profile, device=device, store=store, **choices)
+    chosen = variant or networks.profile.variant
+    if chosen == "graded":
+        return GraphBuilder(networks, variant="graded")
+    if chosen == "paper":
+        return GraphBuilder(networks, variant="paper")
+    raise UsageError(f"Expected --variant graded or paper (demo is a point among paper's settings); found {chosen!r}.")
 
 
 def _expected(space: Space, refined: bool, trials: int, folds: int, sampler: str) -> int:
@@ -200,18 +212,22 @@ def _expected(space: Space, refined: bool, trials: int, folds: int, sampler: str
 
 
 def _tables(found: Tuning) -> list[Table]:
-    numbers = (Column("found"), Column("95% interval"), Column("paper"))
+    baseline, settings = found.space.baseline
+    numbers = (Column("found"), Column("95% interval"), Column(baseline))
     table = Table([Column("parameter", "key"), *numbers, Column("evidence", "text")])
-    paper = type(found.settings)().to_dict()
     for one in found.estimates:
         low, high = one.interval_95
-        table.add_row(one.name, f"{one.value:.3g}", f"{low:.3g} – {high:.3g}", f"{paper[one.name]:g}", one.note)
+        table.add_row(
+            one.name, f"{one.value:.3g}", f"{low:.3g} – {high:.3g}", f"{getattr(settings, one.name):g}", one.note
+        )
     tables = [table]
     if found.held_out is not None:
-        table = Table([Column("held out", "key"), *map(Column, ("tuned", "paper", "demo", "tuned − paper"))])
+        table = Table(
+            [Column("held out", "key"), *map(Column, ("tuned", *found.space.baselines, f"tuned − {baseline}"))]
+        )
         for line in found.held_out.lines:
             arrow = "↑" if line.higher_is_better else "↓"
-            cells = [_cell(one) for one in (line.tuned, line.paper, line.demo, line.gain)]
+            cells = [_cell(one) for one in (line.tuned, *line.baselines.values(), line.gain)]
             table.add_row(f"{line.title} {arrow}", *cells)
         tables.append(table)
     return tables
@@ -227,10 +243,10 @@ def _cell(one: Estimate) -> str:
 def _tell(found: Tuning) -> None:
     """Says how the settings came about."""
     _log.info(
-        "%s: %.6g with the found settings, %.6g with the paper's; %d settings scored on %d triplets of %d references",
+        "%s: %.6g with the found settings, %s; %d settings scored on %d triplets of %d references",
         found.options.objective,
         found.loss,
-        found.paper_loss,
+        ", ".join(f"{loss:.6g} with those of the variant {name}" for name, loss in found.baseline_losses.items()),
         found.evaluations,
         found.triplets,
         found.references,

@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 from semetric.errors import UsageError
 from semetric.image import Picture
 from semetric.metrics.base import Metric, Score
-from semetric.metrics.sess_settings import SessSettings
+from semetric.metrics.sess_settings import SessSettings, Settings
 from semetric.models.runtime import Runtime
 from semetric.profiles import VARIANTS, Variant
 from semetric.scene.build import GraphBuilder
-from semetric.scene.calibration import calibration_of
 from semetric.scene.graded import GradedSettings, match_graded
 from semetric.scene.graph import SceneGraph
 from semetric.scene.matching import Matching, MatchingSettings, match, prepare
@@ -66,7 +65,7 @@ class Sess(Metric):
         *,
         variant: Variant | None = None,
         matching: MatchingSettings | None = None,
-        settings: SessSettings | GradedSettings | None = None,
+        settings: Settings | None = None,
     ) -> None:
         super().__init__(runtime)
         if variant is not None and variant not in VARIANTS:
@@ -74,33 +73,26 @@ class Sess(Metric):
         if settings is not None and (variant is not None or matching is not None):
             raise UsageError("Expected settings of SeSS or a variant; found both. The settings name every value.")
         if settings is not None and not isinstance(settings, SessSettings | GradedSettings):
-            raise UsageError(f"Expected settings of SeSS as SessSettings; found {type(settings).__name__}.")
+            raise UsageError(
+                f"Expected settings of SeSS as SessSettings or GradedSettings; found {type(settings).__name__}."
+            )
         if matching is not None and not isinstance(matching, MatchingSettings):
             raise UsageError(f"Expected matching as MatchingSettings; found {type(matching).__name__}.")
         if matching is not None and variant == "graded":
             raise UsageError("Expected matching beside the variant paper or demo; found it beside graded.")
         base: Variant = variant or ("paper" if matching is not None else runtime.profile.variant)
         if settings is not None:
-            base = "graded" if isinstance(settings, GradedSettings) else "paper"
+            base = settings.variant
         self.settings = settings
         self.builder = GraphBuilder(runtime, variant=base)  # tuned importance is made from the paper's
         self.matching: MatchingSettings | GradedSettings
         if base == "graded":
-            self.matching = settings if isinstance(settings, GradedSettings) else self._calibrated()
+            self.matching = settings if isinstance(settings, GradedSettings) else self.builder.graded_settings
             self.variant: str = "graded" if settings is None else "graded_tuned"
         else:
             self.matching = settings.matching if isinstance(settings, SessSettings) else matching or _MATCHING[base]
             own = self.matching != _MATCHING[base]
             self.variant = "tuned" if settings is not None else "custom" if own else base  # never taken for another
-
-    def _calibrated(self) -> GradedSettings:
-        calibration = calibration_of(self.builder.encoder, self.runtime.profile.calibration)
-        return GradedSettings(
-            midpoint=calibration.midpoint,
-            scale=calibration.scale,
-            image_midpoint=calibration.image_midpoint,
-            image_scale=calibration.image_scale,
-        )
 
     @property
     def weights(self) -> Mapping[str, str]:
@@ -117,7 +109,7 @@ class Sess(Metric):
             "image_similarity": matching.image_similarity,
         }
         if self.settings is not None:
-            details["settings"] = dataclasses.asdict(self.settings)
+            details["settings"] = self.settings.to_dict()
         elif self.variant in ("custom", "graded"):
             details["matching"] = dataclasses.asdict(self.matching)
         value = min(max(matching.score, 0.0), 1.0)  # identical graphs sum to 1 but for rounding

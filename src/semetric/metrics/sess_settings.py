@@ -2,34 +2,38 @@
 
 The file is TOML with one table:
 
-    [sess]
-    alpha = 0.25
-    saliency_root = 2.25
+    [sess]                      [sess]
+    variant = "paper"           variant = "graded"
+    alpha = 0.25                midpoint = 0.59
+    saliency_root = 2.25        …
 
-Names that it leaves out keep the paper's values (SeSS, arXiv 2406.03865, Table II); names that do not exist raise.
+Without `variant` it is the paper's. Names that are left out keep the paper's values (SeSS, arXiv 2406.03865, Table II);
+of the variant graded only beta and gamma can be, since the others belong to one encoder. Names that do not exist raise.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from semetric.errors import UsageError, did_you_mean
+from semetric.scene.graded import GradedSettings
 from semetric.scene.matching import MatchingSettings
 from semetric.scene.weighting import ImportanceSettings
 
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["SessSettings", "read_sess_settings", "sess_settings_toml"]
+__all__ = ["SessSettings", "Settings", "read_sess_settings", "sess_settings", "sess_settings_toml"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessSettings:
-    """All that shapes SeSS beside the networks.
+    """All that shapes SeSS's variants paper and demo beside the networks; `GradedSettings` is that of graded.
 
     Attributes:
         alpha: weight of the relations' similarity against the objects', in [0, 1].
@@ -56,6 +60,7 @@ class SessSettings:
     relation_root: float = 3.0
     relation_share: float = 0.0
 
+    variant: ClassVar[Literal["paper"]] = "paper"
     PAPER: ClassVar[Self]
     DEMO: ClassVar[Self]
 
@@ -78,27 +83,9 @@ class SessSettings:
         """The part that importance takes."""
         return ImportanceSettings(**{f.name: getattr(self, f.name) for f in fields(ImportanceSettings)})
 
-    def to_dict(self) -> dict[str, float | int | bool]:
-        """Plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any], *, source: str = "the settings") -> SessSettings:
-        """Those of a table; what it leaves out is the paper's.
-
-        Raises:
-            UsageError: a name that does not exist, or a value that does not fit.
-        """
-        names = [field.name for field in fields(cls)]
-        for name in values:
-            if name not in names:
-                raise UsageError(
-                    f"Expected in [sess] of {source}: {', '.join(names)}; found {name!r}.{did_you_mean(name, names)}"
-                )
-        try:
-            return cls(**values)
-        except UsageError as error:
-            raise UsageError(f"{source}: {error}") from error
+    def to_dict(self) -> dict[str, float | int | bool | str]:
+        """Plain JSON values, the variant among them; `sess_settings` is the inverse."""
+        return {"variant": self.variant, **asdict(self)}
 
 
 SessSettings.PAPER = SessSettings()
@@ -107,11 +94,43 @@ SessSettings.DEMO = SessSettings(
 )
 
 
-def read_sess_settings(path: str | os.PathLike[str]) -> SessSettings:
+Settings: TypeAlias = SessSettings | GradedSettings
+"""Settings of SeSS: those of one variant or the other."""
+
+_VARIANTS: Mapping[str, type[Settings]] = {kind.variant: kind for kind in (GradedSettings, SessSettings)}
+
+
+def sess_settings(values: Mapping[str, Any], *, source: str = "the settings") -> Settings:
+    """The settings in a table, of the variant that it names or the paper's.
+
+    Raises:
+        UsageError: a variant or a name that does not exist, a name that is missing, or a value that does not fit.
+    """
+    variant = values.get("variant", SessSettings.variant)
+    if not isinstance(variant, str) or variant not in _VARIANTS:
+        raise UsageError(f"Expected in [sess] of {source} a variant among {', '.join(_VARIANTS)}; found {variant!r}.")
+    kind = _VARIANTS[variant]
+    given = {name: value for name, value in values.items() if name != "variant"}
+    names = {field.name: field.default is MISSING for field in fields(kind)}  # and whether it is required
+    for name in given:
+        if name not in names:
+            raise UsageError(
+                f"Expected in [sess] of {source}: {', '.join(names)}; found {name!r}.{did_you_mean(name, names)}"
+            )
+    absent = [name for name, required in names.items() if required and name not in given]
+    if absent:
+        raise UsageError(f"Expected {', '.join(absent)} in [sess] of {source}, for the variant {variant}; not there.")
+    try:
+        return kind(**given)
+    except UsageError as error:
+        raise UsageError(f"{source}: {error}") from error
+
+
+def read_sess_settings(path: str | os.PathLike[str]) -> Settings:
     """The settings in a TOML file's table [sess].
 
     Raises:
-        UsageError: no such file, no such table, another table beside it, or as `SessSettings.from_dict`.
+        UsageError: no such file, no such table, another table beside it, or as `sess_settings`.
     """
     import tomllib
 
@@ -126,10 +145,10 @@ def read_sess_settings(path: str | os.PathLike[str]) -> SessSettings:
     if set(found) != {"sess"} or not isinstance(table, Mapping):
         there = ", ".join(found) or "nothing"
         raise UsageError(f"Expected one table, [sess], in {file}; found {there}.")
-    return SessSettings.from_dict(table, source=str(file))
+    return sess_settings(table, source=str(file))
 
 
-def sess_settings_toml(settings: SessSettings, *, comments: Sequence[str] = ()) -> str:
+def sess_settings_toml(settings: Settings, *, comments: Sequence[str] = ()) -> str:
     """The file's text; `read_sess_settings` gives the same settings again, to the last digit.
 
     Args:
@@ -139,6 +158,5 @@ def sess_settings_toml(settings: SessSettings, *, comments: Sequence[str] = ()) 
     lines = [f"# {' '.join(line.split())}" for line in comments]
     lines.append("[sess]")
     for name, value in settings.to_dict().items():
-        shown = str(value).lower() if isinstance(value, bool) else repr(value)
-        lines.append(f"{name} = {shown}")
+        lines.append(f"{name} = {json.dumps(value)}")  # plain numbers, words and truth are alike in both
     return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from semetric.learn.tuning.space import Parameter, Space
-from semetric.metrics.sess_settings import SessSettings
+from semetric.metrics.sess_settings import Settings
 from semetric.report.lab.style import COLOURS, PAGE_INCHES, PAPER
 from semetric.report.output import write
 
@@ -58,8 +58,10 @@ def draw_tuning(found: Tuning, out: Path, *, suffix: str = ".png") -> dict[str, 
 
 
 def parallel_figure(found: Tuning) -> Figure:
-    """Parallel coordinates: a line a trial, the darker the better; the found settings with intervals; the paper's."""
+    """Parallel coordinates: a line a trial, the darker the better; the found settings with intervals; a baseline."""
     space = found.space
+    baseline, settings = space.baseline
+    before = found.baseline_losses[baseline]
     trials = _thinned(found.trials)
     figure = Figure(figsize=(PAGE_INCHES, 3.4))
     axes = figure.subplots()
@@ -67,8 +69,8 @@ def parallel_figure(found: Tuning) -> Figure:
     losses = np.array([one.loss for one in trials])
     finite = losses[np.isfinite(losses)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    low = min(low, found.loss, found.paper_loss)
-    high = max(high, found.paper_loss)
+    low = min(low, found.loss, before)
+    high = max(high, before)
     logarithmic = low > 0.0 and high / low > _WIDE
 
     def height(loss: float) -> float:
@@ -95,7 +97,7 @@ def parallel_figure(found: Tuning) -> Figure:
             linewidth=0.9 if good else 0.6,
             zorder=2 if good else 1,
         )
-    _settings_line(axes, space, SessSettings.PAPER, height(found.paper_loss), "#222222", (0, (4, 2)))
+    _settings_line(axes, space, settings, height(before), "#222222", (0, (4, 2)))
     _settings_line(axes, space, found.settings, height(found.loss), _FOUND, "-")
     for d, p in enumerate(space.parameters):
         estimate = found.estimates[d]
@@ -116,7 +118,7 @@ def parallel_figure(found: Tuning) -> Figure:
         axes.spines[side].set_visible(False)
     lines = [
         (_FOUND, "-", "found, 95% interval"),
-        ("#222222", (0, (4, 2)), "the paper's"),
+        ("#222222", (0, (4, 2)), f"settings of the variant {baseline}"),
         (_GOOD, "-", "best tenth of the trials"),
         ("#9FB8C8", "-", "other trials"),
     ]
@@ -149,7 +151,7 @@ def influence_figure(found: Tuning) -> Figure:
     return figure
 
 
-def _settings_line(axes: Any, space: Space, settings: SessSettings, loss: float, colour: str, dashes: Any) -> None:
+def _settings_line(axes: Any, space: Space, settings: Settings, loss: float, colour: str, dashes: Any) -> None:
     y = [*np.clip(space.units(settings), 0.0, 1.0), loss]
     axes.plot(np.arange(len(y)), y, color=colour, linestyle=dashes, linewidth=1.8, marker="o", markersize=3.5, zorder=4)
 

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,14 @@ class RelatedGraph:
         if made != "paper":
             raise UsageError(f"Expected a graph of the variant paper, whose importance can be undone; found {made!r}.")
         return cls(arrays=graph.arrays, ends=graph.triplets[:, :2], probabilities=graph.probabilities)
+
+
+class _Settings(Protocol):
+    @property
+    def matching(self) -> MatchingSettings: ...
+
+    @property
+    def importance(self) -> ImportanceSettings: ...
 
 
 class PairBatch:
@@ -133,10 +141,11 @@ class PairBatch:
             found.update(np.ascontiguousarray(array).tobytes())
         return found.hexdigest()
 
-    def scores(self, matching: MatchingSettings, importance: ImportanceSettings) -> _Floats:
+    def scores(self, settings: _Settings) -> _Floats:
         """SeSS of every pair, (P,) in [0, 1]."""
-        graph = self.graph_scores(matching, importance)
-        blended = (1.0 - matching.gamma) * graph + matching.gamma * self._image
+        graph = self.graph_scores(settings.matching, settings.importance)
+        gamma = settings.matching.gamma
+        blended = (1.0 - gamma) * graph + gamma * self._image
         return np.clip(np.where(self._empty, self._image, blended), 0.0, 1.0)
 
     def graph_scores(self, matching: MatchingSettings, importance: ImportanceSettings) -> _Floats:

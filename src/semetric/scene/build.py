@@ -32,6 +32,8 @@ from semetric.models.torch_state import clean_state
 from semetric.profiles import VARIANTS, Variant
 from semetric.scene import runs
 from semetric.scene.boxes import bounds
+from semetric.scene.calibration import calibration_of
+from semetric.scene.graded import GradedSettings
 from semetric.scene.graph import SceneGraph
 from semetric.weights import CHECKPOINTS, FOLDERS, RELATE_ANYTHING, absent_of, file_identity, missing_together
 
@@ -170,6 +172,15 @@ class GraphBuilder:
         from semetric.scene.predicates import predicate_similarity
 
         return predicate_similarity(self.runtime.profile.predicates, self.runtime)
+
+    @property
+    def graded_settings(self) -> GradedSettings:
+        """Graded SeSS's settings for the object encoder, by the profile's calibration or the one that ships.
+
+        Raises:
+            UsageError: the encoder has no calibration.
+        """
+        return GradedSettings.of(calibration_of(self.encoder, self.runtime.profile.calibration))
 
     def __call__(self, picture: Picture) -> SceneGraph:
         """The scene graph of a picture, from memory or the cache where it was made before."""

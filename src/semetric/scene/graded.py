@@ -24,14 +24,15 @@ adding or removing one there changes no score. docs/metrics/sess.md derives how 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import UsageError
+from semetric.scene.calibration import Calibration
 from semetric.scene.matching import Matching
 from semetric.scene.relations import Triplets
 
@@ -81,16 +82,37 @@ class GradedSettings:
     beta: float = 0.1
     gamma: float = 0.1
 
+    variant: ClassVar[Literal["graded"]] = "graded"
+
     def __post_init__(self) -> None:
-        for name in ("beta", "gamma"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise UsageError(f"Expected {name} between 0 and 1; found {getattr(self, name)!r}.")
-        for name in ("midpoint", "image_midpoint"):
-            if not -1.0 <= getattr(self, name) <= 1.0:
-                raise UsageError(f"Expected {name} between -1 and 1; found {getattr(self, name)!r}.")
-        for name in ("scale", "image_scale"):
-            if not 0.005 <= getattr(self, name) <= 10.0:
-                raise UsageError(f"Expected {name} between 0.005 and 10; found {getattr(self, name)!r}.")
+        for field in fields(self):
+            value, (low, high) = getattr(self, field.name), _BOUNDS[field.name]
+            if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+                raise UsageError(f"Expected {field.name} between {low:g} and {high:g}; found {value!r}.")
+
+    @classmethod
+    def of(cls, calibration: Calibration) -> GradedSettings:
+        """Those of an encoder's calibration, with the weights of the variant graded."""
+        return cls(
+            midpoint=calibration.midpoint,
+            scale=calibration.scale,
+            image_midpoint=calibration.image_midpoint,
+            image_scale=calibration.image_scale,
+        )
+
+    def to_dict(self) -> dict[str, float | str]:
+        """Plain JSON values, the variant among them."""
+        return {"variant": self.variant, **asdict(self)}
+
+
+_BOUNDS = {
+    "midpoint": (-1.0, 1.0),
+    "scale": (0.005, 10.0),
+    "image_midpoint": (-1.0, 1.0),
+    "image_scale": (0.005, 10.0),
+    "beta": (0.0, 1.0),
+    "gamma": (0.0, 1.0),
+}
 
 
 def _ramp(x: NDArray[np.floating[Any]], low: float, high: float) -> _Floats:

@@ -109,7 +109,8 @@ class GradedBatch:
         whole = calibrated(self._image, settings.image_midpoint, settings.image_scale)
         held = np.array([g.importance.sum() for g in self._graphs], np.float64)[self.pairs].sum(axis=1)
         half = (1.0 - settings.gamma) / 2.0
-        return np.clip(half * np.array(graph, np.float64) + (1.0 - half * held) * whole, 0.0, 1.0)
+        scores: _Floats = np.clip(half * np.array(graph, np.float64) + (1.0 - half * held) * whole, 0.0, 1.0)
+        return scores
 
     def _objects(self, p: int, settings: GradedSettings) -> float:
         """What the objects and relations of both images keep, before the factor (1 − γ) / 2."""
@@ -117,7 +118,7 @@ class GradedBatch:
         if not cosine.size:
             return 0.0
         likeness = calibrated(cosine, settings.midpoint, settings.scale)
-        one, two = (self._graphs[i] for i in self.pairs[p])
+        one, two = (self._graphs[int(i)] for i in self.pairs[p])
         return one.kept_in(two, likeness, settings.beta) + two.kept_in(one, likeness.T, settings.beta)
 
 
@@ -169,5 +170,5 @@ def _within_span(codes: _Floats, graphs: Sequence[GradedGraph]) -> _Floats:
     """(P, D) vectors with the same inner products among the D predicates that occur; zeros for the others."""
     occurring = np.unique(np.concatenate([np.zeros(0, np.int64), *(g.relations[:, 2] for g in graphs)])).astype(np.intp)
     short = np.zeros((len(codes), len(occurring)))
-    short[occurring] = np.linalg.qr(codes[occurring].T, mode="r").T
+    short[occurring] = np.asarray(np.linalg.qr(codes[occurring].T, mode="r")).T
     return short

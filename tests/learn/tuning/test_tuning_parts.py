@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from semetric.learn.tuning.judged import Judged, judged_of
 from semetric.learn.tuning.memo import Memo
 from semetric.learn.tuning.objectives import OBJECTIVES
 from semetric.learn.tuning.samplers import Trial, best, search
-from semetric.learn.tuning.space import PARAMETERS, Space
+from semetric.learn.tuning.space import Space
 from semetric.metrics.sess_settings import SessSettings
 from semetric.scene.batch import PairBatch
+from semetric.scene.graded import GradedSettings
 
 
 def bowl(settings: SessSettings) -> float:
@@ -42,22 +44,34 @@ def test_a_space_draws_evenly_and_maps_to_the_unit_cube() -> None:
 
 
 def test_parameters_vary_or_stay() -> None:
-    space = Space.of(fixed={"iterations": 5, "alpha": 0.5})
-    assert len(space.parameters) == len(PARAMETERS) - 2
+    space = Space().narrowed(fixed={"iterations": 5, "alpha": 0.5})
+    assert len(space.parameters) == len(Space().parameters) - 2
     assert (space.base.iterations, space.base.alpha, space.base.beta) == (5, 0.5, 0.05)
-    assert [p.name for p in Space.of(vary=["gamma"]).parameters] == ["gamma"]
+    assert [p.name for p in Space().narrowed(vary=["gamma"]).parameters] == ["gamma"]
     with pytest.raises(UsageError, match=r"'alhpa'.*Did you mean alpha"):
-        Space.of(vary=["alhpa"])
+        Space().narrowed(vary=["alhpa"])
     with pytest.raises(UsageError, match="alpha is both"):
-        Space.of(vary=["alpha"], fixed={"alpha": 0.1})
+        Space().narrowed(vary=["alpha"], fixed={"alpha": 0.1})
     with pytest.raises(UsageError, match="iterations as int"):
-        Space.of(fixed={"iterations": 5.5})
+        Space().narrowed(fixed={"iterations": 5.5})
     with pytest.raises(UsageError, match="found all fixed"):
-        Space.of(fixed={name: getattr(SessSettings.PAPER, name) for name in PARAMETERS})
+        Space().narrowed(fixed={p.name: getattr(SessSettings.PAPER, p.name) for p in Space().parameters})
+
+
+def test_the_space_of_graded_sess_lies_around_its_calibration() -> None:
+    calibrated = GradedSettings(midpoint=0.6, scale=0.06, image_midpoint=0.65, image_scale=0.08)
+    space = Space.graded(calibrated).narrowed(fixed={"gamma": 0.2})
+    assert [p.name for p in space.parameters] == ["midpoint", "scale", "image_midpoint", "image_scale", "beta"]
+    assert space.base == replace(calibrated, gamma=0.2)
+    assert space.baseline == ("graded", calibrated)
+    assert isinstance(space.draw(np.random.default_rng(0)), GradedSettings)
+    assert 0 < space.units(calibrated).min() <= space.units(calibrated).max() < 1
+    with pytest.raises(UsageError, match=r"among midpoint, .*found 'alpha'"):
+        space.narrowed(vary=["alpha"])
 
 
 def test_random_search_is_repeatable_and_a_longer_one_begins_with_a_shorter() -> None:
-    space = Space.of(vary=["alpha", "gamma"])
+    space = Space().narrowed(vary=["alpha", "gamma"])
     short, long = (search(space, bowl, trials=n, seed=3) for n in (5, 12))
     assert long[:5] == short
     assert search(space, bowl, trials=5, seed=4) != short
@@ -67,7 +81,7 @@ def test_random_search_is_repeatable_and_a_longer_one_begins_with_a_shorter() ->
 @pytest.mark.parametrize("sampler", ["tpe", "cmaes", "qmc"])
 def test_optunas_samplers_search_and_repeat(sampler: str) -> None:
     pytest.importorskip("optuna")
-    space = Space.of(vary=["alpha", "gamma", "iterations"])
+    space = Space().narrowed(vary=["alpha", "gamma", "iterations"])
     found = search(space, bowl, trials=30, sampler=sampler, seed=0)
     assert search(space, bowl, trials=30, sampler=sampler, seed=0) == found
     # thirty even draws leave about 1/30 of the unit square, so a squared distance near 0.01, to the nearest
@@ -152,7 +166,7 @@ def test_folds_are_even_and_whole() -> None:
 
 
 def test_influence_finds_the_parameter_that_decides() -> None:
-    space = Space.of(vary=["alpha", "beta", "gamma"])
+    space = Space().narrowed(vary=["alpha", "beta", "gamma"])
 
     def loss(settings: SessSettings) -> float:
         return abs(settings.alpha - 0.4) + 0.2 * settings.gamma
@@ -165,7 +179,7 @@ def test_influence_finds_the_parameter_that_decides() -> None:
 
 
 def test_intervals_of_trials_hold_the_best_and_narrow_with_certainty(batch: PairBatch, judged: Judged) -> None:
-    space = Space.of(vary=["alpha", "gamma"])
+    space = Space().narrowed(vary=["alpha", "gamma"])
     memo, aim = Memo(batch), OBJECTIVES["mse"]
     trials = search(space, lambda s: aim.loss(memo(s), judged), trials=60)
     alpha, gamma = from_trials(memo, space, trials, judged, aim)

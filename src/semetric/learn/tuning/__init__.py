@@ -5,13 +5,12 @@ from __future__ import annotations
 from semetric.learn.tuning.judged import Judged, judged_of, load_batch
 from semetric.learn.tuning.objectives import OBJECTIVES
 from semetric.learn.tuning.samplers import SAMPLERS, Trial
-from semetric.learn.tuning.space import PARAMETERS, Space
+from semetric.learn.tuning.space import Space
 from semetric.learn.tuning.tune import TuneOptions, Tuning, tune
 from semetric.learn.tuning.write import write_tuning
 
 __all__ = [
     "OBJECTIVES",
-    "PARAMETERS",
     "SAMPLERS",
     "Judged",
     "Space",

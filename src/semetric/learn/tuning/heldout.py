@@ -2,13 +2,13 @@
 
 For each fold the whole procedure (search, refinement) runs on the other folds' triplets; its settings then score the
 fold's pairs. Every pair is so scored once, by settings that never saw its reference, and the measures are taken over
-all of them. The paper's and the published code's settings stand beside, on the same pairs; a difference to the
-paper's has an interval of its own, from the same resampled references.
+all of them. The baselines, settings that were not tuned, stand beside, on the same pairs; the difference to the first
+of them has an interval of its own, from the same resampled references.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from semetric.learn.agreement.resampling import Draws, Estimate, Measured, estim
 from semetric.learn.tuning.judged import Judged
 from semetric.learn.tuning.objectives import OBJECTIVES, Objective
 from semetric.learn.tuning.refine import Scored
-from semetric.metrics.sess_settings import SessSettings
+from semetric.metrics.sess_settings import Settings
 
 __all__ = ["Fold", "HeldOut", "Line", "fold_numbers", "held_out"]
 
@@ -46,7 +46,7 @@ class Fold:
 
     references: int
     triplets: int
-    settings: SessSettings
+    settings: Settings
     train_loss: float
     test_loss: float
 
@@ -60,17 +60,15 @@ class Line:
         title: in words.
         higher_is_better: the measure's direction.
         tuned: of the tuned settings.
-        paper: of the paper's.
-        demo: of the published code's.
-        gain: tuned less paper.
+        baselines: name → that of those settings.
+        gain: tuned less the first baseline.
     """
 
     name: str
     title: str
     higher_is_better: bool
     tuned: Estimate
-    paper: Estimate
-    demo: Estimate
+    baselines: Mapping[str, Estimate]
     gain: Estimate
 
 
@@ -96,7 +94,8 @@ def fold_numbers(groups: int, folds: int, rng: np.random.Generator) -> NDArray[n
 
 
 def held_out(
-    tuned: Callable[[NDArray[np.bool_]], SessSettings],
+    tuned: Callable[[NDArray[np.bool_]], Settings],
+    baselines: Mapping[str, Settings],
     scored: Scored,
     judged: Judged,
     objective: Objective,
@@ -109,6 +108,7 @@ def held_out(
 
     Args:
         tuned: which references count → settings found on them.
+        baselines: name → settings to compare with, the first of them for the gain.
         scored: settings → (pairs,) scores.
         judged: what people said.
         objective: that the folds report.
@@ -137,22 +137,21 @@ def held_out(
                 test_loss=objective.loss(found, judged, test),
             )
         )
-    paper, demo = scored(SessSettings.PAPER), scored(SessSettings.DEMO)
+    untuned = {name: scored(settings) for name, settings in baselines.items()}
     lines = []
     for name, (title, turned, higher) in _MEASURES.items():
         if OBJECTIVES[name].needs_scores and judged.scores is None:
             continue
-
-        ours, theirs, code = (_measure(OBJECTIVES[name], of, judged, turned) for of in (scores, paper, demo))
+        whole = _measure(OBJECTIVES[name], scores, judged, turned)
+        others = {baseline: _measure(OBJECTIVES[name], of, judged, turned) for baseline, of in untuned.items()}
         lines.append(
             Line(
                 name=name,
                 title=title,
                 higher_is_better=higher,
-                tuned=_estimated(ours, judged, resamples, seed),
-                paper=_estimated(theirs, judged, resamples, seed),
-                demo=_estimated(code, judged, resamples, seed),
-                gain=_estimated(_less(ours, theirs), judged, resamples, seed),
+                tuned=_estimated(whole, judged, resamples, seed),
+                baselines={baseline: _estimated(of, judged, resamples, seed) for baseline, of in others.items()},
+                gain=_estimated(_less(whole, next(iter(others.values()))), judged, resamples, seed),
             )
         )
     return HeldOut(folds=tuple(done), lines=tuple(lines))

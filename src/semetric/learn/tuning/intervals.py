@@ -14,6 +14,7 @@ A parameter counts as determined where its interval takes at most half of the ra
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,9 @@ from semetric.learn.tuning.objectives import Objective
 from semetric.learn.tuning.refine import Refined, Scored, jacobian, refine
 from semetric.learn.tuning.samplers import Trial
 from semetric.learn.tuning.space import Space
+
+if TYPE_CHECKING:
+    from semetric.metrics.sess_settings import SessSettings
 
 __all__ = ["ParameterEstimate", "from_errors", "from_trials"]
 
@@ -71,10 +75,12 @@ def from_errors(
         judged: with scores.
 
     Returns:
-        The best over all numbers of updates; an estimate a parameter; updates → root mean squared error.
+        The best over all numbers of updates; an estimate a parameter; updates → root mean squared error, where they
+        vary.
     """
-    by_count = {found.settings.iterations: found}
-    if any(p.name == "iterations" for p in space.parameters):
+    by_count = {0: found}
+    varies = any(p.name == "iterations" for p in space.parameters)
+    if varies:
         by_count = _along_iterations(scored, space, found, judged)
     least = min(by_count.values(), key=lambda one: one.sse)
     pairs = 2 * len(judged)
@@ -108,7 +114,7 @@ def from_errors(
         else:
             low, high = min(s[0] for s in spans[p.name]), max(s[1] for s in spans[p.name])
             estimates.append(_estimate(p.name, value, (low, high), (p.low, p.high), effects[p.name], partners[p.name]))
-    rmse = {n: float(np.sqrt(by_count[n].sse / pairs)) for n in sorted(by_count)}
+    rmse = {n: float(np.sqrt(by_count[n].sse / pairs)) for n in sorted(by_count)} if varies else {}
     return least, estimates, rmse
 
 
@@ -152,14 +158,14 @@ def from_trials(
 def _along_iterations(scored: Scored, space: Space, found: Refined, judged: Judged) -> dict[int, Refined]:
     """Every number of updates refined, each from its neighbour; β so that (1 − β)^updates stays."""
     p = next(p for p in space.parameters if p.name == "iterations")
-    middle = found.settings.iterations
+    middle = cast("SessSettings", found.settings).iterations  # no other settings have them
     done = {middle: found}
     tune_beta = any(q.name == "beta" for q in space.parameters)
     for way in (1, -1):
         previous = found
         count = middle + way
         while p.low <= count <= p.high:
-            before = previous.settings
+            before = cast("SessSettings", previous.settings)
             beta = before.beta
             if tune_beta and count and before.iterations:
                 beta = 1.0 - (1.0 - beta) ** (before.iterations / count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,26 @@ from semetric.errors import SemetricError, UsageError
 from semetric.learn.triplets import Choice, ScoredTriplet
 from semetric.scene.batch import PairBatch, RelatedGraph
 from semetric.scene.build import GraphBuilder
+from semetric.scene.graded_batch import GradedBatch
+from semetric.scene.graph import SceneGraph
 
-__all__ = ["Judged", "judged_of", "load_batch"]
+__all__ = ["Batch", "Judged", "judged_of", "load_batch"]
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
+
+
+class Batch(Protocol):
+    """Pairs of graphs, ready for any settings of their variant of SeSS: PairBatch or GradedBatch."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hex, of every number that scores depend on beside the settings."""
+
+    def scores(self, settings: Any, /) -> _Floats:
+        """SeSS of every pair, (pairs,) in [0, 1]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,12 +94,12 @@ def load_batch(
     *,
     workers: int = 1,
     advance: Callable[[int], None] = lambda count: None,
-) -> tuple[list[ScoredTriplet | Choice], PairBatch, dict[str, str]]:
+) -> tuple[list[ScoredTriplet | Choice], Batch, dict[str, str]]:
     """The pairs of graphs behind triplets. Graphs come from the cache, or are made and kept there.
 
     Args:
         items: the judged triplets.
-        builder: of the variant paper.
+        builder: of the variant paper or graded, whose settings the batch takes.
         workers: threads that score.
         advance: told after each image how many more are done.
 
@@ -116,14 +132,29 @@ def load_batch(
     pairs = [(number[r], number[x]) for r, a, b in map(_paths, kept) for x in (a, b)]
     graphs = list(found.values())
     alike = [cosine(graphs[i].image_feature, graphs[j].image_feature) for i, j in pairs]
-    batch = PairBatch(
-        [RelatedGraph.of(graph) for graph in graphs],
+    batch = _batch(
+        graphs,
         np.array(pairs),
         builder.predicate_similarity,
         alike,
+        graded=builder.variant == "graded",
         workers=workers,
     )
     return kept, batch, failed
+
+
+def _batch(
+    graphs: Sequence[SceneGraph],
+    pairs: _Ints,
+    predicates: _Floats,
+    alike: Sequence[float],
+    *,
+    graded: bool,
+    workers: int,
+) -> Batch:
+    if graded:
+        return GradedBatch([graph.graded for graph in graphs], pairs, predicates, alike, workers=workers)
+    return PairBatch([RelatedGraph.of(graph) for graph in graphs], pairs, predicates, alike, workers=workers)
 
 
 def _paths(item: ScoredTriplet | Choice) -> tuple[str, str, str]:

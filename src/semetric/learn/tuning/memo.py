@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import UsageError
-from semetric.metrics.sess_settings import SessSettings
+from semetric.learn.tuning.judged import Batch
+from semetric.metrics.sess_settings import Settings
 from semetric.results.database import Database, Row
-from semetric.scene.batch import PairBatch
 
 __all__ = ["Memo"]
 
@@ -37,7 +37,7 @@ class Memo:
     """
 
     def __init__(
-        self, batch: PairBatch, path: Path | None = None, *, advance: Callable[[int], None] = lambda count: None
+        self, batch: Batch, path: Path | None = None, *, advance: Callable[[int], None] = lambda count: None
     ) -> None:
         self.batch = batch
         self._advance = advance
@@ -54,12 +54,12 @@ class Memo:
     def __len__(self) -> int:
         return len(self._known)
 
-    def __call__(self, settings: SessSettings) -> _Floats:
+    def __call__(self, settings: Settings) -> _Floats:
         """(pairs,) scores."""
         name = json.dumps(settings.to_dict(), sort_keys=True)
         scores = self._known.get(name)
         if scores is None:
-            scores = self.batch.scores(settings.matching, settings.importance)
+            scores = self.batch.scores(settings)
             if self._database is not None:
                 self._database.add([Row(unit=self._next, scores=scores, fields=[name])])
                 self._next += 1

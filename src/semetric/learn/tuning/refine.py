@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from semetric.learn.tuning.judged import Judged
 from semetric.learn.tuning.space import Space
-from semetric.metrics.sess_settings import SessSettings
+from semetric.metrics.sess_settings import Settings
 
 __all__ = ["Refined", "jacobian", "refine"]
 
@@ -27,7 +27,7 @@ _TRIES = 4
 _RIM = 1e-5
 
 _Floats = NDArray[np.float64]
-Scored = Callable[[SessSettings], _Floats]
+Scored = Callable[[Settings], _Floats]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,14 +39,14 @@ class Refined:
         sse: sum of squared errors there, over the pairs that counted.
     """
 
-    settings: SessSettings
+    settings: Settings
     sse: float
 
 
 def refine(
     scored: Scored,
     space: Space,
-    start: SessSettings,
+    start: Settings,
     judged: Judged,
     groups: NDArray[np.bool_] | None = None,
     *,
@@ -98,7 +98,7 @@ def refine(
     return Refined(settings=settings, sse=error)
 
 
-def jacobian(scored: Scored, space: Space, settings: SessSettings) -> _Floats:
+def jacobian(scored: Scored, space: Space, settings: Settings) -> _Floats:
     """(pairs, parameters) change of each score over a parameter's whole range, from a finite difference.
 
     A parameter at its upper bound is moved down instead of up.

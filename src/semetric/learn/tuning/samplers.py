@@ -17,7 +17,7 @@ import numpy as np
 
 from semetric.errors import MissingExtraError, UsageError, did_you_mean
 from semetric.learn.tuning.space import Space
-from semetric.metrics.sess_settings import SessSettings
+from semetric.metrics.sess_settings import Settings
 
 __all__ = ["SAMPLERS", "Trial", "best", "search"]
 
@@ -38,12 +38,12 @@ class Trial:
     """
 
     number: int
-    settings: SessSettings
+    settings: Settings
     loss: float
 
 
 def search(
-    space: Space, loss: Callable[[SessSettings], float], *, trials: int, sampler: str = "random", seed: int = 0
+    space: Space, loss: Callable[[Settings], float], *, trials: int, sampler: str = "random", seed: int = 0
 ) -> list[Trial]:
     """Tries settings one after the other.
 
@@ -85,7 +85,7 @@ def best(trials: list[Trial]) -> Trial:
     return found
 
 
-def _proposed(space: Space, loss: Callable[[SessSettings], float], trials: int, sampler: str, seed: int) -> list[Trial]:
+def _proposed(space: Space, loss: Callable[[Settings], float], trials: int, sampler: str, seed: int) -> list[Trial]:
     optuna = _optuna(sampler)
     ranges = {
         p.name: (

@@ -11,20 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import UsageError
-from semetric.learn.tuning.judged import Judged
-from semetric.metrics.sess_settings import SessSettings
-from semetric.scene.batch import PairBatch, RelatedGraph
+from semetric.learn.tuning.judged import Batch, Judged
+from semetric.metrics.sess_settings import SessSettings, Settings
+from semetric.scene.batch import RelatedGraph
+from semetric.scene.graded import GradedGraph
 from semetric.scene.matching import GraphArrays
 
-__all__ = ["random_graphs", "simulated"]
+__all__ = ["graded", "random_graphs", "simulated"]
 
 
 def simulated(
-    batch: PairBatch,
+    batch: Batch,
     group: Sequence[int] | NDArray[np.int64],
     rng: np.random.Generator,
     *,
-    settings: SessSettings = SessSettings.PAPER,
+    settings: Settings = SessSettings.PAPER,
     noise: float = 0.05,
 ) -> Judged:
     """Scores of known settings with normal noise, cut to [0, 1].
@@ -42,7 +43,7 @@ def simulated(
     groups = np.asarray(group, np.int64)
     if len(batch) != 2 * len(groups):
         raise UsageError(f"Expected two pairs a triplet; found {len(batch)} pairs for {len(groups)} triplets.")
-    clean = batch.scores(settings.matching, settings.importance)
+    clean = batch.scores(settings)
     scores = np.clip(clean + rng.normal(0.0, noise, len(clean)), 0.0, 1.0)
     a, b = scores[::2], scores[1::2]
     return Judged(
@@ -115,6 +116,18 @@ def random_graphs(
             pairs.append((reference, len(graphs) - 1))
             alike.append(float(np.clip(1.0 - rng.uniform(0.2, 0.9) * strength, 0.0, 1.0)))
     return graphs, np.array(pairs), likeness, np.array(alike)
+
+
+def graded(graph: RelatedGraph) -> GradedGraph:
+    """A random graph as graded SeSS reads it: objects that hold nine tenths of their image, all clearly seen."""
+    relations = graph.arrays.relations
+    return GradedGraph(
+        features=graph.arrays.features,
+        importance=0.9 * graph.arrays.importance,
+        available=np.ones(len(graph.arrays)),
+        relations=np.column_stack([graph.ends, relations[graph.ends[:, 0], graph.ends[:, 1]]]),
+        probabilities=graph.probabilities,
+    )
 
 
 def _graph(

@@ -14,14 +14,13 @@ from semetric.errors import UsageError
 from semetric.learn.tuning.heldout import HeldOut, fold_numbers, held_out
 from semetric.learn.tuning.influence import Influence, influences
 from semetric.learn.tuning.intervals import ParameterEstimate, from_errors, from_trials
-from semetric.learn.tuning.judged import Judged
+from semetric.learn.tuning.judged import Batch, Judged
 from semetric.learn.tuning.memo import Memo
 from semetric.learn.tuning.objectives import objective
 from semetric.learn.tuning.refine import Refined, refine
 from semetric.learn.tuning.samplers import Trial, best, search
 from semetric.learn.tuning.space import Space
-from semetric.metrics.sess_settings import SessSettings
-from semetric.scene.batch import PairBatch
+from semetric.metrics.sess_settings import Settings
 
 __all__ = ["TuneOptions", "Tuning", "tune"]
 
@@ -58,11 +57,12 @@ class Tuning:
         space: what varied.
         settings: the best.
         loss: the objective there, on all judgements.
-        paper_loss: the objective of the paper's settings.
+        baseline_losses: name → the objective of those settings, which were not tuned.
         trials: of the search on all judgements.
         refined: whether `settings` is better than every trial, by refinement.
         estimates: each parameter's value and interval.
-        rmse_by_iterations: number of updates → root mean squared error, each refined; empty without refinement.
+        rmse_by_iterations: number of updates → root mean squared error, each refined; empty without refinement, or
+            where that number does not vary.
         influence: each parameter's share in the objective's variance.
         held_out: the cross-validation; None without folds.
         triplets: how many judgements.
@@ -72,9 +72,9 @@ class Tuning:
 
     options: TuneOptions
     space: Space
-    settings: SessSettings
+    settings: Settings
     loss: float
-    paper_loss: float
+    baseline_losses: dict[str, float]
     trials: tuple[Trial, ...]
     refined: bool
     estimates: tuple[ParameterEstimate, ...]
@@ -97,7 +97,7 @@ class Tuning:
             "options": asdict(self.options),
             "settings": self.settings.to_dict(),
             "loss": self.loss,
-            "paper_loss": self.paper_loss,
+            "baseline_losses": self.baseline_losses,
             "refined": self.refined,
             "undetermined": list(self.undetermined),
             "triplets": self.triplets,
@@ -118,7 +118,9 @@ class Tuning:
                         "name": line.name,
                         "title": line.title,
                         "higher_is_better": line.higher_is_better,
-                        **{w: getattr(line, w).to_dict() for w in ("tuned", "paper", "demo", "gain")},
+                        "tuned": line.tuned.to_dict(),
+                        **{name: of.to_dict() for name, of in line.baselines.items()},
+                        "gain": line.gain.to_dict(),
                     }
                     for line in folds.lines
                 ],
@@ -128,7 +130,7 @@ class Tuning:
 
 def tune(
     judged: Judged,
-    batch: PairBatch,
+    batch: Batch,
     space: Space | None = None,
     options: TuneOptions | None = None,
     *,
@@ -140,7 +142,7 @@ def tune(
     Args:
         judged: what they said.
         batch: the pairs of graphs, in the order of `judged`.
-        space: what varies; all by default.
+        space: what varies, of the variant that the batch scores; all of the variant paper by default.
         options: how.
         journal: the database of computed scores, so that the same call goes on after an interruption.
         advance: told after each settings that had to be computed.
@@ -170,7 +172,7 @@ def tune(
                 seed=options.seed,
             )
 
-        def tuned(groups: NDArray[np.bool_]) -> SessSettings:
+        def tuned(groups: NDArray[np.bool_]) -> Settings:
             start = best(searched(groups)).settings
             return refine(memo, space, start, judged, groups).settings if least_squares else start
 
@@ -189,6 +191,7 @@ def tune(
         if options.folds:
             validated = held_out(
                 tuned,
+                space.baselines,
                 memo,
                 judged,
                 aim,
@@ -202,7 +205,7 @@ def tune(
             space=space,
             settings=settings,
             loss=loss,
-            paper_loss=aim.loss(memo(SessSettings.PAPER), judged),
+            baseline_losses={name: aim.loss(memo(of), judged) for name, of in space.baselines.items()},
             trials=tuple(trials),
             refined=loss < winner.loss,
             estimates=tuple(estimates),

@@ -52,7 +52,9 @@ def write_tuning(found: Tuning, out: Path, about: Mapping[str, Any]) -> dict[str
         return paths
     comments = [
         f"SeSS tuned on {found.triplets} triplets of {found.references} reference images ({about.get('source', '?')}).",
-        f"Objective {found.options.objective}: {found.loss:.6g}; the paper's settings: {found.paper_loss:.6g}.",
+        f"Objective {found.options.objective}: {found.loss:.6g}; "
+        + "; ".join(f"settings of the variant {name}: {loss:.6g}" for name, loss in found.baseline_losses.items())
+        + ".",
         f"Graphs of the profile {about.get('profile', '?')}; settings tuned on one profile's graphs fit no other's.",
     ]
     text = sess_settings_toml(found.settings, comments=comments)
