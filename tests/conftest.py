@@ -30,6 +30,12 @@ def interruptible() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True)
+def unlimited_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables as wide as they need: pytest-xdist gives its workers a COLUMNS."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless Chromium that is on this machine; nothing is downloaded."""

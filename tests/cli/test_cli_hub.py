@@ -77,7 +77,7 @@ def test_paths_replace_names(
 
 def test_what_is_missing_names_the_command(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", *pair, "--profile", "standard", "--metric", "clipscore"]) == 4
-    assert "semetric models fetch clip_vit_b_32" in " ".join(capsys.readouterr().out.split())
+    assert "semetric models fetch clip_vit_b_32" in capsys.readouterr().err
     assert main(["score", *pair, "--metric", "clipscore"]) == 2
     assert "semetric models fetch clip_vit_b_32" in capsys.readouterr().err
     assert main(["score", *pair, "--clip", "nowhere", "--metric", "clipscore"]) == 2

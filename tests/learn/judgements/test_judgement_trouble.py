@@ -270,7 +270,7 @@ def test_no_column_is_a_formula(store: JudgementStore, studied: STUDIED) -> None
     ("text", "words"),
     [
         (f"key,reference,a,b\nx,00.png,01.png,{'y' * 140_000}\n", r"line 2.*field larger"),
-        ("key,reference,a,a\nx,00.png,01.png,02.png\n", "'a' is there twice"),
+        ("key,reference,a,a\nx,00.png,01.png,02.png\n", "'a' several times"),
         (f"{HEADER}\nx,00.png,01.png,02.png,Ada,a,a,inf,2026-01-31\n", "line 2.*at least 0"),
         (f"{HEADER}\nx,00.png,01.png,02.png,Ada,a,a,nan,2026-01-31\n", "line 2.*at least 0"),
         (f"{HEADER}\nx,00.png,01.png,02.png,Ada,a,a,1,yesterday\n", "line 2.*a time such as"),
