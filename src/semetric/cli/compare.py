@@ -3,32 +3,65 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli._choices import words
 from semetric.cli._names import log_names
 from semetric.cli._scores import number
 from semetric.cli._tables import Column, Table, show_tables
+from semetric.errors import UsageError
 
 if TYPE_CHECKING:
+    from semetric.report.lab.differences import SystemDifference
+    from semetric.report.lab.results import LabRun
     from semetric.runs.compare import Difference
 
 __all__ = ["compare"]
+
+_COLUMNS = ("n", "mean A", "mean B", "A − B", "95% interval", "A better", "B better", "ties", "sign test p")
 
 _log = logging.getLogger(__name__)
 
 
 def compare(
-    run_a: Annotated[Path, typer.Argument(help="The folder of a run, as semetric score --out made it.")],
-    run_b: Annotated[Path, typer.Argument(help="The folder of another run.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Two runs, as semetric score --out made them; or runs of the lab of one experiment, whose systems are "
+            "compared."
+        ),
+    ],
+    systems: Annotated[
+        list[str] | None, typer.Option(help="Of the lab: the systems that are compared, with commas. Default: all.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Of the lab: the system that all others are compared with. Default: every two.")
+    ] = None,
+    by_level: Annotated[bool, typer.Option("--by-level", help="Of the lab: a row a level, too.")] = False,
     as_json: shared.JsonOption = False,
     force: Annotated[bool, typer.Option("--force", help="Compare different weights, profiles or settings.")] = False,
 ) -> None:
-    """Compare two runs on the same references: paired differences A − B, intervals, sign test."""
+    """Compare two runs on the same references, or the systems of runs of the lab: paired differences A − B."""
+    from semetric.lab.experiments import EXPERIMENTS
+    from semetric.results import open_run
+
+    lab = [run for run in runs if open_run(run).record["kind"] in EXPERIMENTS]
+    if lab and len(lab) == len(runs):
+        _compare_systems(runs, words(systems), against, by_level=by_level, as_json=as_json)
+        return
+    if lab:
+        other = next(run for run in runs if run not in lab)
+        raise UsageError(f"Expected runs of one kind; {lab[0]} is a run of the lab and {other} is none.")
+    if systems or against or by_level:
+        raise UsageError("Expected runs of the lab beside --systems, --against and --by-level; found none.")
+    if len(runs) != 2:
+        raise UsageError(f"Expected two runs to compare; found {len(runs)}. A run of the lab may stand alone.")
+    run_a, run_b = runs
     from semetric.runs import compare as compare_runs
 
     found = compare_runs(run_a, run_b, force=force)
@@ -51,19 +84,67 @@ def compare(
         show_tables(_table(found.differences))
 
 
-def _table(differences: Mapping[str, Difference]) -> Table:
-    numbers = ("n", "mean A", "mean B", "A − B", "95% interval", "A better", "B better", "ties", "sign test p")
-    table = Table([Column("metric", "key"), Column("better", "word"), *map(Column, numbers)])
-    for name, one in differences.items():
-        bounds = one.interval_95
-        table.add_row(
-            name,
-            "↑" if one.higher_is_better else "↓",
-            str(one.n),
-            *("–" if value is None else number(value) for value in (one.mean_a, one.mean_b, one.mean)),
-            "–" if bounds is None else f"{number(bounds[0])} … {number(bounds[1])}",
-            *(f"{wins} ({wins / one.n:.0%})" if one.n else "–" for wins in (one.a_better, one.b_better)),
-            str(one.ties),
-            "–" if one.p is None else f"{one.p:.3g}",
+def _compare_systems(
+    runs: Sequence[Path], names: Sequence[str] | None, against: str | None, *, by_level: bool, as_json: bool
+) -> None:
+    """Compares the systems of runs of the lab."""
+    from semetric.report.lab.differences import differences, system_pairs
+    from semetric.report.lab.merge import read_lab_runs
+
+    run = read_lab_runs(runs)
+    if not run.finished:
+        _log.warning("a run is not at its end: what is finished is compared")
+    pairs = system_pairs(run, names, against)
+    found = differences(run, pairs, by_level=by_level or as_json)
+    compared = {(one.a, one.b) for one in found}
+    for a, b in pairs:
+        if (a, b) not in compared:
+            one, two = run.systems[a].name, run.systems[b].name
+            _log.warning("%s and %s have no %s in common", one, two, run.axis.label)
+    if as_json:
+        shared.show_json(
+            {
+                "runs": [str(path) for path in runs],
+                "experiment": run.experiment,
+                "axis": {"name": run.axis.name, "label": run.axis.label, "unit": run.axis.unit},
+                "images": len(run.images),
+                "differences": [one.to_dict(run) for one in found],
+            }
         )
+    else:
+        show_tables(_system_table(run, found, by_level=by_level))
+
+
+def _system_table(run: LabRun, found: Sequence[SystemDifference], *, by_level: bool) -> Table:
+    """A row a metric and two systems; with levels, one a level below it."""
+    names = ("metric", "A", "B", *([run.axis.label] if by_level else []))
+    table = Table([*(Column(name, "key") for name in names), Column("better", "word"), *map(Column, _COLUMNS)])
+    before = None
+    for one in found:
+        if before not in (None, one.metric):
+            table.add_section()
+        level = [] if not by_level else ["all" if one.level is None else f"{one.level:.4g}"]
+        arrow = "↑" if one.difference.higher_is_better else "↓"
+        before = one.metric
+        keys = (run.metrics[one.metric].name, run.systems[one.a].name, run.systems[one.b].name, *level)
+        table.add_row(*keys, arrow, *_cells(one.difference))
     return table
+
+
+def _table(differences: Mapping[str, Difference]) -> Table:
+    table = Table([Column("metric", "key"), Column("better", "word"), *map(Column, _COLUMNS)])
+    for name, one in differences.items():
+        table.add_row(name, "↑" if one.higher_is_better else "↓", *_cells(one))
+    return table
+
+
+def _cells(one: Difference) -> list[str]:
+    bounds = one.interval_95
+    return [
+        str(one.n),
+        *("–" if value is None else number(value) for value in (one.mean_a, one.mean_b, one.mean)),
+        "–" if bounds is None else f"{number(bounds[0])} … {number(bounds[1])}",
+        *(f"{wins} ({wins / one.n:.0%})" if one.n else "–" for wins in (one.a_better, one.b_better)),
+        str(one.ties),
+        "–" if one.p is None else f"{one.p:.3g}",
+    ]

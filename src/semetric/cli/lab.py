@@ -207,14 +207,19 @@ def levels(
 
 @app.verb("report", "semetric lab report runs/codecs")
 def report(
-    run: Annotated[Path, typer.Argument(help="The folder of an experiment.")],
-    out: Annotated[Path | None, typer.Option(help="Where the report goes. Default: report, inside the run.")] = None,
+    runs: Annotated[
+        list[Path], typer.Argument(help="The folder of an experiment; several of one kind make one report.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where the report goes. Default: report, or report-merged, inside the first run."),
+    ] = None,
     as_json: shared.JsonOption = False,
 ) -> None:
-    """Write a run's report: a page, figures as PDF and PNG, tables as CSV and LaTeX."""
+    """Write the report of a run, or of several together: a page, figures as PDF and PNG, tables as CSV and LaTeX."""
     from semetric.report.lab import write_report
 
-    page = write_report(run, out)
+    page = write_report(runs, out)
     if as_json:
         shared.show_json({"page": str(page)})
     else:

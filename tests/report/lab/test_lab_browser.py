@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         images=[f"{EVIL.replace('/', '')}{'long' * 30}.png", "b.png"],
         edit=lambda row: row.update(error=EVIL * 5, value=None) if row["system"] == "s3" else None,
     )
-    return {"plain": write_report(plain), "hostile": write_report(hostile)}
+    wide = fake.transform(root / "wide", metrics=("psnr", "sess"))
+    return {"plain": write_report(plain), "hostile": write_report(hostile), "wide": write_report(wide)}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -87,13 +89,26 @@ def test_it_opens_from_disk_and_fits_the_screen(
 
 
 def test_wide_figures_and_tables_scroll_in_their_own_boxes(opened: Callable[..., Any], pages: dict[str, Path]) -> None:
-    page = opened(pages["plain"], PHONE)
+    page = opened(pages["wide"], PHONE)
+    assert page.locator(".wide .hint").first.is_visible()
     box = page.locator(".wide .scrolled").first
     assert box.evaluate("e => e.scrollWidth > e.clientWidth")
     plot = page.locator(".wide .plot").first.bounding_box()
     assert plot["width"] >= 7 * 96  # px: 7 inches, so that 7-point letters are as large as on paper
+    page = opened(pages["plain"], PHONE)
     narrow = page.locator(".plots .plot").first.bounding_box()
     assert narrow["x"] + narrow["width"] <= PHONE[0]
     page.keyboard.press("Tab")
     page.locator("nav a").first.click()
-    assert page.evaluate("location.hash") == "#figures"
+    assert page.evaluate("location.hash") == "#found"
+
+
+def test_headers_of_a_table_do_not_overlap(opened: Callable[..., Any], tmp_path: Path) -> None:
+    page = opened(write_report(fake.deformation(tmp_path / "run", metrics=("sess",), images=("a.png", "b.png"))), DESK)
+    boxes = page.eval_on_selector_all(
+        "#found thead th",
+        """all => all.map(e => { const r = document.createRange(); r.selectNodeContents(e);
+            const b = r.getBoundingClientRect(); return [b.left, b.right]; })""",
+    )
+    assert len(boxes) == 5
+    assert all(right <= left for (_, right), (left, _) in itertools.pairwise(boxes))

@@ -80,7 +80,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, figures.Drawn]:
 
 
 def test_a_figure_a_metric_and_an_overview(drawn: dict[str, figures.Drawn]) -> None:
-    assert list(drawn) == ["overview", "failed", "metric-psnr", "metric-sess"]
+    assert list(drawn) == ["overview", "failed", "metric-psnr", "metric-sess", "beside-sess"]
+    assert [name for name, one in drawn.items() if one.paged] == ["failed", "metric-psnr", "metric-sess"]  # curves once
     assert "PSNR (dB) ↑ against SNR (dB)" in drawn["metric-psnr"].caption
     assert "hollow" in drawn["metric-psnr"].caption
 
@@ -160,3 +161,29 @@ def test_one_image_has_no_band_and_one_level_no_line(tmp_path: Path) -> None:
         interval, point = axes.lines
         assert len(interval.get_xdata()) == 2  # type: ignore[arg-type]
         assert len(point.get_xdata()) == 1  # type: ignore[arg-type]
+
+
+def test_transformations_stand_in_panels_of_their_own_units(tmp_path: Path) -> None:
+    run = read_lab_run(fake.transform(tmp_path / "run", metrics=("psnr", "lpips", "sess")))
+    with defaults(PAPER):
+        figure = figures._transformations(run, [0, 1, 2])
+    shown = [axes for axes in figure.axes if axes.get_visible() and axes.get_title()]
+    assert [axes.get_title() for axes in shown] == [one.label for one in run.systems]
+    assert [axes.get_xlabel() for axes in shown][:2] == ["% of the width, to the left", "degrees, counter-clockwise"]
+    translation, rotation = (np.asarray(axes.lines[-1].get_xdata()) for axes in shown[:2])
+    assert list(translation) == pytest.approx([2, 4, 6, 10, 15, 20, 30])
+    assert list(rotation) == [2, 4, 8, 15, 30, 45, 90]
+    lpips, sess = shown[0].lines  # PSNR has the axis at the right
+    worse = [float(np.asarray(line.get_ydata())[-1]) < float(np.asarray(line.get_ydata())[0]) for line in (lpips, sess)]
+    assert worse == [True, True]  # a distance is turned, so that higher is better
+
+
+def test_sess_stands_beside_each_metric(tmp_path: Path) -> None:
+    run = read_lab_run(fake.compression(tmp_path / "run", metrics=("psnr", "lpips", "sess")))
+    with defaults(PAPER):
+        figure = figures._beside(run, 2, [0, 1], horizontal(run))
+    left = [axes for axes in figure.axes if axes.get_title()]
+    assert [axes.get_title() for axes in left] == ["SeSS, and PSNR (dB) ↑ (dashed)", "SeSS, and LPIPS ↓ (dashed)"]
+    assert all(len(axes.lines) == 4 for axes in figure.axes)  # a line a system on either axis
+    turned = [axes.yaxis_inverted() for axes in figure.axes if not axes.get_title()]
+    assert turned == [False, True]

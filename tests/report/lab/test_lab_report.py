@@ -86,7 +86,10 @@ def test_every_experiment_gives_page_figures_and_tables(tmp_path: Path, experime
     assert {f"{TELLING[experiment]}.csv", f"{TELLING[experiment]}.tex", "means.csv"} <= tables
     assert not list((run / "report").rglob("*.tmp"))
     found = read(page)
-    assert found.tags.count("img") >= 2 + 1 + 4
+    assert found.tags.count("img") >= 1 + 1 + 4  # a figure, the original, four levels
+    assert "examples-a.pdf" in figures
+    assert ("What went wrong" in found.text) == (experiment == "channel")  # where decodes failed
+    assert found.text.index("What was found") < found.text.index("Figures", found.text.index("What was found") + 20)
     assert "How this was made" in found.text
     assert "4 images" in found.text
     assert "</" not in found.text  # no markup that was taken for text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from semetric.report.lab.differences import differences, system_pairs
 from semetric.report.lab.measures import Estimate, correlations, crossings, curves, over_levels, sensitivity
 from semetric.report.lab.problems import failure_counts
 from semetric.report.lab.published import SOURCE, published
@@ -19,14 +20,16 @@ _INTERVAL = (
 def tables(run: LabRun) -> list[Table]:
     """The tables of the experiment, the telling ones first."""
     found: list[Table] = []
+    if run.experiment in ("compression", "channel", "levels"):
+        found.append(_overall(run))
     if run.experiment == "transform":
         found.append(_transformations(run))
     if run.experiment == "deformation":
         found.append(_correlations(run))
     if run.experiment == "edits":
         found += _sensitivities(run)
-    if run.experiment in ("compression", "channel") and len(run.systems) > 1:
-        found.append(_crossings(run))
+    if run.experiment in ("compression", "channel", "levels") and len(run.systems) > 1:
+        found += [_differences(run), _crossings(run)]
     if run.experiment == "channel" or run.rows.failed.any():
         found.append(_failures(run))
     for system, slug in enumerate(slugs(one.name for one in run.systems)):
@@ -54,7 +57,9 @@ def _means(run: LabRun, system: int, slug: str) -> Table:
         cells.append(some.units)
         cells += [Estimate(n=0) if p is None else p.estimate for p in here]
         rows.append(tuple(cells))
-    asked = f"{run.axis.label}{' asked for' if run.axis.name == 'rate_bpp' else ''}{f' ({unit})' if unit else ''}"
+    target = run.axis.name == "rate_bpp" and not run.systems[system].at_qualities
+    name = "level" if run.axis.name == "rate_bpp" and not target else run.axis.label
+    asked = f"{name}{' asked for' if target else ''}{f' ({unit})' if unit else ''}"
     return Table(
         name=f"means-{slug}",
         title=f"{run.systems[system].label}: every metric",
@@ -164,21 +169,93 @@ def _sensitivities(run: LabRun) -> list[Table]:
     return found
 
 
+def _overall(run: LabRun) -> Table:
+    """A row a system: means over the levels that all have, or over its own."""
+    sets = [{float(level) for level in run.levels(s)} for s in range(len(run.systems))]
+    common = sorted(set.intersection(*sets)) if run.axis.name != "rate_bpp" or not _at_qualities(run) else []
+    rows: list[tuple[Cell, ...]] = []
+    for s, system in enumerate(run.systems):
+        levels = common or sorted(sets[s])
+        means = (over_levels(run, s, m, levels) for m in range(len(run.metrics)))
+        rows.append((system.label, strengths_words(run, s, levels), *means))
+    note = "Mean over images of each image's mean over these levels, with its 95% bootstrap interval."
+    if not common and len(run.systems) > 1:
+        note += " The systems have other levels, so that these means do not rank them: see the paired differences."
+    return Table(
+        name="overall",
+        title="Means over all levels",
+        header=("system", axis_words(run) if common else "levels", *_heads(run)),
+        rows=tuple(rows),
+        note=note,
+    )
+
+
+def _at_qualities(run: LabRun) -> bool:
+    return any(system.at_qualities for system in run.systems)
+
+
+def _differences(run: LabRun) -> Table:
+    """Every two systems, metric by metric."""
+    rows: list[tuple[Cell, ...]] = []
+    for one in differences(run, system_pairs(run)):
+        pair = one.difference
+        low, high = pair.interval_95 or (None, None)
+        rows.append(
+            (
+                metric_head(run, one.metric),
+                run.systems[one.a].label,
+                run.systems[one.b].label,
+                Estimate(n=pair.n, mean=pair.mean, low=low, high=high, infinite=pair.left_out),
+                f"{pair.a_better} of {pair.n}",
+                "–" if pair.p is None else f"{pair.p:.3g}",
+            )
+        )
+    where = (
+        "read off straight lines between an image's own points at the rates that both reach"
+        if run.axis.name == "rate_bpp"
+        else "over the levels that both have"
+    )
+    return Table(
+        name="differences",
+        title="Paired differences between systems",
+        header=("metric", "A", "B", "A − B", "images where A is better", "p (sign test)"),
+        rows=tuple(rows),
+        note=f"Mean over images of A − B with its 95% bootstrap interval, {where}. An interval that holds 0 does not "
+        "tell the two apart. semetric compare --by-level has each level.",
+    )
+
+
 def _crossings(run: LabRun) -> Table:
+    """Where two curves change places, with a clear difference on both sides."""
     unit = f" ({run.axis.unit})" if run.axis.unit else ""
-    rows: list[tuple[Cell, ...]] = [
-        (metric_head(run, m), run.systems[one.below].label, run.systems[one.above].label, one.x)
-        for m in range(len(run.metrics))
-        for one in crossings(run, m)
-    ]
+    clear: dict[tuple[int, int, int], list[float]] = {}  # (metric, better, worse) → levels
+    for one in differences(run, system_pairs(run), by_level=True):
+        if one.level is not None and one.clear and one.better is not None:
+            worse = one.b if one.better == one.a else one.a
+            clear.setdefault((one.metric, one.better, worse), []).append(one.level)
+    rows: list[tuple[Cell, ...]] = []
+    unclear = 0
+    for m in range(len(run.metrics)):
+        for crossing in crossings(run, m):
+            below = clear.get((m, crossing.below, crossing.above), [])
+            above = clear.get((m, crossing.above, crossing.below), [])
+            if any(level < crossing.x for level in below) and any(level > crossing.x for level in above):
+                names = (run.systems[crossing.below].label, run.systems[crossing.above].label)
+                rows.append((metric_head(run, m), *names, crossing.x))
+            else:
+                unclear += 1
+    left_out = f" {unclear} more lie within the intervals and are left out." if unclear else ""
     return Table(
         name="crossings",
         title="Where two systems change places",
         header=("metric", "better below", "better above", f"{run.axis.label}{unit}"),
         rows=tuple(rows),
-        note="By straight lines between the means; compare the bands before reading much into one."
-        if rows
-        else "No two mean curves cross where both have points.",
+        note=(
+            "By straight lines between the means, where the paired differences of the two are clear on both sides."
+            if rows
+            else "No two systems change places with a clear difference on both sides."
+        )
+        + left_out,
     )
 
 

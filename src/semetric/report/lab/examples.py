@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from semetric.report.lab.results import LabRun
 from semetric.report.lab.style import metric_label, number
 from semetric.report.lab.words import level_words
 
-__all__ = ["MOST_IMAGES", "MOST_LEVELS", "Example", "Shown", "chosen", "examples"]
+__all__ = ["MOST_IMAGES", "MOST_LEVELS", "Example", "Place", "Shown", "chosen", "examples", "places", "shown_at"]
 
 MOST_IMAGES = 3
 MOST_LEVELS = 4
@@ -52,25 +52,42 @@ class Example:
     Attributes:
         image: its name.
         original: a data address.
+        sent: likewise of what was sent in its place, a translation; None where it was sent itself.
         systems: (label, what was received, the level rising).
     """
 
     image: str
     original: str = field(repr=False)
+    sent: str | None = field(default=None, repr=False)
     systems: tuple[tuple[str, tuple[Shown, ...]], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Place:
+class Place:
+    """Where the pictures of one image are.
+
+    Attributes:
+        image: its index.
+        original: the file that results are scored against.
+        sent: what was sent in its place; None where it was sent itself.
+        received: (system, level, file), the level rising.
+    """
+
     image: int
     original: Path
+    sent: Path | None
     received: tuple[tuple[int, float, Path], ...]  # (system, level, file)
 
 
 def examples(run: LabRun) -> list[Example]:
     """The first images of which the run kept what was received, as large as the page can hold."""
-    places = list(_places(run))
-    files = [file for place in places for file in (place.original, *(file for *_, file in place.received))]
+    kept = list(places(run))
+    files = [
+        file
+        for place in kept
+        for file in (place.original, place.sent, *(file for *_, file in place.received))
+        if file is not None
+    ]
     pictures: dict[Path, str] = {}
     for side in _SIDES:
         pictures, size = {}, 0
@@ -84,16 +101,17 @@ def examples(run: LabRun) -> list[Example]:
         if size <= _BUDGET:
             break
     found = []
-    for place in places:
+    for place in kept:
         systems = []
         for s, system in enumerate(run.systems):
             own = [(level, file) for at, level, file in place.received if at == s and file in pictures]
-            shown = tuple(_shown(run, place.image, s, level, pictures[file]) for level, file in own)
+            shown = tuple(shown_at(run, place.image, s, level, pictures[file]) for level, file in own)
             if shown:
                 systems.append((system.label, shown))
         if place.original in pictures and systems:
             original = pictures[place.original]
-            found.append(Example(image=run.images[place.image], original=original, systems=tuple(systems)))
+            sent = None if place.sent is None else pictures.get(place.sent)
+            found.append(Example(image=run.images[place.image], original=original, sent=sent, systems=tuple(systems)))
     return found
 
 
@@ -105,30 +123,34 @@ def chosen(levels: list[float], most: int = MOST_LEVELS) -> list[float]:
     return [levels[round(i)] for i in np.linspace(0, len(levels) - 1, most)]
 
 
-def _places(run: LabRun) -> Iterator[_Place]:
+def places(run: LabRun) -> Iterator[Place]:
     """Files under examples/, by the names of the run: no name leads out of that folder."""
-    folder = run.path / "examples"
     count = 0
-    for i in range(len(run.images)):
-        own = _inside(folder, _example_name(run, i))
-        if own is None or not (own / "original.png").is_file():
-            continue
-        received = []
+    for i, image in enumerate(run.images):
+        original, received = None, []
         for s, system in enumerate(run.systems):
-            theirs = _inside(own, system.name)
-            files = _by_level(theirs) if theirs is not None else {}
+            files: dict[float, Path] = {}
+            for one in system.pictures:
+                own = _inside(one.root, one.folders.get(image, ""))
+                if own is None or not (own / "original.png").is_file():
+                    continue
+                original = original or own
+                theirs = _inside(own, one.system)
+                files |= _by_level(theirs) if theirs is not None else {}
             here = [float(level) for level in run.levels(s) if float(level) in files]
             received += [(s, level, files[level]) for level in chosen(here)]
-        yield _Place(image=i, original=own / "original.png", received=tuple(received))
+        if original is None:
+            continue
+        sent = original / "sent.png"
+        yield Place(
+            image=i,
+            original=original / "original.png",
+            sent=sent if sent.is_file() else None,
+            received=tuple(received),
+        )
         count += 1
         if count == MOST_IMAGES:
             return
-
-
-def _example_name(run: LabRun, image: int) -> str:
-    """The folder that the record names, else the image's stem; empty where the run kept none."""
-    record = run.record["images"][image]
-    return str(record["example"] or "") if "example" in record else PurePosixPath(run.images[image]).stem
 
 
 def _inside(folder: Path, name: str) -> Path | None:
@@ -164,7 +186,8 @@ def _encoded(file: Path, side: int) -> bytes | None:
     return stream.getvalue()
 
 
-def _shown(run: LabRun, image: int, system: int, level: float, picture: str) -> Shown:
+def shown_at(run: LabRun, image: int, system: int, level: float, picture: str = "") -> Shown:
+    """One received image in words: level, rate, scores."""
     rows = run.rows
     here = np.flatnonzero((rows.image == image) & (rows.system == system) & (rows.level == level))
     scores = []

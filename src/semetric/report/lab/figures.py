@@ -20,13 +20,13 @@ from semetric.report.drawing import printable
 from semetric.report.lab import panels
 from semetric.report.lab.horizontal import Horizontal, horizontal
 from semetric.report.lab.measures import curves, sensitivity
-from semetric.report.lab.style import COLUMN_INCHES, PAGE_INCHES, PAPER, metric_label
+from semetric.report.lab.style import COLUMN_INCHES, PAGE_INCHES, PAPER, looks, metric_label
 from semetric.report.lab.words import metric_head, slugs, system_words
 
 if TYPE_CHECKING:
     from semetric.report.lab.results import LabRun
 
-__all__ = ["DPI", "Drawn", "drawn_figures"]
+__all__ = ["DPI", "Drawn", "draw", "drawn_figures", "new_figure"]
 
 DPI = 300
 """Dots an inch of PNG files."""
@@ -49,19 +49,23 @@ class Drawn:
         name: of its files, without a suffix.
         caption: what it shows.
         wide: whether it takes a page's width.
+        paged: whether the page shows it; the others are files for a paper, and repeat what the page shows.
         files: suffix → content: pdf, png, svg.
     """
 
     name: str
     caption: str
     wide: bool
+    paged: bool = True
     files: dict[str, bytes] = field(repr=False)
 
 
 def drawn_figures(run: LabRun) -> Iterator[Drawn]:
     """Draws them one after another: the overview first, then what the experiment asks for, then a figure a metric.
 
-    Metrics without any value have no figure. The same run gives the same bytes.
+    The page shows each curve once: of transformations in their own units, else a figure a metric; the overview, and
+    what shows the same curves in another way, are files. Metrics without any value have no figure. The same run gives
+    the same bytes.
     """
     axis = horizontal(run)
     own = [m for m, of_metric in enumerate(curves(run)) if any(one.drawn for one in of_metric)]
@@ -69,39 +73,57 @@ def drawn_figures(run: LabRun) -> Iterator[Drawn]:
     against = f"against {axis.label}"
     bands = "; bands: 95% bootstrap intervals of the mean"
     hollow = "; hollow marks: some decodes failed" if failures else ""
+    panelled = run.experiment == "transform" and bool(own)
     if own:
         words = f"All metrics {against}{bands}{hollow}. ↑ higher is better, ↓ lower is better."
-        yield _drawn("overview", words, lambda: _overview(run, own, axis, failures), wide=True)
+        yield draw("overview", words, lambda: _overview(run, own, axis, failures), wide=True, paged=False)
+    if panelled:
+        words = "Each transformation in its own unit" + bands + ". Distances are turned into 1 − distance."
+        yield draw("transformations", words, lambda: _transformations(run, own), wide=True)
     if run.experiment == "deformation" and own:
         words = "How closely each metric follows each strength; lines: 95% intervals over images."
-        yield _drawn("correlations", words, lambda: _correlations(run, axis))
+        yield draw("correlations", words, lambda: _correlations(run, axis))
     if run.experiment == "edits" and own:
         words = "What each metric notices: its fall from weakest to strongest level, in its own standard deviations."
-        yield _drawn("sensitivity", words, lambda: _sensitivities(run, own), wide=True)
+        yield draw("sensitivity", words, lambda: _sensitivities(run, own), wide=True)
     if failures:
-        yield _drawn("failed", f"Share of failed decodes {against}.", lambda: _failed(run, axis))
+        yield draw("failed", f"Share of failed decodes {against}.", lambda: _failed(run, axis))
     for m, slug in zip(own, slugs(run.metrics[m].name for m in own), strict=True):
         words = f"{metric_head(run, m)} {against}{bands}{hollow}."
-        yield _drawn(f"metric-{slug}", words, lambda m=m: _metric(run, m, axis))  # type: ignore[misc]
+        yield draw(f"metric-{slug}", words, lambda m=m: _metric(run, m, axis), paged=not panelled)  # type: ignore[misc]
+    sess = next((m for m in own if run.metrics[m].name == "sess"), None)
+    others = [m for m in own if m != sess]
+    if sess is not None and others and run.experiment in ("compression", "channel", "levels"):
+        words = f"SeSS (solid, left axis) beside each metric (dashed, right axis) {against}."
+        yield draw("beside-sess", words, lambda: _beside(run, sess, others, axis), wide=True, paged=False)
 
 
-def _drawn(name: str, caption: str, make: Callable[[], Figure], *, wide: bool = False) -> Drawn:
+def draw(
+    name: str,
+    caption: str,
+    make: Callable[[], Figure],
+    *,
+    wide: bool = False,
+    paged: bool = True,
+    kinds: Sequence[str] = ("pdf", "png", "svg"),
+) -> Drawn:
+    """Draws one figure with the settings of a paper, laid out once and the same in every format."""
     with defaults(PAPER):
         figure = make()
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once, the same in every format
         files = {}
-        for kind, metadata in _METADATA.items():
+        for kind in kinds:
             stream = io.BytesIO()
-            figure.savefig(stream, format=kind, dpi=DPI, metadata=metadata)
+            figure.savefig(stream, format=kind, dpi=DPI, metadata=_METADATA[kind])
             files[kind] = stream.getvalue()
-    return Drawn(name=name, caption=caption, wide=wide, files=files)
+    return Drawn(name=name, caption=caption, wide=wide, paged=paged, files=files)
 
 
 def _metric(run: LabRun, metric: int, axis: Horizontal) -> Figure:
     shown = [one.system for one in curves(run)[metric] if one.drawn]
     columns, rows = _arrange([axis.names[s] for s in shown], COLUMN_INCHES)
-    figure = _new(COLUMN_INCHES, 2.15 + _ROW_INCHES * rows)
+    figure = new_figure(COLUMN_INCHES, 2.15 + _ROW_INCHES * rows)
     axes = figure.add_subplot()
     panels.draw_curves(axes, run, metric, axis)
     axes.set_xlabel(printable(axis.label))
@@ -116,7 +138,7 @@ def _overview(run: LabRun, metrics: Sequence[int], axis: Horizontal, failures: b
     down = math.ceil(count / across)
     systems = range(len(run.systems))
     columns, rows = _arrange([axis.names[s] for s in systems], PAGE_INCHES)
-    figure = _new(PAGE_INCHES if across > 1 else COLUMN_INCHES * 1.4, 1.5 * down + 0.36 + _ROW_INCHES * rows)
+    figure = new_figure(PAGE_INCHES if across > 1 else COLUMN_INCHES * 1.4, 1.5 * down + 0.36 + _ROW_INCHES * rows)
     figure.set_layout_engine(ConstrainedLayoutEngine(h_pad=0.045, w_pad=0.03))
     grid = figure.subplots(down, across, squeeze=False)
     for k, axes in enumerate(grid.flat):
@@ -133,10 +155,57 @@ def _overview(run: LabRun, metrics: Sequence[int], axis: Horizontal, failures: b
     return figure
 
 
+def _transformations(run: LabRun, metrics: Sequence[int]) -> Figure:
+    """A panel a transformation, all metrics in it: SeSS, Fig. 17."""
+    systems = [s for s in range(len(run.systems)) if any(curves(run)[m][s].drawn for m in metrics)]
+    shares = [m for m in metrics if panels.is_share(run, m)]
+    rest = [m for m in metrics if m not in shares]
+    across = min(len(systems), 3 if len(systems) != 4 else 2)
+    down = math.ceil(len(systems) / across)
+    drawn = looks([""] * len(run.metrics))
+    names = [panels.share_label(run, m) if m in shares else f"{metric_head(run, m)}, right axis" for m in metrics]
+    columns, rows = _arrange(names, PAGE_INCHES)
+    figure = new_figure(PAGE_INCHES, 1.75 * down + 0.2 + _ROW_INCHES * rows)
+    figure.set_layout_engine(ConstrainedLayoutEngine(h_pad=0.05, w_pad=0.04))
+    grid = figure.subplots(down, across, squeeze=False)
+    right = panels.shared_range(run, rest)
+    for k, axes in enumerate(grid.flat):
+        if k >= len(systems):
+            axes.set_visible(False)
+            continue
+        panels.draw_transformation(axes, run, systems[k], shares, rest, drawn, right)
+        axes.set_title(printable(run.systems[systems[k]].label), pad=3)
+    plain = Horizontal(
+        label="", log=False, largest=(1.0,) * len(names), names=tuple(names), looks=tuple(drawn[m] for m in metrics)
+    )
+    _legend(figure, range(len(names)), plain, columns, PAGE_INCHES, above=True)
+    return figure
+
+
+def _beside(run: LabRun, sess: int, others: Sequence[int], axis: Horizontal) -> Figure:
+    """SeSS and one other metric a panel: SeSS, Fig. 8."""
+    across = min(len(others), 3 if len(others) != 4 else 2)
+    down = math.ceil(len(others) / across)
+    systems = list(range(len(run.systems)))
+    columns, rows = _arrange([axis.names[s] for s in systems], PAGE_INCHES)
+    figure = new_figure(PAGE_INCHES, 1.75 * down + 0.36 + _ROW_INCHES * rows)
+    figure.set_layout_engine(ConstrainedLayoutEngine(h_pad=0.05, w_pad=0.04))
+    grid = figure.subplots(down, across, squeeze=False)
+    for k, axes in enumerate(grid.flat):
+        if k >= len(others):
+            axes.set_visible(False)
+            continue
+        panels.draw_beside(axes, run, sess, others[k], axis)
+        axes.set_title(printable(f"SeSS, and {metric_head(run, others[k])} (dashed)"), pad=3)
+    figure.supxlabel(printable(axis.label), fontsize=8)
+    _legend(figure, systems, axis, columns, PAGE_INCHES, above=True)
+    return figure
+
+
 def _failed(run: LabRun, axis: Horizontal) -> Figure:
     systems = list(range(len(run.systems)))
     columns, rows = _arrange([axis.names[s] for s in systems], COLUMN_INCHES)
-    figure = _new(COLUMN_INCHES, 1.6 + _ROW_INCHES * rows)
+    figure = new_figure(COLUMN_INCHES, 1.6 + _ROW_INCHES * rows)
     axes = figure.add_subplot()
     panels.draw_failures(axes, run, axis)
     axes.set_xlabel(printable(axis.label))
@@ -150,7 +219,7 @@ def _correlations(run: LabRun, axis: Horizontal) -> Figure:
     names = [one.label for one in run.systems]
     plain = replace(axis, names=tuple(names))
     columns, rows = _arrange(names, COLUMN_INCHES)
-    figure = _new(COLUMN_INCHES, 0.55 + 0.24 * len(run.metrics) + _ROW_INCHES * rows)
+    figure = new_figure(COLUMN_INCHES, 0.55 + 0.24 * len(run.metrics) + _ROW_INCHES * rows)
     panels.draw_correlations(figure.add_subplot(), run, axis.looks)
     _legend(figure, systems, plain, columns, COLUMN_INCHES, lines=False)
     return figure
@@ -161,7 +230,7 @@ def _sensitivities(run: LabRun, metrics: Sequence[int]) -> Figure:
     cells = [[sensitivity(run, (s,), m) for s in order] for m in metrics]
     names = [_shortened(system_words(run, s), 1.6) for s in order]
     longest = max((_text_inches(name) for name in names), default=0.0)
-    figure = _new(PAGE_INCHES, 0.35 + 0.24 * len(metrics) + 0.6 * longest)
+    figure = new_figure(PAGE_INCHES, 0.35 + 0.24 * len(metrics) + 0.6 * longest)
     axes = figure.add_subplot()
     image = panels.draw_sensitivities(axes, cells, [metric_label(run.metrics[m].name) for m in metrics], names)
     bar = figure.colorbar(image, ax=axes, pad=0.015, aspect=30)
@@ -175,7 +244,8 @@ def _dimensions(run: LabRun) -> list[str]:
     return list(dict.fromkeys(system.dimension for system in run.systems))
 
 
-def _new(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of that size in inches, without pyplot's state."""
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure

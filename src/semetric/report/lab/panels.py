@@ -13,6 +13,7 @@ from semetric.report.drawing import printable
 from semetric.report.lab.measures import Curve, Estimate, correlations, curves
 from semetric.report.lab.problems import failure_counts
 from semetric.report.lab.style import Look, metric_label
+from semetric.report.lab.words import strength_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +21,18 @@ if TYPE_CHECKING:
     from semetric.report.lab.horizontal import Horizontal
     from semetric.report.lab.results import LabRun
 
-__all__ = ["draw_correlations", "draw_curves", "draw_failures", "draw_sensitivities", "frame"]
+__all__ = [
+    "draw_beside",
+    "draw_correlations",
+    "draw_curves",
+    "draw_failures",
+    "draw_sensitivities",
+    "draw_transformation",
+    "frame",
+    "is_share",
+    "share_label",
+    "shared_range",
+]
 
 _SCATTER_MOST = 3000  # points that a figure shows one by one
 _LOG_Y = 30.0  # largest over smallest mean above which an unbounded metric has a logarithmic axis
@@ -115,6 +127,99 @@ def draw_sensitivities(
     for spine in axes.spines.values():
         spine.set_visible(False)
     return image
+
+
+def is_share(run: LabRun, metric: int) -> bool:
+    """Whether its means lie in [0, 1], so that it shares an axis with others of that range; distances as 1 − d."""
+    means = [p.estimate.mean or 0.0 for one in curves(run)[metric] for p in one.drawn]
+    return bool(means) and min(means) >= -0.05 and max(means) <= 1.0 + 1e-9
+
+
+def share_label(run: LabRun, metric: int) -> str:
+    """Its name on the axis that it shares: 1 − LPIPS, since there higher is better."""
+    one = run.metrics[metric]
+    return metric_label(one.name) if one.higher_is_better else f"1 − {metric_label(one.name)}"
+
+
+def shared_range(run: LabRun, metrics: Sequence[int]) -> tuple[float, float] | None:
+    """The range of the right axis, the same in all panels; None without a metric."""
+    drawn = [p.estimate for m in metrics for one in curves(run)[m] for p in one.drawn]
+    bounds = [value for one in drawn for value in (one.mean, one.low, one.high) if value is not None]
+    if not bounds:
+        return None
+    margin = 0.06 * (max(bounds) - min(bounds) or 1.0)
+    return min(bounds) - margin, max(bounds) + margin
+
+
+def draw_transformation(
+    axes: Axes,
+    run: LabRun,
+    system: int,
+    shares: Sequence[int],
+    rest: Sequence[int],
+    drawn: Sequence[Look],
+    right: tuple[float, float] | None,
+) -> None:
+    """All metrics under one transformation, against its strength in its own unit.
+
+    Args:
+        axes: an empty area.
+        run: the run.
+        system: the transformation.
+        shares: metrics in [0, 1], on the left axis.
+        rest: the others, on an axis at the right.
+        drawn: a look a metric.
+        right: the range of the right axis.
+    """
+    factor, unit = strength_unit(run, system)
+    twin = axes.twinx() if rest else None
+    for metric in (*shares, *rest):
+        points = curves(run)[metric][system].drawn
+        if not points:
+            continue
+        turned = metric in shares and not run.metrics[metric].higher_is_better
+        x = np.array([p.level for p in points]) * factor
+        bounds = [(p.estimate.mean, p.estimate.low, p.estimate.high) for p in points]
+        y, low, high = np.array(bounds, np.float64).T  # None becomes NaN
+        if turned:
+            y, low, high = 1 - y, 1 - high, 1 - low
+        place = twin if metric in rest and twin is not None else axes
+        how = drawn[metric]
+        if len(points) > 1:
+            place.fill_between(x, low, high, color=how.colour, alpha=0.12, lw=0)
+        place.plot(x, y, **_line(how.colour, how.marker, how.dashes, True))
+    axes.set_ylim(-0.04, 1.04)
+    axes.set_xlabel(printable(unit))
+    axes.grid(True)
+    axes.set_axisbelow(True)
+    levels = run.levels(system) * factor
+    if len(levels) == 1:
+        axes.set_xlim(levels[0] - 1, levels[0] + 1)
+        axes.set_xticks([levels[0]])
+    else:
+        axes.margins(x=0.04)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
+    if twin is not None and right is not None:
+        twin.set_ylim(*right)
+        twin.spines["right"].set_visible(True)
+        twin.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]))
+
+
+def draw_beside(axes: Axes, run: LabRun, first: int, second: int, axis: Horizontal) -> None:
+    """Two metrics of all systems: the first solid on the left axis, the second dashed on the right one."""
+    twin = axes.twinx()
+    for place, metric, dashes in ((axes, first, "-"), (twin, second, (0, (4, 1.6)))):
+        for one in curves(run)[metric]:
+            how = axis.looks[one.system]
+            x = np.array([p.x for p in one.drawn]) / axis.largest[one.system]
+            y = np.array([p.estimate.mean for p in one.drawn], np.float64)
+            place.plot(x, y, **_line(how.colour, how.marker, dashes, True))
+        place.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]))
+    frame(axes, axis, small=True)
+    twin.spines["right"].set_visible(True)
+    if not run.metrics[second].higher_is_better:
+        twin.invert_yaxis()  # up is better on both sides
 
 
 def frame(axes: Axes, axis: Horizontal, *, small: bool) -> None:

@@ -15,7 +15,7 @@ from semetric.lab.experiments import EXPERIMENTS
 from semetric.lab.experiments.summary import columns_of
 from semetric.results import open_run
 
-__all__ = ["Axis", "LabRun", "MetricInfo", "Rows", "SystemInfo", "read_lab_run"]
+__all__ = ["Axis", "LabRun", "MetricInfo", "Pictures", "Rows", "SystemInfo", "read_lab_run", "sorted_rows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,7 @@ class SystemInfo:
         unit: what it says of its own strengths; a codec's is of its quality, which is no level here.
         dimension: what an edit changes (colour, texture, layout, pose, content); empty elsewhere.
         record: all that the run says of it.
+        pictures: where its received pictures are, a run each.
     """
 
     name: str
@@ -50,6 +51,27 @@ class SystemInfo:
     unit: str = ""
     dimension: str = ""
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    pictures: tuple[Pictures, ...] = field(default=(), repr=False)
+
+    @property
+    def at_qualities(self) -> bool:
+        """Whether its levels are qualities of its own, also where the axis is a rate."""
+        return self.record.get("level") == "quality"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """Where a run keeps what a system made of its first images.
+
+    Attributes:
+        root: the folder "examples" of the run.
+        system: the system's folder below that of an image.
+        folders: name of an image → its folder below the root.
+    """
+
+    root: Path
+    system: str
+    folders: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,8 +156,11 @@ class LabRun:
         return np.unique(self.rows.level[self.rows.system == system])
 
     def unit(self, system: int) -> str:
-        """The unit of its levels: the axis's, or of strengths the system's own."""
-        return self.axis.unit or (self.systems[system].unit if self.axis.name == "strength" else "")
+        """The unit of its levels: the axis's, or of strengths the system's own; empty of qualities."""
+        one = self.systems[system]
+        if self.axis.name == "rate_bpp" and one.at_qualities:
+            return ""
+        return self.axis.unit or (one.unit if self.axis.name == "strength" else "")
 
 
 def read_lab_run(path: Path) -> LabRun:
@@ -156,6 +181,7 @@ def read_lab_run(path: Path) -> LabRun:
             "where it stopped."
         )
     images = tuple(image["name"] for image in record["images"])
+    folders = {image["name"]: str(image.get("example") or "") for image in record["images"]}
     return LabRun(
         path=path,
         record=record,
@@ -168,6 +194,7 @@ def read_lab_run(path: Path) -> LabRun:
                 unit=one.get("unit", ""),
                 dimension=one.get("dimension", ""),
                 record=one,
+                pictures=(Pictures(root=path / "examples", system=one["name"], folders=folders),),
             )
             for one in record["systems"]
         ),
@@ -194,16 +221,40 @@ def _rows(columns: Mapping[str, Any], names: Mapping[str, tuple[str, ...]]) -> R
     for which, known in names.items():
         place = {name: i for i, name in enumerate(known)}
         places[which] = np.array([place[name] for name in columns[which]], np.int64)
-    order = np.lexsort((places["metric"], places["image"], columns["level"], places["system"]))
+    return sorted_rows(
+        Rows(
+            image=places["image"],
+            system=places["system"],
+            metric=places["metric"],
+            level=columns["level"],
+            rate_bpp=columns["rate_bpp"],
+            uses_per_pixel=columns["uses_per_pixel"],
+            value=columns["value"],
+            failed=columns["failed"],
+            note=tuple(columns["note"]),
+            error=tuple(text or "" for text in columns["error"]),
+        )
+    )
+
+
+def sorted_rows(rows: Rows) -> Rows:
+    """The rows in their order; of those for one image, system, level and metric the last."""
+    n = len(rows)
+    order = np.lexsort((np.arange(n), rows.metric, rows.image, rows.level, rows.system))
+    keys = np.stack([rows.system, rows.level, rows.image, rows.metric], 1)[order]  # (n, 4)
+    last = np.ones(n, np.bool_)
+    if n:
+        last[:-1] = (keys[1:] != keys[:-1]).any(axis=1)
+    order = order[last]
     return Rows(
-        image=places["image"][order],
-        system=places["system"][order],
-        metric=places["metric"][order],
-        level=columns["level"][order],
-        rate_bpp=columns["rate_bpp"][order],
-        uses_per_pixel=columns["uses_per_pixel"][order],
-        value=columns["value"][order],
-        failed=columns["failed"][order],
-        note=tuple(columns["note"][order]),
-        error=tuple(text or "" for text in columns["error"][order]),
+        image=rows.image[order],
+        system=rows.system[order],
+        metric=rows.metric[order],
+        level=rows.level[order],
+        rate_bpp=rows.rate_bpp[order],
+        uses_per_pixel=rows.uses_per_pixel[order],
+        value=rows.value[order],
+        failed=rows.failed[order],
+        note=tuple(rows.note[i] for i in order),
+        error=tuple(rows.error[i] for i in order),
     )

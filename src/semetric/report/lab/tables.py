@@ -14,6 +14,8 @@ __all__ = ["Cell", "Table", "escape_latex", "to_csv", "to_html", "to_latex"]
 Cell = str | int | float | Estimate | None
 """Text, a number, a mean with its interval, or nothing."""
 
+_FEW = 3  # columns that a phone shows without scrolling
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -128,8 +130,9 @@ def to_html(table: Table) -> Markup:
     )
     body = [tag("tr", *(_html_cell(cell, i in right, i == 0) for i, cell in enumerate(row))) for row in table.rows]
     inside = tag("table", tag("thead", head), tag("tbody", *body))
+    hint = tag("p", "Scroll sideways to see all columns.", class_="hint") if len(table.header) > _FEW else Markup()
     scroll = tag("div", inside, class_="scroll", tabindex="0", role="region", aria_label=table.title)
-    return Markup(scroll + note)
+    return Markup(hint + scroll + note)
 
 
 def escape_latex(text: str) -> str:

@@ -13,7 +13,17 @@ from semetric.report.lab.problems import units
 from semetric.report.lab.results import LabRun
 from semetric.report.lab.style import metric_label, metric_unit
 
-__all__ = ["axis_words", "lead", "level_words", "metric_head", "short_unit", "slugs", "strengths_words", "system_words"]
+__all__ = [
+    "axis_words",
+    "lead",
+    "level_words",
+    "metric_head",
+    "short_unit",
+    "slugs",
+    "strength_unit",
+    "strengths_words",
+    "system_words",
+]
 
 _SHORT = {
     "bits per pixel": "bpp",
@@ -40,13 +50,23 @@ def short_unit(unit: str) -> str:
 
 
 def level_words(run: LabRun, system: int, level: float) -> str:
-    """A level with its unit."""
+    """A level with its unit; a quality beside rates as that."""
+    if run.axis.name == "rate_bpp" and run.systems[system].at_qualities:
+        return f"level {level:.6g}".replace("-", "−")
     return _with_unit(f"{level:.6g}", short_unit(run.unit(system)))
 
 
 def strengths_words(run: LabRun, system: int, levels: Iterable[float]) -> str:
     """Levels in a row, with their unit once."""
     return _with_unit(", ".join(f"{level:.6g}" for level in levels), short_unit(run.unit(system)))
+
+
+def strength_unit(run: LabRun, system: int) -> tuple[float, str]:
+    """(factor, words): what strengths are multiplied by, and their unit under an axis; shares in percent."""
+    unit = run.unit(system)
+    if unit.startswith("share of "):
+        return 100.0, "% of " + unit.removeprefix("share of ")
+    return 1.0, unit or run.axis.label
 
 
 def metric_head(run: LabRun, metric: int) -> str:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from semetric.errors import StoreError
 from semetric.report.lab.contents import tables
 from semetric.report.lab.examples import examples
 from semetric.report.lab.figures import drawn_figures
+from semetric.report.lab.merge import read_lab_runs
 from semetric.report.lab.page import render
-from semetric.report.lab.results import read_lab_run
+from semetric.report.lab.strips import example_strips
 from semetric.report.lab.tables import to_csv, to_latex
 from semetric.report.output import write_whole
 
 __all__ = ["write_report"]
 
 
-def write_report(run: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Path:
-    """Writes the report of a run of the lab.
+def write_report(
+    runs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], out: str | os.PathLike[str] | None = None
+) -> Path:
+    """Writes the report of a run of the lab, or of several of one experiment as one.
 
     index.html is one page that needs nothing beside itself; figures/ has each figure as PDF (TrueType fonts)
     and PNG (300 dots an inch), 3.4 inches wide or 7 for overviews; tables/ has each table as CSV and as
@@ -26,18 +31,21 @@ def write_report(run: str | os.PathLike[str], out: str | os.PathLike[str] | None
     report holds what is finished, and says so. The page is written last.
 
     Args:
-        run: the folder that the experiment wrote.
-        out: where the report goes; None for "report" inside the run. Made if need be.
+        runs: the folder that the experiment wrote; or several, whose systems stand side by side.
+        out: where the report goes; None for "report" inside the run, of several "report-merged" inside the first. Made
+            if need be.
 
     Returns:
         The page.
 
     Raises:
-        UsageError: no run of the lab is there, nothing of it is finished, or its files do not fit together.
+        UsageError: no run of the lab is there, nothing of it is finished, its files do not fit together, or several
+            runs do not belong together.
         StoreError: the report cannot be written there.
     """
-    found = read_lab_run(Path(run))
-    folder = Path(out) if out is not None else Path(run) / "report"
+    paths = [Path(runs)] if isinstance(runs, str | os.PathLike) else [Path(run) for run in runs]
+    found = read_lab_runs(paths)
+    folder = Path(out) if out is not None else paths[0] / ("report" if len(paths) == 1 else "report-merged")
     for one in (folder, folder / "figures", folder / "tables"):
         if one.exists() and not one.is_dir():
             raise StoreError(f"Expected to write a report into {folder}; {one} is a file. Name another --out.")
@@ -46,10 +54,11 @@ def write_report(run: str | os.PathLike[str], out: str | os.PathLike[str] | None
         except OSError as error:
             raise StoreError(f"Expected to write a report into {folder}; {error.strerror or error}.") from error
     figures = []
-    for drawn in drawn_figures(found):
+    for drawn in itertools.chain(drawn_figures(found), example_strips(found)):
         for kind in ("pdf", "png"):
             write_whole(drawn.files[kind], folder / "figures" / f"{drawn.name}.{kind}", "a figure")
-        figures.append(drawn)
+        if "svg" in drawn.files:
+            figures.append(drawn)
     made = tables(found)
     for table in made:
         write_whole(to_csv(table).encode(), folder / "tables" / f"{table.name}.csv", "a table")
