@@ -97,9 +97,15 @@ def test_names_within_the_deepest_folder(images: list[str], keys: list[str]) -> 
 
 def test_runs_made_otherwise_are_refused_unless_forced(two: tuple[Path, Path], folders: Path) -> None:
     score_folders(
-        folders / "references", folders / "images", folders / "c", ["psnr"], store=None, resize="reference", vit="other"
+        folders / "references",
+        folders / "images",
+        folders / "c",
+        ["psnr"],
+        store=None,
+        resize="reference",
+        vit="vit_b_16",
     )
-    with pytest.raises(UsageError, match=r"profile: lite and lite\+vit=other; resize: none and reference.*--force"):
+    with pytest.raises(UsageError, match=r"profile: lite and lite\+vit=vit_b_16; resize: none and reference.*--force"):
         compare(two[0], folders / "c")
     found = compare(two[0], folders / "c", force=True)
     assert len(found.notes) == 2
