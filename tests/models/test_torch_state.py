@@ -22,6 +22,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import semetric
 from semetric.cache import Store
+from semetric.image import Picture, read_image
+from semetric.metrics.base import Metric, Score
 from semetric.models.runtime import Runtime
 from semetric.models.torch_state import clean_state
 
@@ -107,6 +109,38 @@ def test_a_score_and_its_cached_products_are_those_of_a_fresh_process(
     fresh = scored(tmp_path / "fresh", nullcontext())
     assert fresh[1]
     assert scored(tmp_path / "other", STATES[state]()) == fresh
+
+
+class OwnMetric(Metric):
+    """One of a user's, in plain torch."""
+
+    name = "own"
+    higher_is_better = True
+    range = (None, None)
+
+    def _score(self, reference: Picture, image: Picture) -> Score:
+        def compute() -> dict[str, np.ndarray]:
+            return {"sum": np.array(product_sum(reference))}
+
+        product = self.runtime.product(reference, {"kind": "own"}, compute)
+        return self._make(float(product["sum"]) + product_sum(image))
+
+
+def product_sum(picture: Picture) -> float:
+    """Depends on autocast, on the precision of products, and by `arange` on the default device and dtype."""
+    x = torch.from_numpy(np.array(picture.to_float()[..., 0]))
+    return float((x @ x.T / torch.arange(1, len(x) + 1)).sum())
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_plain_torch_in_a_metric_or_a_product_sees_the_state_of_a_fresh_process(state: str) -> None:
+    fresh = OwnMetric(Runtime("lite", device="cpu"))(IMAGE, 255 - IMAGE).value
+    with STATES[state]():
+        assert OwnMetric(Runtime("lite", device="cpu"))(IMAGE, 255 - IMAGE).value == fresh
+        product = Runtime("lite", device="cpu").product(
+            read_image(IMAGE), {"kind": "state"}, lambda: {"seen": np.array(str(seen()))}
+        )
+    assert str(product["seen"]) == str(FRESH)
 
 
 @pytest.mark.parametrize("state", STATES)

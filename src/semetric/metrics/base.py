@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from semetric.errors import SizeMismatchError, UsageError
 from semetric.image import ImageLike, Picture, read_image
-from semetric.models.torch_state import clean_state
+from semetric.models.torch_state import clean_if_imported, clean_state
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,7 +91,8 @@ class Metric:
         pairs = [(read_image(r), read_image(i)) for r, i in zip(references, images, strict=True)]
         for reference, image in pairs:
             self.check(reference, image)
-        return self._score_batch(pairs)
+        with clean_if_imported():
+            return self._score_batch(pairs)
 
     def values(self, references: Tensor, images: Tensor) -> Tensor:
         """The scores of tensor batches, with gradients to both: a loss, or a step of an optimisation.

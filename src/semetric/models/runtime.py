@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from semetric.cache import Store, key
 from semetric.errors import UsageError
 from semetric.image import Picture
-from semetric.models.torch_state import loading
+from semetric.models.torch_state import clean_if_imported, loading
 from semetric.profiles import Profile, profile
 
 if TYPE_CHECKING:
@@ -156,7 +156,9 @@ class Runtime:
         waiting = list(missing.items())
         for start in range(0, len(waiting), batch):
             part = waiting[start : start + batch]
-            for (name, _), made in zip(part, compute([picture for _, picture in part]), strict=True):
+            with clean_if_imported():
+                computed = compute([picture for _, picture in part])
+            for (name, _), made in zip(part, computed, strict=True):
                 # In the order in which the disk gives them back: sums over another order differ in their last digits.
                 arrays = {role: np.asarray(array, order="C") for role, array in made.items()}
                 if self.store:

@@ -13,11 +13,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["clean_state", "loading"]
+__all__ = ["clean_if_imported", "clean_state", "loading"]
 
 
 @contextmanager
@@ -44,6 +44,16 @@ def clean_state(*, inference: bool | None = None) -> Iterator[None]:
             stack.enter_context(torch.device("cpu"))
         if inference is not None:
             stack.enter_context(torch.inference_mode(inference))
+        yield
+
+
+@contextmanager
+def clean_if_imported() -> Iterator[None]:
+    """`clean_state` without gradients; nothing where torch is not imported yet, so that the caller has set nothing.
+
+    It is round all that is scored and all that enters the cache, much of which needs no torch.
+    """
+    with clean_state(inference=True) if "torch" in sys.modules else nullcontext():
         yield
 
 
