@@ -209,3 +209,20 @@ def test_graphs_that_do_not_fit() -> None:
         match_graded(graph, replace(graph, features=np.ones((3, 5))), SIMILARITY, 1.0, SETTINGS)
     with pytest.raises(UsageError, match="beyond predicate"):
         match_graded(graph, graph, np.eye(1), 1.0, SETTINGS)
+
+
+def test_a_wall_of_like_objects_takes_no_memory_of_its_pairs() -> None:
+    """150 bricks have some 9,000 relations, each with up to 22,500 pairs of partners: 200 million choices."""
+    rng = np.random.default_rng(0)
+    n = 150
+    probabilities = np.zeros((PREDICATES, n, n))
+    probabilities[2] = rng.random((n, n)) < 0.4
+    relations = faded_relations(probabilities)
+    wall = GradedGraph(
+        features=rng.normal(size=8) + 0.15 * rng.normal(size=(n, 8)),
+        importance=np.full(n, 0.9 / n),
+        available=np.ones(n),
+        relations=relations.triplets,
+        probabilities=relations.probabilities,
+    )
+    assert match_graded(wall, wall, SIMILARITY, 1.0, SETTINGS).score == pytest.approx(1, abs=1e-12)

@@ -1,7 +1,7 @@
-"""The compiled part of scoring many graded pairs: which relations find their like. Numba source.
+"""The compiled part of graded matching: how far relations find their like. Numba source.
 
-Numba keeps the machine code beside this file or in its own cache folder. `semetric.scene.graded` does the same for one
-pair in numpy, where importing numba would take longer than the whole comparison.
+Numba keeps the machine code beside this file or in its own cache folder. Compiled, since many like objects (a wall's
+bricks) have millions of pairs of partners, which arrays of numpy cannot hold.
 """
 
 from __future__ import annotations
@@ -28,22 +28,20 @@ def relations_kept(
     likely: _Floats,
     subject: _Ints,
     object_: _Ints,
-    weight: _Floats,
     probability: _Floats,
     code: _Floats,
     between: NDArray[np.int32],
     other_probability: _Floats,
     other_code: _Floats,
-) -> float:
-    """Σ_e w_e · K_e of one side (the module `semetric.scene.graded`).
+) -> _Floats:
+    """ρ_e · K_e of each relation of one side, (E,) in [0, 1] (the module `semetric.scene.graded`).
 
     For each relation, pairs of partners are tried from the likeliest down, until none that follows can beat the best.
 
     Args:
-        likely: (n, m) P, how far each pair of objects keeps relations.
+        likely: (n, m) P, how far each pair of objects keeps relations; below 0 as 0.
         subject: (E,) below n.
         object_: (E,) below n.
-        weight: (E,) v_i · v_k.
         probability: (E,) ρ_e.
         code: (E, D) unit vectors whose inner products are the predicates' similarities.
         between: (m, m) the other graph's relation from subject (row) to object (column), −1 where there is none.
@@ -67,7 +65,7 @@ def relations_kept(
                 partner[i, place] = j
                 count[i] += 1
     dimensions = code.shape[1]
-    total = 0.0
+    kept = np.empty(len(subject))
     for e in range(len(subject)):
         i, k, own = subject[e], object_[e], probability[e]
         best = 0.0
@@ -89,5 +87,5 @@ def relations_kept(
                 for d in range(dimensions):
                     similarity += code[e, d] * other_code[f, d]
                 best = max(best, value * min(max(similarity, 0.0), 1.0))
-        total += weight[e] * best
-    return total
+        kept[e] = best
+    return kept

@@ -25,11 +25,11 @@ from semetric.scene.weighting import ImportanceSettings, Objects
 if TYPE_CHECKING:
     from semetric.scene.graph import SceneGraph
 
-__all__ = ["PairBatch", "RelatedGraph"]
+__all__ = ["MAX_CELLS", "PairBatch", "RelatedGraph", "checked_pairs"]
 
 _Floats = NDArray[np.float64]
 
-_MAX_CELLS = 150_000_000  # pairs of objects over all pairs of graphs; three tables of 8 bytes each
+MAX_CELLS = 150_000_000  # pairs of objects over all pairs of graphs; three tables of 8 bytes each
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,6 +67,28 @@ class _Settings(Protocol):
     def importance(self) -> ImportanceSettings: ...
 
 
+def checked_pairs(pairs: NDArray[np.integer[Any]], graphs: int, similarities: int, workers: int) -> NDArray[np.int64]:
+    """The pairs of a batch as (P, 2) indices.
+
+    Args:
+        pairs: (P, 2) reference and image.
+        graphs: how many there are.
+        similarities: how many image similarities.
+        workers: threads.
+
+    Raises:
+        UsageError: numbers that do not fit together.
+    """
+    checked = np.asarray(pairs, np.int64).reshape(-1, 2)
+    if len(checked) != similarities:
+        raise UsageError(f"Expected one image similarity a pair; found {similarities} for {len(checked)}.")
+    if checked.size and not (checked.min() >= 0 and checked.max() < graphs):
+        raise UsageError(f"Expected pairs of indices below {graphs} (graphs); found others.")
+    if workers < 1:
+        raise UsageError(f"Expected at least 1 worker; found {workers}.")
+    return checked
+
+
 class PairBatch:
     """P pairs of graphs, ready for any settings.
 
@@ -90,15 +112,7 @@ class PairBatch:
         *,
         workers: int = 1,
     ) -> None:
-        self.pairs = np.asarray(pairs, np.int64).reshape(-1, 2)
-        if len(self.pairs) != len(image_similarities):
-            raise UsageError(
-                f"Expected one image similarity a pair; found {len(image_similarities)} for {len(self.pairs)}."
-            )
-        if self.pairs.size and not (self.pairs.min() >= 0 and self.pairs.max() < len(graphs)):
-            raise UsageError(f"Expected pairs of indices below {len(graphs)} (graphs); found others.")
-        if workers < 1:
-            raise UsageError(f"Expected at least 1 worker; found {workers}.")
+        self.pairs = checked_pairs(pairs, len(graphs), len(image_similarities), workers)
         self.workers = workers
         self._image = np.array([_finite("image_similarity", float(s)) for s in image_similarities], np.float64)
         self._predicates = _predicates(predicate_similarity)
@@ -182,9 +196,9 @@ class PairBatch:
         self._sizes = counts[self.pairs].reshape(-1, 2)  # (P, 2)
         self._empty = self._sizes.sum(axis=1) == 0
         cells = np.concatenate([[0], np.cumsum(self._sizes.prod(axis=1))])
-        if cells[-1] > _MAX_CELLS:
+        if cells[-1] > MAX_CELLS:
             raise UsageError(
-                f"Expected at most {_MAX_CELLS} pairs of objects over all pairs of images; found {cells[-1]}. "
+                f"Expected at most {MAX_CELLS} pairs of objects over all pairs of images; found {cells[-1]}. "
                 "Tune on fewer triplets."
             )
         self._cosine, self._near = np.empty(cells[-1]), np.empty(cells[-1])

@@ -353,7 +353,14 @@ class _Edges:
         np.maximum.at(strongest, edge, probability)
         return cls(subject=distinct // max(n, 1), object=distinct % max(n, 1), probability=strongest, code=_unit(total))
 
+    def between(self, n: int) -> NDArray[np.int32]:
+        """(n, n) the edge from subject (row) to object (column), −1 where there is none."""
+        matrix = np.full((n, n), -1, np.int32)
+        matrix[self.subject, self.object] = np.arange(len(self.subject))
+        return matrix
+
     def take(self, which: NDArray[np.bool_]) -> _Edges:
+        """Those edges, in their order."""
         return _Edges(
             subject=self.subject[which],
             object=self.object[which],
@@ -404,29 +411,21 @@ def _side(
 
 def _preserved(edges: _Edges, others: _Edges, reachable: _Floats) -> _Floats:
     """ρ_e · K_e of each edge, (E,): the likest relation of the other graph, as far as that one is there at all."""
-    m = reachable.shape[1]
-    likely = np.maximum(reachable - UNLIKELY, 0.0) / (1.0 - UNLIKELY)
-    row, partner = np.nonzero(likely)  # few
-    chance = likely[row, partner]
-    count = np.bincount(row, minlength=len(likely))
-    first = np.cumsum(count) - count
-    between = np.full((m, m), -1, np.int64)  # the other graph's edge from subject (row) to object (column)
-    between[others.subject, others.object] = np.arange(len(others.subject))
-    # every partner of an edge's subject with every partner of its object
-    choices = count[edges.subject] * count[edges.object]
-    edge = np.repeat(np.arange(len(choices)), choices)
-    place = np.arange(len(edge)) - np.repeat(np.cumsum(choices) - choices, choices)
-    along = count[edges.object][edge]
-    of_subject = first[edges.subject][edge] + place // np.maximum(along, 1)
-    of_object = first[edges.object][edge] + place % np.maximum(along, 1)
-    other = between[partner[of_subject], partner[of_object]]
-    there = np.flatnonzero(other >= 0)
-    edge, other = edge[there], other[there]
-    value = chance[of_subject[there]] * chance[of_object[there]]
-    value *= np.minimum(edges.probability[edge], others.probability[other])
-    value *= np.clip(np.einsum("ep,ep->e", edges.code[edge], others.code[other]), 0.0, 1.0)
-    kept = np.zeros(len(choices))
-    np.maximum.at(kept, edge, value)
+    if not (len(edges.subject) and len(others.subject)):
+        return np.zeros(len(edges.subject))
+    from semetric.scene._graded_kernel import relations_kept  # numba: only where there are relations to compare
+
+    likely = np.ascontiguousarray((reachable - UNLIKELY) / (1.0 - UNLIKELY))
+    kept: _Floats = relations_kept(
+        likely,
+        edges.subject,
+        edges.object,
+        edges.probability,
+        edges.code,
+        others.between(reachable.shape[1]),
+        others.probability,
+        others.code,
+    )
     return kept
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import UsageError
+from semetric.scene.batch import MAX_CELLS, checked_pairs
 from semetric.scene.graded import (
     UNLIKELY,
     GradedGraph,
@@ -29,8 +30,6 @@ from semetric.scene.graded import (
 __all__ = ["GradedBatch"]
 
 _Floats = NDArray[np.float64]
-
-_MAX_CELLS = 150_000_000  # pairs of objects over all pairs of graphs; a table of 8 bytes each
 
 
 class GradedBatch:
@@ -56,22 +55,14 @@ class GradedBatch:
         *,
         workers: int = 1,
     ) -> None:
-        self.pairs = np.asarray(pairs, np.int64).reshape(-1, 2)
-        if len(self.pairs) != len(image_similarities):
-            raise UsageError(
-                f"Expected one image similarity a pair; found {len(image_similarities)} for {len(self.pairs)}."
-            )
-        if self.pairs.size and not (self.pairs.min() >= 0 and self.pairs.max() < len(graphs)):
-            raise UsageError(f"Expected pairs of indices below {len(graphs)} (graphs); found others.")
-        if workers < 1:
-            raise UsageError(f"Expected at least 1 worker; found {workers}.")
+        self.pairs = checked_pairs(pairs, len(graphs), len(image_similarities), workers)
         lengths = {g.features.shape[1] for g in graphs if len(g)}
         if len(lengths) > 1:
             raise UsageError(f"Expected features of one length in all graphs (one encoder); found {sorted(lengths)}.")
         sizes = np.array([len(g) for g in graphs], np.int64)
-        if (cells := int(sizes[self.pairs].prod(axis=1).sum())) > _MAX_CELLS:
+        if (cells := int(sizes[self.pairs].prod(axis=1).sum())) > MAX_CELLS:
             raise UsageError(
-                f"Expected at most {_MAX_CELLS} pairs of objects over all pairs of images; found {cells}. "
+                f"Expected at most {MAX_CELLS} pairs of objects over all pairs of images; found {cells}. "
                 "Tune on fewer triplets."
             )
         self.workers = workers
@@ -135,19 +126,26 @@ class _Prepared:
         self.available = np.asarray(graph.available, np.float64)
         every = _Edges.of(graph, codes)
         self.probability, self.code = every.probability, every.code
-        self.between = np.full((len(graph), len(graph)), -1, np.int32)
-        self.between[every.subject, every.object] = np.arange(len(every.subject))
+        self.between = every.between(len(graph))
         edges = every.take((importance[every.subject] > 0.0) & (importance[every.object] > 0.0))
         number = np.cumsum(importance > 0.0) - 1
         subject, object_ = number[edges.subject], number[edges.object]
         weight = self.importance[subject] * self.importance[object_]  # v_i · v_k
         taken = np.bincount(subject, weight * edges.probability, len(self.importance))
         self.taken = taken + np.bincount(object_, weight * edges.probability, len(self.importance))  # Σ w_e at i
-        self.relations = (subject, object_, weight, edges.probability, edges.code)
+        self.weight, self.relations = weight, (subject, object_, edges.probability, edges.code)
 
     @property
     def arrays(self) -> tuple[NDArray[Any], ...]:
-        return (self.importance, self.available, self.between, self.probability, self.code, *self.relations)
+        return (
+            self.importance,
+            self.available,
+            self.between,
+            self.probability,
+            self.code,
+            self.weight,
+            *self.relations,
+        )
 
     def kept_in(self, other: _Prepared, likeness: _Floats, beta: float) -> float:
         """Of this graph's importance, what the other keeps; likeness is (objects of this, objects of the other)."""
@@ -159,10 +157,11 @@ class _Prepared:
         value = (self.importance - beta / 2.0 * self.taken)[:, None] * reachable
         kept = float(value[linear_sum_assignment(value, maximize=True)].sum())
         if beta and len(self.relations[0]) and len(other.probability):
-            from semetric.scene._graded_kernel import relations_kept  # numba: only when many pairs are scored
+            from semetric.scene._graded_kernel import relations_kept  # numba: only where there are relations to compare
 
-            likely = (reachable - UNLIKELY) / (1.0 - UNLIKELY)
-            kept += beta * relations_kept(likely, *self.relations, other.between, other.probability, other.code)
+            likely = np.ascontiguousarray((reachable - UNLIKELY) / (1.0 - UNLIKELY))
+            preserved = relations_kept(likely, *self.relations, other.between, other.probability, other.code)
+            kept += beta * float(self.weight @ preserved)
         return kept
 
 
