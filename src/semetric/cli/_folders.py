@@ -61,8 +61,10 @@ def asked(
     set_ = shared.given(out=out, **tuning)
     if any(value for value in dataset.values()):
         if reference is not None or pairs is not None:
-            found = f"{reference}" if pairs is None else "--pairs"
-            raise UsageError(f"Expected either --dataset or two images, two folders or --pairs; found {found} as well.")
+            beside = f"{reference}" if pairs is None else "--pairs"
+            raise UsageError(
+                f"Expected either --dataset or two images, two folders or --pairs; found {beside} as well."
+            )
     elif pairs is not None:
         if reference is not None:
             raise UsageError(f"Expected either --pairs or two images or folders; found {reference} beside --pairs.")
@@ -76,8 +78,8 @@ def asked(
         return None
     elif len(folders) == 1:
         other = image if folders[0] == reference else reference
-        found = "a file" if os.path.exists(other) else "not there"
-        raise UsageError(f"Expected two image files or two folders; {folders[0]} is a folder, {other} is {found}.")
+        beside = "a file" if os.path.exists(other) else "not there"
+        raise UsageError(f"Expected two image files or two folders; {folders[0]} is a folder, {other} is {beside}.")
     if out is None:
         many = (
             f"--pairs {pairs} is a list"

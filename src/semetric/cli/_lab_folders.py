@@ -99,8 +99,8 @@ def _is_named(word: str) -> bool:
 
 def _sources(value: str) -> str | list[str]:
     """A word or file, or the folders of streams."""
-    found = [folder for pattern in value.split(",") for folder in _expanded(pattern.strip())]
-    return found[0] if len(found) == 1 else found
+    folders = [folder for pattern in value.split(",") for folder in _expanded(pattern.strip())]
+    return folders[0] if len(folders) == 1 else folders
 
 
 def _expanded(pattern: str) -> list[str]:
@@ -109,8 +109,8 @@ def _expanded(pattern: str) -> list[str]:
 
     if not glob.has_magic(pattern) or os.path.exists(pattern):
         return [pattern]
-    found = sorted(path for path in glob.glob(pattern) if os.path.isdir(path))
-    if not found:
+    folders = sorted(path for path in glob.glob(pattern) if os.path.isdir(path))
+    if not folders:
         raise UsageError(f"Expected folders that fit {pattern!r}; there is none.")
-    numbers_of = dict(zip(found, levels_of(found), strict=True))
-    return sorted(found, key=lambda path: numbers_of[path])
+    numbers_of = dict(zip(folders, levels_of(folders), strict=True))
+    return sorted(folders, key=lambda path: numbers_of[path])

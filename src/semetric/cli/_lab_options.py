@@ -88,14 +88,14 @@ def numbers(option: str, given: Sequence[str] | None) -> list[float] | None:
     Raises:
         UsageError: one is no number.
     """
-    found = choice(given)
-    if found is None:
+    words = choice(given)
+    if words is None:
         return None
     try:
-        return [float(word) for word in found]
+        return [float(word) for word in words]
     except ValueError:
         raise UsageError(
-            f"Expected numbers with commas between them for {option}; found {','.join(found)!r}."
+            f"Expected numbers with commas between them for {option}; found {','.join(words)!r}."
         ) from None
 
 

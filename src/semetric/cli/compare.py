@@ -95,8 +95,8 @@ def _compare_systems(
     if not run.finished:
         _log.warning("a run is not at its end: what is finished is compared")
     pairs = system_pairs(run, names, against)
-    found = differences(run, pairs, by_level=by_level or as_json)
-    compared = {(one.a, one.b) for one in found}
+    comparisons = differences(run, pairs, by_level=by_level or as_json)
+    compared = {(one.a, one.b) for one in comparisons}
     for a, b in pairs:
         if (a, b) not in compared:
             one, two = run.systems[a].name, run.systems[b].name
@@ -108,11 +108,11 @@ def _compare_systems(
                 "experiment": run.experiment,
                 "axis": {"name": run.axis.name, "label": run.axis.label, "unit": run.axis.unit},
                 "images": len(run.images),
-                "differences": [one.to_dict(run) for one in found],
+                "differences": [one.to_dict(run) for one in comparisons],
             }
         )
     else:
-        show_tables(_system_table(run, found, by_level=by_level))
+        show_tables(_system_table(run, comparisons, by_level=by_level))
 
 
 def _system_table(run: LabRun, found: Sequence[SystemDifference], *, by_level: bool) -> Table:

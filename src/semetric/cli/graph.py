@@ -54,11 +54,11 @@ def graph(
     picture = semetric.read_image(image, **reading)
     with shared.downloads_if(fetch), shared.working("finding objects and relations", shown=not fetch):
         runtime = semetric.runtime(profile, device=device, **choices)
-        found = GraphBuilder(runtime, variant=runtime.profile.variant)(picture)
+        scene_graph = GraphBuilder(runtime, variant=runtime.profile.variant)(picture)
     if out is not None:
-        text = json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False) + "\n"
+        text = json.dumps(scene_graph.to_dict(), ensure_ascii=False, allow_nan=False) + "\n"
         files.write_whole(out, lambda stream: stream.write(text.encode()))
     if png is not None:
-        save_graph(found, picture, png)
+        save_graph(scene_graph, picture, png)
     if as_json:
-        shared.show_json(found.to_dict())
+        shared.show_json(scene_graph.to_dict())

@@ -115,7 +115,7 @@ def tune(
         try:
             with counter("trials") as (begin, advance):
                 begin(_expected(space, options.refine and objective == "mse", trials, folds, sampler), 0)
-                found = run(judged, batch, space, options, journal=out / FILE, advance=advance)
+                tuning = run(judged, batch, space, options, journal=out / FILE, advance=advance)
         except KeyboardInterrupt:
             _log.info("finished trials are in %s; the same command goes on from there", out)
             raise
@@ -126,30 +126,30 @@ def tune(
             "weights": {**builder.weights, **builder.comparison_weights},
             "images_without_graph": failed,
         }
-        paths = write_tuning(found, out, about)
+        paths = write_tuning(tuning, out, about)
         if plots:
             from semetric.report.tuning import draw_tuning
 
-            paths |= draw_tuning(found, out)
-            if not found.influence:
+            paths |= draw_tuning(tuning, out)
+            if not tuning.influence:
                 _log.info(
                     "no picture of the parameters' influence: that takes %d trials with a score; found %d",
                     LEAST_TRIALS,
-                    sum(math.isfinite(trial.loss) for trial in found.trials),
+                    sum(math.isfinite(trial.loss) for trial in tuning.trials),
                 )
     if as_json:
-        shared.show_json({**about, **found.to_dict()})
+        shared.show_json({**about, **tuning.to_dict()})
     else:
-        show_tables(*_tables(found))
-        _tell(found)
+        show_tables(*_tables(tuning))
+        _tell(tuning)
     _log.info("files: %s", ", ".join(str(path) for path in paths.values()))
-    if found.undetermined:
-        baseline, before = found.space.baseline
-        fixed = " ".join(f"--fix {name}={getattr(before, name):g}" for name in found.undetermined)
+    if tuning.undetermined:
+        baseline, before = tuning.space.baseline
+        fixed = " ".join(f"--fix {name}={getattr(before, name):g}" for name in tuning.undetermined)
         _log.warning(
             "the judgements do not determine %s (see the evidence): no settings are recommended, and %s is not "
             "written. Judge more triplets, or keep the values of the variant %s there and tune the rest: add %s",
-            ", ".join(found.undetermined),
+            ", ".join(tuning.undetermined),
             CONFIG,
             baseline,
             fixed,

@@ -149,11 +149,11 @@ class ViTScore(Metric):
         for a, b in zip(tokens[::2], tokens[1::2], strict=True):
             with clean_state(inference=True):
                 x, y = (torch.from_numpy(np.array(one)).to(self.runtime.device) for one in (a, b))
-                found = vitscore(x, y)
+                values = vitscore(x, y)
             details = {
                 "backbone": self.backbone,
-                "precision": float(found.precision[0]),
-                "recall": float(found.recall[0]),
+                "precision": float(values.precision[0]),
+                "recall": float(values.recall[0]),
             }
-            scores.append(self._make(float(found.f[0]), details))
+            scores.append(self._make(float(values.f[0]), details))
         return scores

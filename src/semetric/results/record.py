@@ -57,9 +57,9 @@ def differences(
             continue  # said above
         if name.startswith("profile.") and name != "profile.name" and old["profile"]["name"] != new["profile"]["name"]:
             continue  # said by its name
-        said = (words or {}).get(name)
+        wording = (words or {}).get(name)
         shown = "profile" if name == "profile.name" else name
-        lines.append(said or f"{shown}: {_word(before)} → {_word(after)}")
+        lines.append(wording or f"{shown}: {_word(before)} → {_word(after)}")
     return lines
 
 

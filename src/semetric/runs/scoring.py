@@ -197,14 +197,14 @@ class PairPlan(Plan):
     words: ClassVar[Mapping[str, str]] = {"pairs.digest": "pairs: other files or cells in the list"}
 
     def __init__(self, pairing: Pairing, recipe: PairRecipe) -> None:
-        used = recipe.runtime()
-        made, self.left_out = make_metrics(recipe.metrics, used, recipe.options)
+        runtime = recipe.runtime()
+        made, self.left_out = make_metrics(recipe.metrics, runtime, recipe.options)
         self.pairing = pairing
         self.metrics = tuple(made)
         self.asked = recipe.metrics is not None
         self.units = len(pairing.pairs)
         self.recipe = dataclasses.replace(recipe, metrics=self.metrics)
-        self._used = used
+        self._used = runtime
         self._made = made
         taken = {"index", "reference", "image", "error", *self.metrics}.intersection(pairing.columns)
         if taken:
@@ -215,7 +215,7 @@ class PairPlan(Plan):
         self.record = {
             "kind": "pairs",
             "version": version("semetric"),
-            "profile": used.profile,
+            "profile": runtime.profile,
             "settings": {name: getattr(recipe, name) for name in ("device", "resize", "background", "max_pixels")},
             "metrics": describe_metrics(made, recipe.options),
             "pairs": {"number": self.units, "digest": pairing.digest()},
@@ -255,14 +255,16 @@ class PairPlan(Plan):
             units = tuple(index for index in order[start : start + size] if wanted[index])
             if not units:
                 continue
-            ours = [pairs[index] for index in units]
-            files = tuple(dict.fromkeys(path for pair in ours for path in (pair.reference_path, pair.image_path)))
+            chosen_pairs = [pairs[index] for index in units]
+            files = tuple(
+                dict.fromkeys(path for pair in chosen_pairs for path in (pair.reference_path, pair.image_path))
+            )
             pairs_in_hand = len(chunk) * size
             apart = chunk and not set(files) & set(chunk[-1].files)
             if pairs_in_hand >= 2 * CHUNK_PAIRS or (apart and pairs_in_hand >= CHUNK_PAIRS):
                 yield chunk
                 chunk = []
-            chunk.append(Task(units=units, items=tuple(ours), files=files))
+            chunk.append(Task(units=units, items=tuple(chosen_pairs), files=files))
         if chunk:
             yield chunk
 

@@ -213,16 +213,16 @@ class GraphBuilder:
             masks = even_masks(sam, embedding, frame, self._even)
         else:
             masks = (grid_masks if self.mask_kind == "grid" else adaptive_masks)(sam, embedding, frame)
-        found = distinct(masks, GRID)
-        coded, ends = runs.encode(found.masks)
+        kept_masks = distinct(masks, GRID)
+        coded, ends = runs.encode(kept_masks.masks)
         return {
             "runs": coded,
             "ends": ends,
-            "tokens": found.tokens,
-            "iou": found.iou,
-            "stability": found.stability,
-            "points": found.points,
-            "prompts": np.array(found.prompts),
+            "tokens": kept_masks.tokens,
+            "iou": kept_masks.iou,
+            "stability": kept_masks.stability,
+            "points": kept_masks.points,
+            "prompts": np.array(kept_masks.prompts),
         }
 
     def _build(self, picture: Picture) -> SceneGraph:

@@ -189,23 +189,23 @@ def loaded(function: Part) -> Callable[..., Any]:
     Raises:
         UsageError: nothing of that name, or nothing that can be called.
     """
-    found: Any = function
+    target: Any = function
     if isinstance(function, str):
         module, colon, path = function.rpartition(":")  # a drive's letter has a colon, too
         if not (module and colon and path):
             raise UsageError(f"Expected a function as 'module:function' or 'file.py:function'; found {function!r}.")
         try:
-            found = _file_module(module) if module.endswith(".py") else importlib.import_module(module)
+            target = _file_module(module) if module.endswith(".py") else importlib.import_module(module)
             for part in path.split("."):
-                found = getattr(found, part)
+                target = getattr(target, part)
         except (ImportError, AttributeError, OSError, SyntaxError) as error:
             raise UsageError(
                 f"Expected a function at {function!r}: {error}. Check the name, and that its folder is on PYTHONPATH "
                 "or the file is named."
             ) from error
-    if not callable(found):
+    if not callable(target):
         raise UsageError(f"Expected a function; {function!r} cannot be called.")
-    return found  # type: ignore[no-any-return]
+    return target  # type: ignore[no-any-return]
 
 
 def scale(steps: Sequence[Quality]) -> tuple[Quality, ...]:

@@ -120,8 +120,8 @@ def check_folders(table: Mapping[str, Any], levels: Sequence[float] | None) -> t
 
 def levels_of(folders: Sequence[str]) -> tuple[float, ...]:
     """The last number in each folder's name, where all have one and all differ; else 1, 2, 3, … in their order."""
-    found = [_NUMBER.findall(Path(folder).name) for folder in folders]
-    numbers = tuple(float(each[-1]) for each in found if each)
+    numbers_of_each = [_NUMBER.findall(Path(folder).name) for folder in folders]
+    numbers = tuple(float(each[-1]) for each in numbers_of_each if each)
     if len(numbers) == len(folders) == len(set(numbers)):
         return numbers
     return tuple(float(place) for place in range(1, len(folders) + 1))
@@ -317,10 +317,10 @@ def _costs(
             streams = [by_number[number] for number in levels_of(folders)]
         costs = {}
         for folder, level, pairing in zip(streams, levels, pairings, strict=True):
-            found = _stream_sizes(Path(folder))
+            sizes = _stream_sizes(Path(folder))
             for pair in pairing.pairs:
-                if key(pair.image) in found:
-                    costs[level, pair.reference] = _Cost(size_bytes=found[key(pair.image)])
+                if key(pair.image) in sizes:
+                    costs[level, pair.reference] = _Cost(size_bytes=sizes[key(pair.image)])
     lacking = [
         f"{pair.image} at level {level:g}"
         for level, pairing in zip(levels, pairings, strict=True)

@@ -111,8 +111,8 @@ class Levels(OpenExperiment):
         """The originals that have an image at a level or more."""
         if inputs:
             raise UsageError("The originals of levels are part of the experiment; found images beside them.")
-        found = {pair.reference: pair.reference_path for _, pairing in self.pairings for pair in pairing.pairs}
-        return [ImageFile(name=name, path=found[name], root=self.originals) for name in sorted(found)]
+        originals = {pair.reference: pair.reference_path for _, pairing in self.pairings for pair in pairing.pairs}
+        return [ImageFile(name=name, path=originals[name], root=self.originals) for name in sorted(originals)]
 
     def arms(self, context: Context) -> tuple[Arm, ...]:
         """The folders' systems, in the order of their levels; then codecs."""

@@ -112,14 +112,14 @@ class ExperimentPlan(Plan):
     def __init__(
         self, experiment: Experiment, files: Sequence[ImageFile], settings: RunSettings, *, cached: bool = True
     ) -> None:
-        used = settings.runtime(cached=cached)
-        arms = experiment.arms(Context(runtime=used, images=files, reading=settings.reading))
+        runtime = settings.runtime(cached=cached)
+        arms = experiment.arms(Context(runtime=runtime, images=files, reading=settings.reading))
         _check_names(arms)
-        metrics, self.left_out = settings.make_metrics(used)
+        metrics, self.left_out = settings.make_metrics(runtime)
         self._experiment = experiment
         self._files = files
         self._images = look_at(files, examples=settings.examples, **settings.reading)
-        self._batch = 1 if used.device == "cpu" else BATCH  # on a CPU networks take images one by one
+        self._batch = 1 if runtime.device == "cpu" else BATCH  # on a CPU networks take images one by one
         self.points = [(arm.system.name, level) for arm in arms for level in arm.levels]
         self.metrics = tuple(metrics)
         self.asked = settings.metrics is not None
@@ -139,7 +139,7 @@ class ExperimentPlan(Plan):
                 "axis": experiment.level_axis().to_dict(),
                 "systems": [arm.to_dict() for arm in arms],
                 "metrics": describe_metrics(metrics, settings.options),
-                "profile": dataclasses.asdict(used.profile),
+                "profile": dataclasses.asdict(runtime.profile),
                 "images": [image.to_dict() for image in self._images],
                 "number of images": len(files),
                 "names": digest([image.name for image in files]),

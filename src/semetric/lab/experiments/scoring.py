@@ -64,9 +64,9 @@ class ExperimentRecipe:
         """Makes systems and metrics, whose weights must be here."""
         from semetric.runs.choice import make_metrics
 
-        used = self.settings.runtime(cached=self.cached)
-        metrics, _ = make_metrics(self.metrics, used, self.settings.options)
-        context = Context(runtime=used, images=self.images, reading=self.settings.reading)
+        runtime = self.settings.runtime(cached=self.cached)
+        metrics, _ = make_metrics(self.metrics, runtime, self.settings.options)
+        context = Context(runtime=runtime, images=self.images, reading=self.settings.reading)
         return Scorer(self.experiment.arms(context), self.settings, metrics, nested=self.experiment.nested)
 
 

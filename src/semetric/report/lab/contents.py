@@ -59,11 +59,11 @@ def _means(run: LabRun, system: int, slug: str) -> Table:
         rows.append(tuple(cells))
     target = run.axis.name == "rate_bpp" and not run.systems[system].at_qualities
     name = "level" if run.axis.name == "rate_bpp" and not target else run.axis.label
-    asked = f"{name}{' asked for' if target else ''}{f' ({unit})' if unit else ''}"
+    level_header = f"{name}{' asked for' if target else ''}{f' ({unit})' if unit else ''}"
     return Table(
         name=f"means-{slug}",
         title=f"{run.systems[system].label}: every metric",
-        header=(asked, *(["rate (bpp)"] if rated else []), "images", *_heads(run)),
+        header=(level_header, *(["rate (bpp)"] if rated else []), "images", *_heads(run)),
         rows=tuple(rows),
         note=_INTERVAL,
     )

@@ -135,8 +135,8 @@ def places(run: LabRun) -> Iterator[Place]:
                 if own is None or not (own / "original.png").is_file():
                     continue
                 original = original or own
-                theirs = _inside(own, one.system)
-                files |= _by_level(theirs) if theirs is not None else {}
+                received_folder = _inside(own, one.system)
+                files |= _by_level(received_folder) if received_folder is not None else {}
             here = [float(level) for level in run.levels(s) if float(level) in files]
             received += [(s, level, files[level]) for level in chosen(here)]
         if original is None:

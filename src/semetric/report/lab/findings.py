@@ -24,12 +24,12 @@ def _compared(run: LabRun, metric: int) -> str:
     """Which system is best, by how much, and whether that is clear; of a single one, where it begins and ends."""
     if len(run.systems) < 2:
         return _course(run, metric, 0)
-    found = [one for one in differences(run, system_pairs(run)) if one.metric == metric]
-    ranked = _ranking(run, found)
+    comparisons = [one for one in differences(run, system_pairs(run)) if one.metric == metric]
+    ranked = _ranking(run, comparisons)
     if len(ranked) < 2:
         return ""
     best, second = ranked[:2]
-    between = next(one for one in found if {one.a, one.b} == {best, second})
+    between = next(one for one in comparisons if {one.a, one.b} == {best, second})
     first, next_ = run.systems[best].label, run.systems[second].label
     gap = _gap(metric, run, between, best)
     if not between.clear:
@@ -40,7 +40,7 @@ def _compared(run: LabRun, metric: int) -> str:
         sentence = f"{first} is better than {next_} by {gap}"
     last = ranked[-1]
     if len(ranked) > 2:
-        worst = next((one for one in found if {one.a, one.b} == {best, last}), None)
+        worst = next((one for one in comparisons if {one.a, one.b} == {best, last}), None)
         if worst is not None and worst.clear and worst.better == best:
             sentence += f", and than {run.systems[last].label}, the last, by {_gap(metric, run, worst, best)}"
     return sentence + "."

@@ -74,10 +74,13 @@ def _strip(run: LabRun, place: Place) -> Figure:
             transform=grid[row, 0].transAxes,
         )
         for axes, (level, file) in zip(grid[row, 1:], files, strict=False):
-            one = shown_at(run, place.image, s, level)
-            title = " · ".join(filter(None, (one.level, one.rate if one.rate != one.level else "")))
-            _show(axes, file, printable(title + (" · fallback" if one.failed else "")))
-            scores = [one.scores[0], *([score for score in one.scores if score[0] == "SeSS"] or one.scores[-1:])]
+            labels = shown_at(run, place.image, s, level)
+            title = " · ".join(filter(None, (labels.level, labels.rate if labels.rate != labels.level else "")))
+            _show(axes, file, printable(title + (" · fallback" if labels.failed else "")))
+            scores = [
+                labels.scores[0],
+                *([score for score in labels.scores if score[0] == "SeSS"] or labels.scores[-1:]),
+            ]
             words = ", ".join(f"{name} {value}" for name, value in dict.fromkeys(scores))
             axes.text(0.5, -0.03, printable(words), ha="center", va="top", fontsize=7, transform=axes.transAxes)
     return figure

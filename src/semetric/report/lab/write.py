@@ -44,7 +44,7 @@ def write_report(
         StoreError: the report cannot be written there.
     """
     paths = [Path(runs)] if isinstance(runs, str | os.PathLike) else [Path(run) for run in runs]
-    found = read_lab_runs(paths)
+    lab_runs = read_lab_runs(paths)
     folder = Path(out) if out is not None else paths[0] / ("report" if len(paths) == 1 else "report-merged")
     for one in (folder, folder / "figures", folder / "tables"):
         if one.exists() and not one.is_dir():
@@ -54,16 +54,16 @@ def write_report(
         except OSError as error:
             raise StoreError(f"Expected to write a report into {folder}; {error.strerror or error}.") from error
     figures = []
-    for drawn in itertools.chain(drawn_figures(found), example_strips(found)):
+    for drawn in itertools.chain(drawn_figures(lab_runs), example_strips(lab_runs)):
         for kind in ("pdf", "png"):
             write_whole(drawn.files[kind], folder / "figures" / f"{drawn.name}.{kind}", "a figure")
         if "svg" in drawn.files:
             figures.append(drawn)
-    made = tables(found)
+    made = tables(lab_runs)
     for table in made:
         write_whole(to_csv(table).encode(), folder / "tables" / f"{table.name}.csv", "a table")
         if table.latex:
             write_whole(to_latex(table).encode(), folder / "tables" / f"{table.name}.tex", "a table")
     page = folder / "index.html"
-    write_whole(render(found, figures, made, examples(found)).encode(), page, "a page")
+    write_whole(render(lab_runs, figures, made, examples(lab_runs)).encode(), page, "a page")
     return page
