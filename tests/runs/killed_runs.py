@@ -86,6 +86,12 @@ def scored(root: Path) -> list[str]:
     return (root / "log").read_text().split() if (root / "log").exists() else []
 
 
+def wait_for_pairs(root: Path, child: int, count: int) -> None:
+    """Waits until the child has begun that many pairs or ended: moments told in pairs come on any machine."""
+    while len(scored(root)) < count and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        time.sleep(0.001)
+
+
 def results(out: Path) -> list[bytes]:
     return [(out / name).read_bytes() for name in EXPORTS]
 
@@ -123,8 +129,10 @@ def main(root: Path) -> None:
         out = root / f"killed-{run}"
         while True:
             before = finished_rows(out)
+            (root / "log").unlink(missing_ok=True)
             child = attempt(root, out)
-            time.sleep(rng.uniform(0.0, 0.15))
+            wait_for_pairs(root, child, rng.randrange(PAIRS // 2))
+            time.sleep(rng.uniform(0.0, 0.02))
             os.kill(child, signal.SIGKILL)
             code = ended(child)
             again = before.intersection(scored(root))

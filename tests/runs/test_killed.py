@@ -21,7 +21,7 @@ def test_killed_runs_lose_and_repeat_nothing(tmp_path: Path) -> None:
         text=True,
         check=False,
         env=environment,
-        timeout=300,  # ten seconds where nothing else runs; without end where a run does not go on
+        timeout=300,  # fifteen seconds where nothing else runs; without end where a run does not go on
     )
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
