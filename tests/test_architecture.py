@@ -26,6 +26,7 @@ SOURCE = ROOT / "src" / "semetric"
 # its public names) is the last but one, since its names come from scoring: only the command line may import it.
 LAYERS = (
     "errors",
+    "plugins",
     "markup",
     "tables",
     "cache",

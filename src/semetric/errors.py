@@ -2,7 +2,8 @@
 
     SemetricError                exit code
     ├── UsageError                    2     an option, name or combination that does not exist
-    │   └── NotScoredError            2     a metric that the scores in hand do not hold
+    │   └── UnknownNameError          2     a name that a registry does not have
+    │       └── NotScoredError        2     a metric that the scores in hand do not hold
     ├── ImageError                    3     an image that cannot be read or scored
     │   └── SizeMismatchError         3     two images of unequal size
     ├── WeightsError                  4     a checkpoint that cannot be used
@@ -27,6 +28,7 @@ __all__ = [
     "SemetricError",
     "SizeMismatchError",
     "StoreError",
+    "UnknownNameError",
     "UsageError",
     "WeightsCorruptError",
     "WeightsError",
@@ -47,11 +49,15 @@ class UsageError(SemetricError, ValueError):
     exit_code = 2
 
 
-class NotScoredError(UsageError, KeyError):
-    """A metric that was looked up in scores that do not hold it."""
+class UnknownNameError(UsageError, KeyError):
+    """A name that was looked up and does not exist."""
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""  # a KeyError's own text would be in quotation marks
+
+
+class NotScoredError(UnknownNameError):
+    """A metric that was looked up in scores that do not hold it."""
 
 
 class ImageError(SemetricError, ValueError):

@@ -60,7 +60,7 @@ def run(kind: str, images: Sequence[str | ImageFile], own: Mapping[str, Any], op
         used = settings.runtime(cached=False)
         with shared.downloads_if(True):
             settings.make_metrics(used)
-            experiment.arms(Context(runtime=used, images=experiment.find(images), reading=settings.reading))
+            experiment.sweeps(Context(runtime=used, images=experiment.find(images), reading=settings.reading))
     out: Path = options["out"]
     for title, names in experiment.passed_over().items():
         log_names(f"{title}: {len(names)}", names, _WHOLE)

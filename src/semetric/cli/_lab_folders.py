@@ -105,7 +105,7 @@ def _sources(value: str) -> str | list[str]:
 
 def _expanded(pattern: str) -> list[str]:
     """The folders that a pattern names, in the order of the numbers in their names; a plain name as it is."""
-    from semetric.lab.experiments.folders import levels_of
+    from semetric.lab.experiments.stream_costs import levels_of
 
     if not glob.has_magic(pattern) or os.path.exists(pattern):
         return [pattern]

@@ -47,10 +47,9 @@ def compare(
     force: Annotated[bool, typer.Option("--force", help="Compare different weights, profiles or settings.")] = False,
 ) -> None:
     """Compare two runs on the same references, or the systems of runs of the lab: paired differences A − B."""
-    from semetric.lab.experiments import EXPERIMENTS
     from semetric.results import open_run
 
-    lab = [run for run in runs if open_run(run).record["kind"] in EXPERIMENTS]
+    lab = [run for run in runs if "experiment" in open_run(run).record]
     if lab and len(lab) == len(runs):
         _compare_systems(runs, words(systems), against, by_level=by_level, as_json=as_json)
         return

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Pixels", "Received", "System", "generator"]
+from semetric.errors import UsageError
+
+__all__ = ["NamedSystem", "Pixels", "Received", "System", "generator"]
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3) RGB."""
@@ -77,6 +79,22 @@ class System(ABC):
     def to_dict(self) -> dict[str, Any]:
         """What shapes its output, as plain JSON values: saved with every result."""
         return {"name": self.name, "label": self.label}
+
+
+class NamedSystem(System):
+    """A system whose answer depends on which image it is, not on its pixels alone: images made elsewhere."""
+
+    @abstractmethod
+    def send_named(self, name: str, image: Pixels, level: float, rng: np.random.Generator) -> Received:
+        """As `send`, of the image of that name."""
+
+    def send(self, image: Pixels, level: float, rng: np.random.Generator) -> Received:
+        """Not without a name.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError("Expected the name of the image: images made elsewhere are found by name, not by pixels.")
 
 
 def generator(digest: str, system: str, level: float, seed: int = 0) -> np.random.Generator:

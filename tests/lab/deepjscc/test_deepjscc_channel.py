@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semetric.lab.deepjscc.channel import STEP_16QAM, add_noise, constrain, nearest_16qam, rayleigh_gain, unit_power
+from semetric.lab.channels import channel_named
+from semetric.lab.deepjscc.channel import STEP_16QAM, add_noise, constrain, draw_gains, nearest_16qam, unit_power
 from semetric.lab.deepjscc.config import Constellation
 
 
@@ -82,7 +83,7 @@ def test_gradient_reaches_what_is_constrained(constellation: Constellation) -> N
 @pytest.mark.parametrize("snr_db", [-5.0, 0.0, 7.0, 20.0])
 def test_noise_has_the_stated_power(snr_db: float) -> None:
     symbols = unit_power(drawn(1, 64, 32, 32))
-    received, seen_db = add_noise(symbols, torch.tensor([snr_db]), drawn(1, 64, 32, 32, seed=1))
+    received, seen_db = add_noise(symbols, torch.tensor([snr_db]), drawn(1, 64, 32, 32, seed=1), torch.ones(1))
     assert float(seen_db) == snr_db
     measured_db = -10 * math.log10(float(power(received - symbols)))
     assert measured_db == pytest.approx(
@@ -92,7 +93,7 @@ def test_noise_has_the_stated_power(snr_db: float) -> None:
 
 def test_a_gain_shifts_the_snr_of_its_image_alone() -> None:
     symbols, noise = drawn(2, 4, 3, 3), drawn(2, 4, 3, 3, seed=1)
-    plain, _ = add_noise(symbols, torch.tensor([10.0, 10.0]), noise)
+    plain, _ = add_noise(symbols, torch.tensor([10.0, 10.0]), noise, torch.ones(2))
     faded, seen_db = add_noise(symbols, torch.tensor([10.0, 10.0]), noise, torch.tensor([0.5, 1.0]))
     assert seen_db.tolist() == pytest.approx([10 + 20 * math.log10(0.5), 10.0], abs=1e-5)
     torch.testing.assert_close(faded[0] - symbols[0], 2 * (plain[0] - symbols[0]), atol=1e-6, rtol=1e-5)
@@ -100,6 +101,25 @@ def test_a_gain_shifts_the_snr_of_its_image_alone() -> None:
 
 
 def test_rayleigh_gains_have_unit_mean_power_and_their_median() -> None:
-    gains = rayleigh_gain(drawn(40_000, 2))
+    gains = draw_gains(channel_named("rayleigh"), 40_000, torch.Generator().manual_seed(0))
     assert float(gains.square().mean()) == pytest.approx(1.0, abs=0.025)  # 5 deviations of an exponential: 5/√40000
     assert float(gains.median()) == pytest.approx(math.sqrt(math.log(2)), abs=0.02)  # of Rayleigh's distribution
+
+
+def test_without_fading_no_number_is_drawn_for_gains() -> None:
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    assert draw_gains(channel_named("none"), 3, generator).tolist() == [1.0, 1.0, 1.0]
+    assert torch.equal(generator.get_state(), before)
+
+
+def test_the_gains_of_an_image_are_those_of_the_channel() -> None:
+    """Rician: E|h| follows from its K factor; the closed form is Rice's mean."""
+    from scipy import special
+
+    k = 4.0
+    gains = draw_gains(channel_named("rician:k_factor=4"), 40_000, torch.Generator().manual_seed(0))
+    # Rice: E|h| = √(π / (4 (K + 1))) L½(−K), the Laguerre polynomial L½(x) = 1F1(−½; 1; x).
+    expected = math.sqrt(math.pi / (4 * (k + 1))) * special.hyp1f1(-0.5, 1.0, -k)
+    deviation = math.sqrt(1.0 - expected**2)  # E|h|² = 1
+    assert float(gains.mean()) == pytest.approx(expected, abs=4 * deviation / math.sqrt(40_000))

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from semetric.lab.channels import channel_named
 from semetric.lab.deepjscc.config import DeepJsccConfig
 from semetric.lab.deepjscc.network import DeepJscc
 
@@ -106,7 +107,7 @@ def test_fading_is_the_configs_unless_asked_for(tiny: DeepJscc) -> None:
     faded.load_state_dict(tiny.state_dict())
     with torch.no_grad():
         _, still_db = tiny.transmit(batch, SNR_DB, seeded())
-        asked, seen_db = tiny.transmit(batch, SNR_DB, seeded(), fading="rayleigh")
+        asked, seen_db = tiny.transmit(batch, SNR_DB, seeded(), channel=channel_named("rayleigh"))
         assert float(still_db) == 10.0
         assert abs(float(seen_db) - 10.0) > 0.1
         assert torch.equal(faded(batch, SNR_DB, seeded()), asked)

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from semetric.errors import CodecError, UsageError
-from semetric.lab.experiments import Arm, Axis, Context, Experiment
+from semetric.lab.experiments import Axis, Context, Experiment, Sweep
 from semetric.lab.systems import Pixels, Received, System
 
 FAILS = 3.0  # the level at which "noise" may fail
@@ -69,9 +69,9 @@ class Fake(Experiment):
     fails: bool = False
     log: str = ""
 
-    def arms(self, context: Context) -> tuple[Arm, ...]:
+    def sweeps(self, context: Context) -> tuple[Sweep, ...]:
         noise = Noise(self.seconds, self.fails, self.log)
-        return Arm(system=noise, levels=self.levels), Arm(system=Grey(), levels=self.levels)
+        return Sweep(system=noise, levels=self.levels), Sweep(system=Grey(), levels=self.levels)
 
 
 @dataclass(frozen=True, kw_only=True)

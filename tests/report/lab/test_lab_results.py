@@ -57,7 +57,7 @@ def test_what_is_no_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing holds no run"):
         read_lab_run(tmp_path / "nothing")
     folder = fake.levels(tmp_path / "run")
-    fake.change_record(folder, lambda record: record.update(kind="pairs"))
+    fake.change_record(folder, lambda record: (record.update(kind="pairs"), record.pop("experiment")))
     with pytest.raises(UsageError, match=r"run of an experiment in .*; it is of pairs"):
         read_lab_run(folder)
 

@@ -7,7 +7,7 @@ Conventions:
   BPSK therefore meets N0 / 2, and its error rate is Q(√(2 Es / N0)).
 - Eb is the energy of a bit of the stream: Eb / N0 = Es / N0 − 10 log10(code rate · bits per symbol) in dB. Padding, at
   most 359 bits a stream, is left out of that.
-- Under fading Es / N0 is the mean: the gain h is circular complex Gaussian with E|h|² = 1, and the receiver knows it.
+- Under fading Es / N0 is the mean: the gain h has E|h|² = 1, and the receiver knows it (`base.ChannelModel`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -23,16 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import UsageError
+from semetric.lab.channels.base import ChannelModel, Symbols
 from semetric.lab.channels.ldpc import ldpc_code
 from semetric.lab.channels.modulation import bits_per_symbol, demodulate, modulate
+from semetric.lab.channels.registry import channel_named
 
-__all__ = ["CODE_RATES", "UNIT_BITS", "Fading", "Link", "SnrKind", "Transmission"]
-
-Fading: TypeAlias = Literal["none", "rayleigh", "rayleigh_block", "rayleigh_stream"]
-"""none: additive white Gaussian noise alone. rayleigh: one gain a symbol, as after an ideal interleaver.
-rayleigh_block: one gain a code block. rayleigh_stream: one gain for all that is sent."""
-
-Symbols: TypeAlias = NDArray[np.complex64]
+__all__ = ["CODE_RATES", "UNIT_BITS", "Link", "SnrKind", "Transmission"]
 
 SnrKind: TypeAlias = Literal["es_n0", "eb_n0"]
 
@@ -83,7 +80,7 @@ class Link:
         modulation: a name of `MODULATIONS`.
         code_rate: of the 5G LDPC code: "1/3", "1/2", "2/3", "3/4", "5/6", or "1" for uncoded bits, which the nearest
             symbol decides. A float as 0.5 or 2 / 3 becomes its name.
-        fading: none, rayleigh, rayleigh_block or rayleigh_stream; see `Fading`.
+        fading: a name of `CHANNELS`, perhaps with options: "rician:k_factor=4".
         snr_kind: what `snr_db` means: Es / N0 or Eb / N0.
         iterations: of belief propagation, at most; a block ends where its parity checks hold.
         block_bits: the longest block in information bits, a multiple of 360 up to 8280.
@@ -91,7 +88,7 @@ class Link:
 
     modulation: str = "qpsk"
     code_rate: str | float = "1/2"
-    fading: Fading = "none"
+    fading: str = "none"
     snr_kind: SnrKind = "es_n0"
     iterations: int = 20
     block_bits: int = _LARGEST_BLOCK
@@ -104,15 +101,20 @@ class Link:
         """
         bits_per_symbol(self.modulation)
         object.__setattr__(self, "code_rate", _rate_name(self.code_rate))
-        for name, choices in (("fading", get_args(Fading)), ("snr_kind", get_args(SnrKind))):
-            if getattr(self, name) not in choices:
-                raise UsageError(f"Expected {name} of {', '.join(choices)}; found {getattr(self, name)!r}.")
+        channel_named(self.fading)
+        if self.snr_kind not in get_args(SnrKind):
+            raise UsageError(f"Expected snr_kind of {', '.join(get_args(SnrKind))}; found {self.snr_kind!r}.")
         if not isinstance(self.iterations, int) or self.iterations < 1:
             raise UsageError(f"Expected at least 1 iteration of belief propagation; found {self.iterations!r}.")
         if self.block_bits not in range(UNIT_BITS, _LARGEST_BLOCK + 1, UNIT_BITS):
             raise UsageError(
                 f"Expected blocks of a multiple of {UNIT_BITS} bits up to {_LARGEST_BLOCK}; found {self.block_bits!r}."
             )
+
+    @cached_property
+    def channel(self) -> ChannelModel:
+        """What `fading` names."""
+        return channel_named(self.fading)
 
     @property
     def rate(self) -> Fraction:
@@ -176,10 +178,17 @@ class Link:
         trusted: list[NDArray[np.bool_]] = []  # by block
         lengths: list[NDArray[np.int64]] = []
         block_errors = start = 0
-        common = _normal(rng, (1, 1)) if self.fading == "rayleigh_stream" else None
+        common = None
+        if self.channel.spans_stream:
+            uses = units * self._uses_per_unit
+            common = self.channel.gains(_normal(rng, (1, self.channel.normals(uses))), uses)  # (1, uses) or (1, 1)
         for count, k in self._batches(units, batch_blocks):
             part = slice(start, start + count * k)
-            bits, holds = self._send(sent[part].reshape(count, k), noise_var, common, rng)
+            gains = common
+            if common is not None and common.shape[1] > 1:
+                first, last = (bit // UNIT_BITS * self._uses_per_unit for bit in (part.start, part.stop))
+                gains = common[0, first:last].reshape(count, -1)
+            bits, holds = self._send(sent[part].reshape(count, k), noise_var, gains, rng)
             arrived[part] = bits.reshape(-1)
             block_errors += int((bits != sent[part].reshape(count, k)).any(1).sum())
             trusted.append(holds)
@@ -214,30 +223,28 @@ class Link:
                 yield min(batch_blocks, count - done), size * UNIT_BITS
 
     def _send(
-        self, bits: NDArray[np.uint8], noise_var: float, gain: Symbols | None, rng: np.random.Generator
+        self, bits: NDArray[np.uint8], noise_var: float, gains: Symbols | None, rng: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """(B, k) bits through the channel; (B, k) bits, and (B,) whether the parity checks hold."""
         code = None
         if self.rate < 1:
             code = ldpc_code(bits.shape[1], int(bits.shape[1] / self.rate), bits_per_symbol(self.modulation))
         symbols = modulate(bits if code is None else code.encode(bits), self.modulation)
-        received, variance = self._disturb(symbols, noise_var, gain, rng)
+        received, variance = self._disturb(symbols, noise_var, gains, rng)
         llrs = demodulate(received, variance, self.modulation, nearest=code is None)
         if code is None:
             return (llrs < 0).astype(np.uint8), np.ones(len(bits), bool)
         return code.decode(llrs, self.iterations)
 
     def _disturb(
-        self, symbols: Symbols, noise_var: float, gain: Symbols | None, rng: np.random.Generator
+        self, symbols: Symbols, noise_var: float, gains: Symbols | None, rng: np.random.Generator
     ) -> tuple[Symbols, NDArray[np.float32]]:
-        """y / h of y = h x + n, and the variance of n / h, (B, S) or (B, 1); `gain` is the one of the whole stream."""
+        """y / h of y = h x + n, and the variance of n / h, (B, S) or (B, 1); `gains` are h, or None to draw them."""
         blocks, s = symbols.shape
-        gains = {"rayleigh": s, "rayleigh_block": 1}.get(self.fading, 0)
-        draws = _normal(rng, (blocks, gains + s))  # a row a block: then blocks can be sent in batches of any size
-        noise = draws[:, gains:] * np.float32(noise_var**0.5)
-        h = draws[:, :gains] if gains else gain
-        if h is None:
-            return symbols + noise, np.full((blocks, 1), noise_var, np.float32)
+        count = self.channel.normals(s) if gains is None else 0
+        draws = _normal(rng, (blocks, count + s))  # a row a block: then blocks can be sent in batches of any size
+        h = self.channel.gains(draws[:, :count], s) if gains is None else gains
+        noise = draws[:, count:] * np.float32(noise_var**0.5)
         # A gain of exactly 0 says nothing of the symbol; as 1e-15 it does nearly that, and divides.
         power = np.maximum(np.abs(h) ** 2, np.float32(1e-30))
         return symbols + noise * h.conj() / power, np.float32(noise_var) / power

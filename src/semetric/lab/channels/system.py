@@ -19,12 +19,8 @@ from semetric.lab.systems import Pixels, Received, System
 __all__ = ["CodedSystem"]
 
 _MARGIN = 0.015  # the search aims so far below the budget and takes what comes as near to that
-_FADINGS = {
-    "rayleigh": "Rayleigh",
-    "rayleigh_block": "Rayleigh by block",
-    "rayleigh_stream": "Rayleigh by image",
-}
-_KEPT = 4  # encoded images: a sweep over SNRs sends one image several times
+_DURATIONS = {"symbol": ("", ""), "block": ("_block", " by block"), "stream": ("_stream", " by image")}
+_KEPT = 4  # encoded images: an experiment over SNRs sends one image several times
 
 
 class CodedSystem(System):
@@ -178,11 +174,13 @@ class CodedSystem(System):
 
 def _name(codec: str, link: Link) -> str:
     code = "uncoded" if link.rate == 1 else f"ldpc{link.rate.numerator}{link.rate.denominator}"
-    fading = "" if link.fading == "none" else f"-{link.fading}"
+    channel = link.channel
+    fading = f"-{channel.name}{_DURATIONS[channel.lasts][0]}" if channel.label else ""
     return f"{codec}-{code}-{link.modulation}{fading}"
 
 
 def _label(codec: str, link: Link) -> str:
     code = ", uncoded" if link.rate == 1 else f" + LDPC {link.code_rate}"
-    fading = "" if link.fading == "none" else f", {_FADINGS[link.fading]}"
+    channel = link.channel
+    fading = f", {channel.label}{_DURATIONS[channel.lasts][1]}" if channel.label else ""
     return f"{codec}{code}, {link.modulation.upper()}{fading}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from semetric.lab.codecs.base import Codec
 from semetric.lab.codecs.external_system import ExternalSystem
 from semetric.lab.codecs.rate import Encoded, encode_at_rate
-from semetric.lab.codecs.registry import CODECS, create_codec, create_system, register_codec
+from semetric.lab.codecs.registry import CODECS, create_codec
 from semetric.lab.codecs.system import CodecSystem
 
 __all__ = [
@@ -15,7 +15,5 @@ __all__ = [
     "Encoded",
     "ExternalSystem",
     "create_codec",
-    "create_system",
     "encode_at_rate",
-    "register_codec",
 ]

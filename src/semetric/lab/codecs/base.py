@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -13,7 +14,7 @@ from semetric.errors import CodecError, ImageError, SemetricError, UsageError
 from semetric.image.read import MAX_PIXELS
 from semetric.lab.systems import Pixels
 
-__all__ = ["Codec", "Quality", "Size", "check_pixels", "check_size"]
+__all__ = ["Codec", "Quality", "Size", "check_pixels", "check_scale", "check_size"]
 
 Quality: TypeAlias = float
 """One step of a codec's scale; an int where the scale is one of integers."""
@@ -64,7 +65,7 @@ class Codec(ABC):
         except Exception as error:  # whatever a foreign encoder raises, a run of many images has to survive it
             raise CodecError(
                 f"{self.label} could not encode an image of {w} × {h} px at {quality:g} ({self.unit}): "
-                f"{_said(error)}. Leave the image out, or try another quality."
+                f"{_reason(error)}. Leave the image out, or try another quality."
             ) from error
 
     def decode(self, stream: bytes, size: Size | None = None) -> Pixels:
@@ -91,7 +92,7 @@ class Codec(ABC):
         except SemetricError:
             raise
         except Exception as error:  # damaged streams surface as every kind of exception there is
-            raise CodecError(f"{self.label} rejected a stream of {len(stream):,} bytes: {_said(error)}.") from error
+            raise CodecError(f"{self.label} rejected a stream of {len(stream):,} bytes: {_reason(error)}.") from error
         check_size(pixels.shape[:2], size)
         return pixels
 
@@ -170,6 +171,25 @@ def check_size(found: Sequence[int], expected: Size | None) -> None:
         raise CodecError(f"its header claims {w} × {h} px, more than the limit of {MAX_PIXELS:,}.")
 
 
-def _said(error: Exception) -> str:
+def check_scale(steps: Sequence[Quality]) -> tuple[Quality, ...]:
+    """Steps as a tuple that rises or falls all the way.
+
+    Raises:
+        UsageError: none, no finite numbers, or neither rising nor falling.
+    """
+    try:
+        scale = tuple(steps)
+    except TypeError:
+        raise UsageError(f"Expected steps as a list of numbers; found {steps!r}.") from None
+    numbers = all(isinstance(s, int | float) and not isinstance(s, bool) and math.isfinite(s) for s in scale)
+    pairs = list(pairwise(scale)) if numbers else []
+    if not (scale and numbers and (all(a < b for a, b in pairs) or all(a > b for a, b in pairs))):
+        raise UsageError(
+            f"Expected steps that rise or fall all the way, from the lowest rate to the highest; found {scale!r}."
+        )
+    return scale
+
+
+def _reason(error: Exception) -> str:
     """An exception in words, without a full stop."""
     return (str(error).strip() or type(error).__name__).rstrip(".")

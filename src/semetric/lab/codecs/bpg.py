@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import shutil
 import struct
-import tempfile
-from pathlib import Path
 from typing import Any, ClassVar
 
 from semetric.errors import CodecError, UsageError
-from semetric.lab.codecs._commands import (
+from semetric.lab.codecs.base import Codec, Quality, Size, check_size
+from semetric.lab.codecs.commands import (
     TIMEOUT_S,
-    check_timeout,
+    Command,
     received_pixels,
-    run_command,
     stream_bytes,
+    temporary_folder,
     write_png,
 )
-from semetric.lab.codecs.base import Codec, Quality, Size, check_size
 from semetric.lab.systems import Pixels
 
 __all__ = ["BPG"]
@@ -28,7 +26,6 @@ class BPG(Codec):
 
     Attributes:
         effort: bpgenc's compression level, 1..9.
-        timeout_s: for one image.
     """
 
     name = "bpg"
@@ -56,27 +53,26 @@ class BPG(Codec):
                     "https://bellard.org/bpg, or use 'heic', which codes with the same tools (HEVC intra)."
                 )
         self.effort = int(effort)
-        self.timeout_s = check_timeout(timeout_s)
+        self._encoder = Command(
+            f"bpgenc -q {{quality}} -f 420 -m {self.effort} -o out.bpg in.png", needs=("quality",), timeout_s=timeout_s
+        )
+        self._decoder = Command("bpgdec -o out.png in.bpg", timeout_s=timeout_s)
 
     def to_dict(self) -> dict[str, Any]:
         """With the effort."""
         return super().to_dict() | {"effort": self.effort, "chroma": "4:2:0"}
 
     def _encode(self, pixels: Pixels, quality: Quality) -> bytes:
-        with tempfile.TemporaryDirectory(prefix="semetric-") as place:
-            folder = Path(place)
+        with temporary_folder() as folder:
             write_png(pixels, folder / "in.png")
-            words = ["bpgenc", "-q", str(quality), "-f", "420", "-m", str(self.effort), "-o", "out.bpg", "in.png"]
-            run_command(words, {}, folder=folder, timeout_s=self.timeout_s, inside=True)
+            self._encoder.run(folder, {"quality": quality}, inside=True)
             return stream_bytes(folder / "out.bpg")
 
     def _decode(self, stream: bytes, size: Size | None) -> Pixels:
         check_size(_claimed(stream), size)
-        with tempfile.TemporaryDirectory(prefix="semetric-") as place:
-            folder = Path(place)
+        with temporary_folder() as folder:
             (folder / "in.bpg").write_bytes(stream)
-            words = ["bpgdec", "-o", "out.png", "in.bpg"]
-            run_command(words, {}, folder=folder, timeout_s=self.timeout_s, inside=True)
+            self._decoder.run(folder, {}, inside=True)
             return received_pixels(folder / "out.png", size)
 
 

@@ -1,9 +1,8 @@
-"""A system of one's own that gives the received image in one go: one command line, or one Python callable."""
+"""A system of one's own that gives the received image in one go: one command line, or one Python function."""
 
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,17 +11,16 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from semetric.errors import CodecError, ImageError, SemetricError, UsageError
-from semetric.lab.codecs._commands import (
+from semetric.lab.codecs.base import Quality, check_pixels, check_scale, check_size
+from semetric.lab.codecs.commands import (
     TIMEOUT_S,
-    check_template,
-    check_timeout,
+    Command,
     received_pixels,
-    run_command,
     stream_bytes,
+    temporary_folder,
     write_png,
 )
-from semetric.lab.codecs.base import Quality, check_pixels, check_size
-from semetric.lab.codecs.external import function_name, loaded, scale
+from semetric.lab.codecs.functions import function_name, load_function
 from semetric.lab.codecs.rate import TOLERANCE, check_rate, nearest_step, rate_note
 from semetric.lab.systems import Pixels, Received, System
 
@@ -84,27 +82,31 @@ class ExternalSystem(System):
         """
         check_rate(1.0, tolerance)
         self.name, self.label = name, label or name
-        self.steps = None if steps is None else scale(steps)
+        self.steps = None if steps is None else check_scale(steps)
         self.tolerance = tolerance
-        self.timeout_s = check_timeout(timeout_s)
         self.unit = unit
         self._counts = counts
-        self.uses_per_pixel = _number("uses_per_pixel", uses_per_pixel)
-        self._what = function_name(run)
-        self._words: list[str] | None = None
+        if uses_per_pixel is not None and (
+            isinstance(uses_per_pixel, bool)
+            or not isinstance(uses_per_pixel, int | float)
+            or not 0 < uses_per_pixel < math.inf
+        ):
+            raise UsageError(f"Expected uses_per_pixel above 0; found {uses_per_pixel!r}.")
+        self.uses_per_pixel = None if uses_per_pixel is None else float(uses_per_pixel)
+        self._run = function_name(run)
+        self._line: Command | None = None
         if isinstance(run, str) and "{" in run:
             may = ("level", "quality", "stream", "uses", "seed")
-            self._words = check_template(run, needs=("input", "output"), may=may)
-            if self.steps is not None and "{stream}" not in run:
+            self._line = Command(run, needs=("input", "output"), may=may, timeout_s=timeout_s)
+            if self.steps is not None and "stream" not in self._line.placeholders:
                 raise UsageError(f"Expected {{stream}} in {run!r}: a rate is searched for, and the stream gives it.")
         else:
-            self._function = loaded(run)
+            self._function = load_function(run)
 
     @property
     def states_uses(self) -> bool:
         """Whether channel uses can come from it: a command line needs {uses} or the number for every image."""
-        named = self._words is None or any("{uses" in word for word in self._words)
-        return named or self.uses_per_pixel is not None
+        return self._line is None or "uses" in self._line.placeholders or self.uses_per_pixel is not None
 
     def send(self, image: Pixels, level: float, rng: np.random.Generator) -> Received:
         """Sends one image.
@@ -147,7 +149,7 @@ class ExternalSystem(System):
     def to_dict(self) -> dict[str, Any]:
         """With the command line or the function's name, the steps, and what the level is."""
         own = {
-            "run": self._what,
+            "run": self._run,
             "steps": None if self.steps is None else list(self.steps),
             "tolerance": self.tolerance,
             "unit": self.unit,
@@ -159,8 +161,8 @@ class ExternalSystem(System):
         """The received image and what carried it."""
         size = (image.shape[0], image.shape[1])
         try:
-            if self._words is not None:
-                return self._command(self._words, image, level, seed)
+            if self._line is not None:
+                return self._command(self._line, image, level, seed)
             answer = self._function(image, level, np.random.default_rng(seed))
             received = answer if isinstance(answer, Received) else self._counted(answer, size)
             check_pixels(received.pixels)
@@ -192,10 +194,9 @@ class ExternalSystem(System):
         expected = "bytes, or the number of channel uses" if self._counts == "uses" else "bytes or their number"
         raise TypeError(f"expected {expected} beside the pixels; found {spent!r}")
 
-    def _command(self, words: list[str], image: Pixels, level: float, seed: int) -> Received:
+    def _command(self, line: Command, image: Pixels, level: float, seed: int) -> Received:
         size = (image.shape[0], image.shape[1])
-        with tempfile.TemporaryDirectory(prefix="semetric-") as place:
-            folder = Path(place)
+        with temporary_folder() as folder:
             write_png(image, folder / "input.png")
             stream, uses = folder / "stream.bin", folder / "uses.txt"
             values = {
@@ -207,9 +208,9 @@ class ExternalSystem(System):
                 "quality": level,
                 "seed": seed,
             }
-            run_command(words, values, folder=folder, timeout_s=self.timeout_s)
+            line.run(folder, values)
             pixels = received_pixels(folder / "output.png", size)
-            named = {field for field in ("stream", "uses") if any(f"{{{field}" in word for word in words)}
+            named = line.placeholders
             return Received(
                 pixels=pixels,
                 size_bytes=len(stream_bytes(stream)) if "stream" in named else None,
@@ -231,16 +232,3 @@ def _read_uses(path: Path) -> float:
     if not 0 <= uses < math.inf:
         raise CodecError(f"the program ended well and wrote no number of channel uses to {{uses}}; found {text!r}.")
     return uses
-
-
-def _number(name: str, value: Any) -> float | None:
-    """A number above 0, or None.
-
-    Raises:
-        UsageError: anything else.
-    """
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise UsageError(f"Expected {name} above 0; found {value!r}.")
-    return float(value)

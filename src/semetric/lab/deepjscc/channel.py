@@ -7,9 +7,10 @@ import math
 import torch
 from torch import Tensor
 
+from semetric.lab.channels.base import ChannelModel
 from semetric.lab.deepjscc.config import Constellation
 
-__all__ = ["add_noise", "constrain", "nearest_16qam", "rayleigh_gain", "unit_power"]
+__all__ = ["add_noise", "constrain", "draw_gains", "nearest_16qam", "unit_power"]
 
 STEP_16QAM = 2.0 / math.sqrt(10.0)  # between neighbouring points along an axis where all are equally likely
 
@@ -47,28 +48,31 @@ def constrain(symbols: Tensor, constellation: Constellation) -> Tensor:
     return unit_power(nearest_16qam(sent)) if constellation == "16qam" else sent
 
 
-def add_noise(symbols: Tensor, snr_db: Tensor, noise: Tensor, gain: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def add_noise(symbols: Tensor, snr_db: Tensor, noise: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
     """The channel: y = h·z + noise, divided by h, which the receiver knows.
 
     Args:
         symbols: (B, 2·S, h, w) with unit power.
         snr_db: (B,) mean Es/N0 per complex symbol.
         noise: (B, 2·S, h, w) standard normal.
-        gain: (B,) magnitude of h, one an image (flat block fading); None for AWGN, where it is 1. The phase of h
-            drops out, since the noise is circular.
+        gain: (B,) magnitude of h, one an image (flat block fading). The phase of h drops out, since the noise is
+            circular.
 
     Returns:
         What the decoder gets, and (B,) the SNR in dB that it has after the division.
     """
-    seen_db = snr_db if gain is None else snr_db + 20.0 * torch.log10(gain.clamp_min(1e-3))
+    seen_db = snr_db + 20.0 * torch.log10(gain.clamp_min(1e-3))
     deviation = torch.pow(10.0, -seen_db / 20.0) / math.sqrt(2.0)  # along each of the two axes
     return symbols + deviation[:, None, None, None] * noise, seen_db
 
 
-def rayleigh_gain(normals: Tensor) -> Tensor:
-    """|h| of h ~ CN(0, 1).
+def draw_gains(channel: ChannelModel, count: int, generator: torch.Generator | None = None) -> Tensor:
+    """(count,) |h| of a channel, one an image.
 
     Args:
-        normals: (B, 2) standard normal.
+        channel: whose gains.
+        count: of images.
+        generator: on the CPU; None for torch's own.
     """
-    return normals.square().sum(dim=1).mul(0.5).sqrt()
+    normals = torch.randn(count, channel.normals(1), 2, generator=generator).numpy().view("complex64")[..., 0]
+    return torch.from_numpy(channel.gains(normals * 0.5**0.5, 1)[:, 0]).abs()

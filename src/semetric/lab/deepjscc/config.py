@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias, get_args
 
 from semetric.errors import UsageError
+from semetric.lab.channels.registry import channel_named
 
-__all__ = ["STRIDE", "Constellation", "DeepJsccConfig", "Fading"]
+__all__ = ["STRIDE", "Constellation", "DeepJsccConfig"]
 
 Constellation: TypeAlias = Literal["none", "16qam"]
-Fading: TypeAlias = Literal["none", "rayleigh"]
 
 STRIDE = 8  # pixels of the image, along each side, per position of the latent
 
@@ -25,7 +25,7 @@ class DeepJsccConfig:
         width: channels of the layers at the latent's resolution; half as many at twice that resolution.
         blocks: residual blocks at the latent's resolution, in the encoder and in the decoder each.
         constellation: "none" for symbols anywhere in the complex plane, "16qam" for sixteen points.
-        fading: the channel of the training: "none" is AWGN alone.
+        fading: the channel of the training, as `channel_named` takes it: "none" is AWGN alone.
         snr_min_db: the lowest signal-to-noise ratio of the training, Es/N0 per complex symbol.
         snr_max_db: the highest.
     """
@@ -34,7 +34,7 @@ class DeepJsccConfig:
     width: int = 88
     blocks: int = 2
     constellation: Constellation = "none"
-    fading: Fading = "none"
+    fading: str = "none"
     snr_min_db: float = 0.0
     snr_max_db: float = 20.0
 
@@ -45,9 +45,10 @@ class DeepJsccConfig:
                 raise UsageError(f"Expected {name} of at least {lowest} for DeepJSCC; found {value!r}.")
         if self.width % 8:
             raise UsageError(f"Expected a width that is a multiple of 8 for DeepJSCC; found {self.width}.")
-        for name, known in (("constellation", get_args(Constellation)), ("fading", get_args(Fading))):
-            if getattr(self, name) not in known:
-                raise UsageError(f"Expected {name} {' or '.join(known)}; found {getattr(self, name)!r}.")
+        if self.constellation not in get_args(Constellation):
+            known = " or ".join(get_args(Constellation))
+            raise UsageError(f"Expected constellation {known}; found {self.constellation!r}.")
+        channel_named(self.fading)
         if not -50.0 <= self.snr_min_db <= self.snr_max_db <= 100.0:
             raise UsageError(
                 "Expected signal-to-noise ratios from -50 to 100 dB, the lowest first; "

@@ -24,11 +24,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semetric.lab.deepjscc.channel import add_noise, constrain, rayleigh_gain
-from semetric.lab.deepjscc.config import STRIDE, DeepJsccConfig, Fading
+from semetric.lab.channels.base import ChannelModel
+from semetric.lab.channels.gaussian import Gaussian
+from semetric.lab.channels.registry import channel_named
+from semetric.lab.deepjscc.channel import add_noise, constrain, draw_gains
+from semetric.lab.deepjscc.config import STRIDE, DeepJsccConfig
 
 __all__ = ["DeepJscc"]
 
+NO_FADING = Gaussian()
 SHUFFLE = 4  # of the first and the last layer
 PRIOR = 10.0  # the weight of a factor of 1 against what the pilot says
 NOISE_16QAM = 0.12  # power of what rounding Gaussian symbols to the sixteen points adds, measured
@@ -82,10 +86,15 @@ class DeepJscc(nn.Module):
             snr_db: (B,) mean Es/N0 per complex symbol.
             generator: as for `transmit`.
         """
-        return self.transmit(images, snr_db, generator, fading=self.config.fading)[0]
+        return self.transmit(images, snr_db, generator, channel=channel_named(self.config.fading))[0]
 
     def transmit(
-        self, images: Tensor, snr_db: Tensor, generator: torch.Generator | None = None, *, fading: Fading = "none"
+        self,
+        images: Tensor,
+        snr_db: Tensor,
+        generator: torch.Generator | None = None,
+        *,
+        channel: ChannelModel = NO_FADING,
     ) -> tuple[Tensor, Tensor]:
         """Through the encoder, a channel and the decoder.
 
@@ -93,16 +102,14 @@ class DeepJscc(nn.Module):
             images: (B, 3, H, W) in [0, 1].
             snr_db: (B,) mean Es/N0 per complex symbol: all that the sender knows of the channel.
             generator: of noise and fading, on the CPU, so that every device sees the same; None for torch's own.
-            fading: "rayleigh" for one gain an image, which the receiver knows.
+            channel: gives one gain an image, which the receiver knows.
 
         Returns:
             (B, 3, H, W), not clamped, and (B,) the SNR in dB at the receiver.
         """
         sent = self.encode(images, snr_db)
         noise = torch.randn(sent.shape, generator=generator).to(sent)
-        gain = None
-        if fading == "rayleigh":
-            gain = rayleigh_gain(torch.randn(sent.shape[0], 2, generator=generator)).to(sent)
+        gain = draw_gains(channel, sent.shape[0], generator).to(sent)
         received, seen_db = add_noise(sent, snr_db, noise, gain)
         return self.decode(received, seen_db, (images.shape[2], images.shape[3])), seen_db
 

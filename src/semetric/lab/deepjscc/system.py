@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semetric.errors import CodecError, UsageError
-from semetric.lab.deepjscc.config import Constellation, Fading
+from semetric.lab.channels.registry import channel_named
+from semetric.lab.deepjscc.config import Constellation
 from semetric.lab.systems import Pixels, Received, System
 from semetric.models.torch_state import clean_state
 
@@ -31,7 +32,7 @@ class DeepJsccSystem(System):
     Args:
         weights: a weights file; None for those that come with the package.
         constellation: which of the shipped ones: "none" or "16qam". Only without `weights`.
-        fading: "none" for AWGN, "rayleigh" for one gain an image; None as in training.
+        fading: a name of `CHANNELS`, perhaps with options, which gives one gain an image; None as in training.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         name: of the curve; None for "deepjscc" or "deepjscc-16qam".
         label: in a legend; None for one that follows from the constellation.
@@ -47,7 +48,7 @@ class DeepJsccSystem(System):
         weights: str | os.PathLike[str] | None = None,
         *,
         constellation: Constellation | None = None,
-        fading: Fading | None = None,
+        fading: str | None = None,
         device: str = "auto",
         name: str | None = None,
         label: str | None = None,
@@ -60,17 +61,20 @@ class DeepJsccSystem(System):
             raise UsageError("Expected a weights file or a constellation; found both. The file has its constellation.")
         if constellation not in (None, "none", "16qam"):
             raise UsageError(f"Expected constellation none or 16qam; found {constellation!r}.")
-        if fading not in (None, "none", "rayleigh"):
-            raise UsageError(f"Expected fading none or rayleigh; found {fading!r}.")
+        if fading is not None:
+            channel_named(fading)  # before the weights are read
         path = Path(weights) if weights is not None else shipped_weights(constellation or "none")
         self._device = Runtime(device=device).device
         self._network: DeepJscc = load_deepjscc(path, device=self._device)
         self._sha256 = sha256_of(path)
-        self._fading: Fading = fading or self._network.config.fading
+        self._fading = fading or self._network.config.fading
+        self._channel = channel_named(self._fading)
         plain = self._network.config.constellation == "none"
-        faded = " over Rayleigh fading" if self._fading == "rayleigh" else ""
-        self.name = name or ("deepjscc" if plain else "deepjscc-16qam") + ("-rayleigh" if faded else "")
-        self.label = label or ("DeepJSCC" if plain else "DeepJSCC, 16QAM") + faded
+        faded = bool(self._channel.label)
+        self.name = name or ("deepjscc" if plain else "deepjscc-16qam") + f"-{self._channel.name}" * faded
+        self.label = label or (
+            ("DeepJSCC" if plain else "DeepJSCC, 16QAM") + f" over {self._channel.label} fading" * faded
+        )
 
     def send(self, image: Pixels, level: float, rng: np.random.Generator) -> Received:
         """Sends one image at an SNR.
@@ -101,14 +105,14 @@ class DeepJsccSystem(System):
             with clean_state(inference=True):
                 snr_db = torch.full((1,), float(level), device=self._device)
                 batch = pixels.to(self._device, torch.float32) / 255.0
-                output, seen_db = self._network.transmit(batch, snr_db, generator, fading=self._fading)
+                output, seen_db = self._network.transmit(batch, snr_db, generator, channel=self._channel)
                 got = output.clamp(0.0, 1.0).mul(255.0).round().to("cpu", torch.uint8)[0].permute(1, 2, 0).numpy()
         except (MemoryError, RuntimeError) as error:
             if isinstance(error, MemoryError) or "memory" in str(error).lower():
                 raise CodecError(f"{self.label} ran out of memory on an image of {w} × {h} px. Shrink it.") from error
             raise
         details: dict[str, Any] = {"channel_uses": config.channel_uses(h, w)}
-        if self._fading != "none":
+        if self._channel.label:
             details["received_snr_db"] = float(seen_db)
         return Received(pixels=np.ascontiguousarray(got), uses_per_pixel=config.uses_per_pixel(h, w), details=details)
 

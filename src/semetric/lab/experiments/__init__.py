@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semetric.lab.experiments.base import Arm, Axis, Context, Experiment, NamedSystem
+from semetric.lab.experiments.base import Axis, Context, Experiment, Report, Sweep
 from semetric.lab.experiments.channel import Channel
 from semetric.lab.experiments.compression import Compression
 from semetric.lab.experiments.deformation import Deformation
@@ -16,7 +16,6 @@ from semetric.lab.experiments.transform import Transform
 
 __all__ = [
     "EXPERIMENTS",
-    "Arm",
     "Axis",
     "Channel",
     "Compression",
@@ -26,8 +25,9 @@ __all__ = [
     "Experiment",
     "ImageFile",
     "Levels",
-    "NamedSystem",
+    "Report",
     "RunSettings",
+    "Sweep",
     "Transform",
     "pair_images",
     "run_experiment",

@@ -7,7 +7,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from semetric.errors import UsageError
 from semetric.lab.experiments.values import from_values, to_values
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from semetric.lab.experiments.images import ImageFile
     from semetric.models.runtime import Runtime
 
-__all__ = ["Arm", "Axis", "Context", "Experiment", "NamedSystem", "check_levels"]
+__all__ = ["Axis", "Context", "Experiment", "Report", "Sweep", "check_levels"]
 
 ExperimentT = TypeVar("ExperimentT", bound="Experiment")
 
@@ -29,21 +29,17 @@ class Axis:
     Attributes:
         name: rate_bpp, snr_db, strength or level.
         label: as a figure's axis has it, without the unit.
-        unit: in words; empty where there is none.
+        unit: in words; empty where there is none, or where each system has its own.
     """
 
     name: str
     label: str
     unit: str = ""
 
-    def to_dict(self) -> dict[str, str]:
-        """Plain JSON values."""
-        return {"name": self.name, "label": self.label, "unit": self.unit}
-
 
 @dataclass(frozen=True, kw_only=True)
-class Arm:
-    """One system and its operating points.
+class Sweep:
+    """One system over its operating points: a curve of a figure.
 
     Attributes:
         system: what images are sent through.
@@ -73,12 +69,32 @@ class Context:
     reading: Mapping[str, Any] = field(default_factory=dict)
 
 
-class NamedSystem(System):
-    """A system whose answer depends on which image it is, not on its pixels alone: images made elsewhere."""
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What `semetric lab report` shows of an experiment beside what every run has: curves, means, examples, errors.
 
-    @abstractmethod
-    def of(self, name: str) -> System:
-        """The system for the image of that name."""
+    Attributes:
+        tables: in their order. overall: means over all levels, a row a system. differences: paired, every two systems.
+            crossings: where two systems change places. failed: failed decodes, also where none failed.
+            transformations: a row a transformation, at its mild strength. correlations: of each metric with strength.
+            sensitivity: the fall from the weakest to the strongest level.
+        figures: beside-sess: SeSS and each other metric on two axes. transformations: a panel a system, all metrics in
+            it, in place of a figure a metric. correlations, sensitivity: as the tables.
+        findings: the sentence a metric. compared: which system is best. extremes: under which system a metric changes
+            least and most. followed: which strength it follows. noticed: which system it notices most.
+        scatter: whether single images stand behind the curves.
+        published: system → metric → a mean of the paper, shown below the run's in `transformations`.
+        source: of `published`, in words.
+    """
+
+    tables: tuple[
+        Literal["overall", "differences", "crossings", "failed", "transformations", "correlations", "sensitivity"], ...
+    ] = ("overall", "differences", "crossings")
+    figures: tuple[Literal["beside-sess", "transformations", "correlations", "sensitivity"], ...] = ("beside-sess",)
+    findings: Literal["compared", "extremes", "followed", "noticed"] = "compared"
+    scatter: bool = False
+    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    source: str = ""
 
 
 class Experiment(ABC):
@@ -87,7 +103,8 @@ class Experiment(ABC):
     Attributes:
         kind: its name, as the command has it.
         axis: what its levels are.
-        title: what it asks, in a few words.
+        title: the heading of its report.
+        report: the tables and figures of its report.
         nested: whether all levels of a system draw from one generator an image, so that a stronger change is more of
             the same: the same noise, scaled. Else each level has its own.
     """
@@ -95,6 +112,7 @@ class Experiment(ABC):
     kind: ClassVar[str]
     axis: ClassVar[Axis]
     title: ClassVar[str]
+    report: ClassVar[Report] = Report()
     nested: ClassVar[bool] = False
 
     @classmethod
@@ -111,7 +129,7 @@ class Experiment(ABC):
         return to_values(self)
 
     @abstractmethod
-    def arms(self, context: Context) -> tuple[Arm, ...]:
+    def sweeps(self, context: Context) -> tuple[Sweep, ...]:
         """The systems and their levels.
 
         Args:

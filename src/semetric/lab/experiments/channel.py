@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from semetric.errors import UsageError
-from semetric.lab.experiments.base import Arm, Axis, Context, check_levels
-from semetric.lab.experiments.own_systems import OpenExperiment, arm_of, check_options, codec_entry, named_codec
+from semetric.lab.experiments.base import Axis, Context, Report, Sweep, check_levels
+from semetric.lab.experiments.own_systems import OpenExperiment, check_options, codec_entry, named_codec, sweep_of
 
 if TYPE_CHECKING:
     from semetric.lab.channels.link import Link
@@ -39,15 +39,16 @@ class Channel(OpenExperiment):
             takes what the first DeepJSCC takes.
         snrs_db: signal-to-noise ratios.
         snr_kind: es_n0; or eb_n0, of an information bit, which DeepJSCC does not have.
-        fading: none, rayleigh (a gain a symbol), rayleigh_block (a gain a code block) or rayleigh_stream (a gain an
-            image, as DeepJSCC has under each of the three).
+        fading: none, rayleigh (a gain a symbol), rayleigh_block (a gain a code block), rayleigh_stream (a gain an
+            image, as DeepJSCC has under all), rician or jakes, with options as "rician:k_factor=4".
         fallback: what a receiver shows where the decoder rejects the stream: grey or rows.
         codec_options: a codec's name → its options.
     """
 
     kind: ClassVar[str] = "channel"
     axis: ClassVar[Axis] = Axis(name="snr_db", label="SNR", unit="dB")
-    title: ClassVar[str] = "noisy channels"
+    title: ClassVar[str] = "Metrics over a channel"
+    report: ClassVar[Report] = Report(tables=("overall", "differences", "crossings", "failed"))
 
     codecs: tuple[str, ...] = ("jpeg",)
     modulations: tuple[str, ...] = ("16qam",)
@@ -64,14 +65,13 @@ class Channel(OpenExperiment):
         """Es/N0 or Eb/N0, in dB."""
         return Axis(name="snr_db", label="Es/N0" if self.snr_kind == "es_n0" else "Eb/N0", unit="dB")
 
-    def arms(self, context: Context) -> tuple[Arm, ...]:
+    def sweeps(self, context: Context) -> tuple[Sweep, ...]:
         """Each codec with each modulation, then each DeepJSCC, then the systems of one's own."""
         from semetric.lab.channels.budget import check_uses
-        from semetric.lab.channels.link import Fading
+        from semetric.lab.channels.registry import channel_named
 
         check_levels("snrs_db", self.snrs_db, low=-50.0, high=100.0)
-        if self.fading not in get_args(Fading):
-            raise UsageError(f"Expected fading of {', '.join(get_args(Fading))}; found {self.fading!r}.")
+        channel_named(self.fading)
         codecs, joint = (tuple(name for name in names if name != _NONE) for names in (self.codecs, self.deepjscc))
         entries = [codec_entry(name, self.codec_options) for name in codecs]
         whole = [*(entry for entry in entries if "run" in entry), *self.entries()]
@@ -102,28 +102,28 @@ class Channel(OpenExperiment):
             for link in links
         ]
         own = [self._own(entry, context, uses if digital or networks else budget) for entry in whole]
-        return (*(Arm(system=system, levels=self.snrs_db) for system in (*digital, *networks)), *own)
+        return (*(Sweep(system=system, levels=self.snrs_db) for system in (*digital, *networks)), *own)
 
-    def _own(self, entry: Mapping[str, Any], context: Context, budget: float | None) -> Arm:
+    def _own(self, entry: Mapping[str, Any], context: Context, budget: float | None) -> Sweep:
         """A system of one's own, whose channel uses are held against the budget, if there is one."""
         from semetric.lab.channels.budget import BudgetedSystem, check_uses
         from semetric.lab.codecs import ExternalSystem
         from semetric.lab.experiments.folders import FolderSystem
 
-        arm = arm_of(entry, context, self.level_axis(), self.snrs_db)
-        system = arm.system
+        sweep = sweep_of(entry, context, self.level_axis(), self.snrs_db)
+        system = sweep.system
         if budget is None:
-            return arm
+            return sweep
         if isinstance(system, FolderSystem | ExternalSystem) and system.uses_per_pixel is not None:
             check_uses(system.label, system.uses_per_pixel, budget)
         if isinstance(system, FolderSystem):
-            return arm
+            return sweep
         if isinstance(system, ExternalSystem) and not system.states_uses:
             raise UsageError(
                 f"Expected the channel uses of {system.label}, to hold them against the others'; its command line has "
                 "no {uses}, a file to write their number to. Add it, or set uses_per_pixel of the system."
             )
-        return Arm(system=BudgetedSystem(system, uses_per_pixel=budget), levels=arm.levels)
+        return Sweep(system=BudgetedSystem(system, uses_per_pixel=budget), levels=sweep.levels)
 
     def _link(self, modulation: str) -> Link:
         from semetric.lab.channels.link import Link
@@ -131,8 +131,8 @@ class Channel(OpenExperiment):
         return Link(
             modulation=modulation,
             code_rate=self.code_rate,
-            fading=self.fading,  # type: ignore[arg-type]  # checked there
-            snr_kind=self.snr_kind,  # type: ignore[arg-type]
+            fading=self.fading,
+            snr_kind=self.snr_kind,  # type: ignore[arg-type]  # checked there
         )
 
     def _coded(self, codec: Any, link: Link, uses: float) -> System:
@@ -143,12 +143,11 @@ class Channel(OpenExperiment):
     def _network(self, weights: str, name: str, context: Context) -> System:
         from semetric.lab.deepjscc.system import DeepJsccSystem
 
-        fading: Any = "none" if self.fading == "none" else "rayleigh"
         device = context.runtime.device
         if weights in _SHIPPED:
             constellation: Any = _SHIPPED[weights]
-            return DeepJsccSystem(constellation=constellation, fading=fading, device=device)
-        return DeepJsccSystem(weights, fading=fading, device=device, name=name, label=name)
+            return DeepJsccSystem(constellation=constellation, fading=self.fading, device=device)
+        return DeepJsccSystem(weights, fading=self.fading, device=device, name=name, label=name)
 
 
 def _names(weights: Sequence[str]) -> list[str]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from semetric.errors import UsageError
-from semetric.lab.experiments.base import Arm, Axis, Context, check_levels
-from semetric.lab.experiments.own_systems import MAX_RATE_BPP, OpenExperiment, arm_of, check_options, codec_entry
+from semetric.lab.experiments.base import Axis, Context, Sweep, check_levels
+from semetric.lab.experiments.own_systems import MAX_RATE_BPP, OpenExperiment, check_options, codec_entry, sweep_of
 
-__all__ = ["RATES_BPP", "Compression", "codec_arms"]
+__all__ = ["RATES_BPP", "Compression", "codec_sweeps"]
 
 RATES_BPP = (0.1, 0.18, 0.33, 0.6, 1.1, 2.0)  # six, evenly spaced on a logarithmic axis
 
@@ -29,25 +29,25 @@ class Compression(OpenExperiment):
 
     kind: ClassVar[str] = "compression"
     axis: ClassVar[Axis] = Axis(name="rate_bpp", label="rate", unit="bits per pixel")
-    title: ClassVar[str] = "codecs at target rates"
+    title: ClassVar[str] = "Metrics against rate"
 
     codecs: tuple[str, ...] = ("jpeg", "jpeg2000", "webp", "avif")
     rates_bpp: tuple[float, ...] = RATES_BPP
     tolerance: float = 0.03
     codec_options: Mapping[str, Any] = field(default_factory=dict)
 
-    def arms(self, context: Context) -> tuple[Arm, ...]:
+    def sweeps(self, context: Context) -> tuple[Sweep, ...]:
         """A codec a system, at every rate; then the systems of one's own."""
         check_levels("rates_bpp", self.rates_bpp, low=0.0, high=MAX_RATE_BPP)
         if not self.codecs and not self.systems:
             raise UsageError("Expected at least one codec or system; found none.")
-        codecs = codec_arms(
+        codecs = codec_sweeps(
             self.codecs, self.codec_options, context, self.axis, self.rates_bpp, tolerance=self.tolerance
         )
-        return (*codecs, *self.own_arms(context, self.rates_bpp, self.tolerance))
+        return (*codecs, *self.own_sweeps(context, self.rates_bpp, self.tolerance))
 
 
-def codec_arms(
+def codec_sweeps(
     codecs: Sequence[str],
     options: Mapping[str, Any],
     context: Context,
@@ -55,7 +55,7 @@ def codec_arms(
     rates_bpp: Sequence[float],
     *,
     tolerance: float | None = None,
-) -> list[Arm]:
+) -> list[Sweep]:
     """Codecs by name, at target rates or at qualities of their own.
 
     Args:
@@ -71,4 +71,4 @@ def codec_arms(
         MissingExtraError: a codec's package is not here.
     """
     check_options(codecs, options)
-    return [arm_of(codec_entry(name, options), context, axis, rates_bpp, tolerance=tolerance) for name in codecs]
+    return [sweep_of(codec_entry(name, options), context, axis, rates_bpp, tolerance=tolerance) for name in codecs]

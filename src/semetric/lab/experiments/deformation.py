@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from semetric.errors import UsageError
-from semetric.lab.experiments.base import Arm, Axis, Context
+from semetric.lab.experiments.base import Axis, Context, Report, Sweep
 from semetric.lab.experiments.own_systems import OpenExperiment
 from semetric.lab.experiments.transform import strengths_of
 from semetric.results.statistics import bootstrap_mean, pearson
@@ -33,7 +33,10 @@ class Deformation(OpenExperiment):
 
     kind: ClassVar[str] = "deformation"
     axis: ClassVar[Axis] = Axis(name="strength", label="strength")
-    title: ClassVar[str] = "deformation and noise of rising strength"
+    title: ClassVar[str] = "Metrics under deformation and noise"
+    report: ClassVar[Report] = Report(
+        tables=("correlations",), figures=("correlations",), findings="followed", scatter=True
+    )
     nested: ClassVar[bool] = True
 
     deformations: tuple[float, ...] = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1)
@@ -41,23 +44,23 @@ class Deformation(OpenExperiment):
     rows: int | None = None
     columns: int | None = None
 
-    def arms(self, context: Context) -> tuple[Arm, ...]:
+    def sweeps(self, context: Context) -> tuple[Sweep, ...]:
         """The two systems, deformation and noise; then the systems of one's own."""
         from semetric.lab.transformations import TransformationSystem
 
         mesh: dict[str, Any] = {
             name: value for name, value in (("rows", self.rows), ("columns", self.columns)) if value is not None
         }
-        arms = []
+        sweeps = []
         start = (0.0,) if any(image.sent is not None for image in context.images) else ()
         for name, strengths, options in (("deformation", self.deformations, mesh), ("noise", self.noises, {})):
             if strengths:
                 levels = strengths_of(name, tuple(dict.fromkeys((*start, *strengths))), options)
-                arms.append(Arm(system=TransformationSystem(name, **options), levels=levels))
-        arms += self.own_arms(context, None)
-        if not arms:
+                sweeps.append(Sweep(system=TransformationSystem(name, **options), levels=levels))
+        sweeps += self.own_sweeps(context, None)
+        if not sweeps:
             raise UsageError("Expected strengths of deformation or of noise, or a system; found neither.")
-        return tuple(arms)
+        return tuple(sweeps)
 
     def analyse(self, columns: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
         """|r| of each metric with each system's strength."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from semetric.errors import ImageError, UsageError
-from semetric.lab.experiments.base import Arm, Axis, Context, check_levels
+from semetric.lab.experiments.base import Axis, Context, Report, Sweep, check_levels
 from semetric.lab.experiments.images import find_images, read_picture
 from semetric.lab.experiments.own_systems import OpenExperiment
 from semetric.lab.systems import Pixels
@@ -30,14 +30,15 @@ class Edits(OpenExperiment):
 
     kind: ClassVar[str] = "edits"
     axis: ClassVar[Axis] = Axis(name="strength", label="strength")
-    title: ClassVar[str] = "edits that change the meaning"
+    title: ClassVar[str] = "Metrics under edits that change meaning"
+    report: ClassVar[Report] = Report(tables=("sensitivity",), figures=("sensitivity",), findings="noticed")
     nested: ClassVar[bool] = True
 
     edits: tuple[str, ...] = ("colour", "texture", "layout", "pose", "content")
     strengths: tuple[float, ...] = ()
     donors: tuple[str, ...] = ()
 
-    def arms(self, context: Context) -> tuple[Arm, ...]:
+    def sweeps(self, context: Context) -> tuple[Sweep, ...]:
         """An edit a system, each at its strengths; then the systems of one's own."""
         from semetric.lab.edits import EditSystem, PhotoMasks, edit_named
 
@@ -47,19 +48,19 @@ class Edits(OpenExperiment):
             check_levels("strengths of edits", self.strengths, low=0.0, high=1.0)
         chosen = [edit_named(name) for name in self.edits]
         donors = self._donors(context) if any(edit.donor for edit in chosen) else []
-        own = self.own_arms(context, self.strengths or None)
+        own = self.own_sweeps(context, self.strengths or None)
         if not chosen:
             return tuple(own)
         masks = PhotoMasks(context.runtime)
         check_weights(masks.to_dict()["weights"])
-        arms = [
-            Arm(
+        sweeps = [
+            Sweep(
                 system=EditSystem(edit.name, masks_of=masks, donors=donors),
                 levels=self.strengths or edit.strengths,
             )
             for edit in chosen
         ]
-        return (*arms, *own)
+        return (*sweeps, *own)
 
     def _donors(self, context: Context) -> list[Pixels]:
         files = find_images(self.donors) if self.donors else context.images

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,39 +13,16 @@ import numpy as np
 
 from semetric.errors import ImageError, UsageError
 from semetric.image import resize
-from semetric.lab.experiments.base import Arm, Axis, Context, NamedSystem, check_levels
+from semetric.lab.experiments.base import Axis, Context, Sweep, check_levels
 from semetric.lab.experiments.images import ImageFile, read_picture
-from semetric.lab.systems import Pixels, Received, System
-from semetric.runs.pairing import Pair, Pairing, image_files, key, match_names, shown
-from semetric.tables import number_in, read_table
+from semetric.lab.experiments.stream_costs import FILES, StreamCost, levels_of, stream_costs
+from semetric.lab.systems import NamedSystem, Pixels, Received
+from semetric.runs.pairing import Pair, Pairing, image_files, match_names, shown
 
-__all__ = ["FolderSystem", "check_folders", "folder_arm", "levels_of", "pair_originals"]
-
-FILES = "files"
-"""The rates of images whose files are the streams."""
-
-_NUMBER = re.compile(r"(?:(?:^|(?<=[_ =]))-)?\d+(?:\.\d+)?")  # the hyphen of noise-10 is no minus
-_BYTES = ("size_bytes", "bytes")
-_RATES = ("rate_bpp", "bpp")
+__all__ = ["FolderSystem", "check_folders", "folder_sweep", "pair_originals"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Cost:
-    """What the stream of one image took: bytes, or bits per pixel."""
-
-    size_bytes: int | None = None
-    rate_bpp: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Answer:
-    """What stands for one original at one level."""
-
-    path: str
-    cost: _Cost | None = None
-
-
-def folder_arm(table: Mapping[str, Any], context: Context, *, levels: Sequence[float] | None, axis: Axis) -> Arm:
+def folder_sweep(table: Mapping[str, Any], context: Context, *, levels: Sequence[float] | None, axis: Axis) -> Sweep:
     """The system of a table with `folders`.
 
     Args:
@@ -70,13 +46,7 @@ def folder_arm(table: Mapping[str, Any], context: Context, *, levels: Sequence[f
             "streams, a CSV file, or a folder of streams for each folder of images."
         )
     pairings = [pair_originals(context.images, folder) for folder in folders]
-    costs = _costs(name, rates, folders, values, pairings)
-    paths: dict[float, dict[str, _Answer]] = {}
-    for level, pairing in zip(values, pairings, strict=True):
-        paths[level] = {
-            pair.reference: _Answer(path=pair.image_path, cost=costs.get((level, pair.reference)))
-            for pair in pairing.pairs
-        }
+    costs = stream_costs(name, rates, folders, values, pairings)
     contents: list[dict[str, Any]] = [
         {"level": level, "files": pairing.contents(), "pairs": pairing.digest()}
         for level, pairing in zip(values, pairings, strict=True)
@@ -84,18 +54,22 @@ def folder_arm(table: Mapping[str, Any], context: Context, *, levels: Sequence[f
     if costs:
         contents.append({"rates": hashlib.sha256(repr(sorted(costs.items(), key=repr)).encode()).hexdigest()})
     system = FolderSystem(
-        name,
-        paths,
-        label=table.get("label"),
+        name=name,
+        label=table.get("label") or name,
+        files={
+            level: {pair.reference: pair.image_path for pair in pairing.pairs}
+            for level, pairing in zip(values, pairings, strict=True)
+        },
+        costs=costs,
         fit=fit,
         contents=contents,
         reading=context.reading,
         originals={image.name: image.path for image in context.images},
         uses_per_pixel=uses,
         unit=str(table.get("unit") or ""),
-        rates=_named_rates(rates),
+        rates=list(rates) if isinstance(rates, tuple) else rates,
     )
-    return Arm(system=system, levels=tuple(sorted(values)))
+    return Sweep(system=system, levels=tuple(sorted(values)))
 
 
 def check_folders(table: Mapping[str, Any], levels: Sequence[float] | None) -> tuple[list[str], tuple[float, ...], str]:
@@ -116,15 +90,6 @@ def check_folders(table: Mapping[str, Any], levels: Sequence[float] | None) -> t
         raise UsageError(f"Expected a level for each of {len(folders)} folders; found {len(values)}.")
     check_levels(f"levels of {name}", values)
     return list(folders), values, fit
-
-
-def levels_of(folders: Sequence[str]) -> tuple[float, ...]:
-    """The last number in each folder's name, where all have one and all differ; else 1, 2, 3, … in their order."""
-    numbers_of_each = [_NUMBER.findall(Path(folder).name) for folder in folders]
-    numbers = tuple(float(each[-1]) for each in numbers_of_each if each)
-    if len(numbers) == len(folders) == len(set(numbers)):
-        return numbers
-    return tuple(float(place) for place in range(1, len(folders) + 1))
 
 
 def pair_originals(originals: Sequence[ImageFile], folder: str) -> Pairing:
@@ -150,36 +115,38 @@ def pair_originals(originals: Sequence[ImageFile], folder: str) -> Pairing:
                 f"{other.path} and {image.path} share theirs."
             )
     files, _ = image_files(root)
-    matched, alone, alone_too, ambiguous = match_names(names, files)
+    matched, unmatched_references, unmatched_images, ambiguous = match_names(names, files)
     return Pairing(
         pairs=tuple(
             Pair(
-                reference=names[one].name,
-                image=shown(two),
-                reference_path=names[one].path,
-                image_path=str(root / two),
+                reference=names[reference].name,
+                image=shown(image),
+                reference_path=names[reference].path,
+                image_path=str(root / image),
             )
-            for one, two in matched
+            for reference, image in matched
         ),
         source={"images": shown(str(root.absolute()))},
-        unmatched_references=tuple(names[one].name for one in alone),
-        unmatched_images=tuple(map(shown, alone_too)),
+        unmatched_references=tuple(names[name].name for name in unmatched_references),
+        unmatched_images=tuple(map(shown, unmatched_images)),
         ambiguous={
-            shown(name): (tuple(map(shown, ours)), tuple(map(shown, theirs)))
-            for name, (ours, theirs) in ambiguous.items()
+            shown(name): (tuple(map(shown, references)), tuple(map(shown, images)))
+            for name, (references, images) in ambiguous.items()
         },
     )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
 class FolderSystem(NamedSystem):
     """Gives what somebody else made of an image.
 
-    Args:
+    Attributes:
         name: of the curve.
-        paths: level → name of the original → file, and what its stream took.
-        label: in the legend; the name if None.
-        fit: "original" or "none": whether sizes are brought to the original's.
-        contents: for the record: what tells whether the files are still the same.
+        label: in the legend.
+        files: level → name of the original → the image in its place.
+        costs: (level, name of the original) → size or rate of its stream; empty where that is not known.
+        fit: "original" brings images to their original's size (bicubic); "none" leaves them.
+        contents: for the record: names and digests of the files.
         reading: how images are read, as `read_picture` takes it: like the originals.
         originals: name → file, to know the full size of an original that is shrunk.
         uses_per_pixel: complex channel symbols per pixel; None without a channel.
@@ -187,100 +154,65 @@ class FolderSystem(NamedSystem):
         rates: for the record: where the rates are from.
     """
 
-    def __init__(
-        self,
-        name: str,
-        paths: Mapping[float, Mapping[str, _Answer]],
-        *,
-        label: str | None = None,
-        fit: str = "original",
-        contents: Sequence[Mapping[str, Any]] = (),
-        reading: Mapping[str, Any] | None = None,
-        originals: Mapping[str, str] | None = None,
-        uses_per_pixel: float | None = None,
-        unit: str = "",
-        rates: Any = None,
-    ) -> None:
-        self.name = name
-        self.label = label or name
-        self.uses_per_pixel = uses_per_pixel
-        self._paths = paths
-        self._fit = fit
-        self._contents = contents
-        self._reading = dict(reading or {})
-        self._originals = dict(originals or {})
-        self._unit, self._rates = unit, rates
+    name: str
+    label: str
+    files: Mapping[float, Mapping[str, str]]
+    costs: Mapping[tuple[float, str], StreamCost]
+    fit: str
+    contents: Sequence[Mapping[str, Any]]
+    reading: Mapping[str, Any]
+    originals: Mapping[str, str]
+    uses_per_pixel: float | None = None
+    unit: str = ""
+    rates: Any = None
 
-    def of(self, name: str) -> System:
-        """The system for the original of that name."""
-        answers = {level: answers.get(name) for level, answers in self._paths.items()}
-        full = self._originals.get(name) if self._reading.get("resize_longest") is not None else None
-        return _OneOriginal(self, name, answers, self._fit, self._reading, full)
-
-    def send(self, image: Pixels, level: float, rng: np.random.Generator) -> Received:
-        """Not without a name.
+    def send_named(self, name: str, image: Pixels, level: float, rng: np.random.Generator) -> Received:
+        """The image in the place of that original.
 
         Raises:
-            UsageError: always.
+            ImageError: there is none at this level, or it cannot be read.
         """
-        del image, level, rng
-        raise UsageError("Expected the name of the image: images made elsewhere are found by name, not by pixels.")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Name, label, and what tells whether the files are still the same."""
-        own = {"unit": self._unit, "rates": self._rates, "uses_per_pixel": self.uses_per_pixel}
-        return {
-            **super().to_dict(),
-            "level": "quality",
-            "fit": self._fit,
-            "contents": [dict(one) for one in self._contents],
-            **{name: value for name, value in own.items() if value not in ("", None)},
-        }
-
-
-class _OneOriginal(System):
-    def __init__(
-        self,
-        whole: FolderSystem,
-        name: str,
-        answers: Mapping[float, _Answer | None],
-        fit: str,
-        reading: Mapping[str, Any],
-        full: str | None,
-    ) -> None:
-        self.name, self.label = whole.name, whole.label
-        self._uses = whole.uses_per_pixel
-        self._image, self._answers, self._fit, self._reading, self._full = name, answers, fit, reading, full
-
-    def send(self, image: Pixels, level: float, rng: np.random.Generator) -> Received:
         del rng
-        answer = self._answers.get(level)
-        if answer is None:
-            raise ImageError(f"Expected an image of the name of {self._image} at level {level:g}; there is none.")
-        picture = read_picture(answer.path, **self._reading)
+        path = self.files.get(level, {}).get(name)
+        if path is None:
+            raise ImageError(f"Expected an image of the name of {name} at level {level:g}; there is none.")
+        picture = read_picture(path, **self.reading)
         notes = list(picture.notes)
         pixels = picture.to_uint8()
         size = image.shape[0], image.shape[1]
-        if self._fit == "original" and picture.size != size:
+        if self.fit == "original" and picture.size != size:
             (h, w), (height, width) = picture.size, size
             pixels = np.asarray(resize(pixels, size), np.uint8)
             notes.append(f"resized from {w} × {h} to {width} × {height} (bicubic, antialias)")
-        cost = answer.cost or _Cost()
-        stated = cost.rate_bpp
-        if cost.size_bytes is not None:
-            h, w = size if self._full is None else _full_size(self._full, self._reading)
-            stated = 8 * cost.size_bytes / (h * w)  # of the image that was coded, whatever size is scored
+        cost = self.costs.get((level, name), StreamCost())
+        rate_bpp = cost.rate_bpp
+        if cost.size_bytes is not None:  # of the image that was coded, whatever size is scored
+            h, w = self._full_size(name, size)
+            rate_bpp = 8 * cost.size_bytes / (h * w)
         return Received(
             pixels=pixels,
             size_bytes=cost.size_bytes,
-            stated_bpp=stated,
-            uses_per_pixel=self._uses,
+            stated_bpp=rate_bpp,
+            uses_per_pixel=self.uses_per_pixel,
             note="; ".join(notes),
         )
 
+    def _full_size(self, name: str, size: tuple[int, int]) -> tuple[int, int]:
+        """(H, W) of the original before it was shrunk."""
+        if self.reading.get("resize_longest") is None or name not in self.originals:
+            return size
+        return read_picture(self.originals[name], **{**self.reading, "resize_longest": None}).size
 
-def _full_size(path: str, reading: Mapping[str, Any]) -> tuple[int, int]:
-    return read_picture(path, **{**reading, "resize_longest": None}).size
+    def to_dict(self) -> dict[str, Any]:
+        """Name, label, and what tells whether the files are still the same."""
+        own = {"unit": self.unit, "rates": self.rates, "uses_per_pixel": self.uses_per_pixel}
+        return {
+            **super().to_dict(),
+            "level": "quality",
+            "fit": self.fit,
+            "contents": [dict(one) for one in self.contents],
+            **{name: value for name, value in own.items() if value not in ("", None)},
+        }
 
 
 def _relative(image: ImageFile) -> str:
@@ -288,102 +220,3 @@ def _relative(image: ImageFile) -> str:
     if image.root is None:
         return os.path.basename(image.path)
     return Path(os.path.relpath(image.path, image.root)).as_posix()
-
-
-def _costs(
-    name: str, rates: Any, folders: Sequence[str], levels: Sequence[float], pairings: Sequence[Pairing]
-) -> dict[tuple[float, str], _Cost]:
-    """(level, original) → what its stream took; empty without rates.
-
-    Raises:
-        UsageError: an image has none.
-    """
-    if rates is None:
-        return {}
-    if rates == FILES:
-        costs = {
-            (level, pair.reference): _Cost(size_bytes=os.path.getsize(pair.image_path))
-            for level, pairing in zip(levels, pairings, strict=True)
-            for pair in pairing.pairs
-        }
-    elif isinstance(rates, str) and not os.path.isdir(rates):
-        costs = _table_costs(Path(rates), name, levels, pairings)
-    else:
-        streams = [rates] if isinstance(rates, str) else rates
-        if not isinstance(streams, list | tuple) or len(streams) != len(folders):
-            raise UsageError(f"Expected a folder of streams for each of {len(folders)} folders; found {rates!r}.")
-        by_number = dict(zip(levels_of(streams), streams, strict=True))
-        if set(by_number) == set(levels_of(folders)):  # q5, q20 stand beside q5, q20 in whatever order both came
-            streams = [by_number[number] for number in levels_of(folders)]
-        costs = {}
-        for folder, level, pairing in zip(streams, levels, pairings, strict=True):
-            sizes = _stream_sizes(Path(folder))
-            for pair in pairing.pairs:
-                if key(pair.image) in sizes:
-                    costs[level, pair.reference] = _Cost(size_bytes=sizes[key(pair.image)])
-    lacking = [
-        f"{pair.image} at level {level:g}"
-        for level, pairing in zip(levels, pairings, strict=True)
-        for pair in pairing.pairs
-        if (level, pair.reference) not in costs
-    ]
-    if lacking:
-        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
-        raise UsageError(f"Expected the rate of every image of {name} in {rates}; there is none of {lacking[0]}{more}.")
-    return costs
-
-
-def _stream_sizes(folder: Path) -> dict[str, int]:
-    """Path without suffix → bytes, of every file of a folder."""
-    if not folder.is_dir():
-        raise UsageError(f"Expected a folder of streams; {folder} is {'a file' if folder.exists() else 'not there'}.")
-    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.name.startswith(".")]
-    return {key(shown(file.relative_to(folder).as_posix())): file.stat().st_size for file in files}
-
-
-def _table_costs(
-    file: Path, name: str, levels: Sequence[float], pairings: Sequence[Pairing]
-) -> dict[tuple[float, str], _Cost]:
-    """The rates of a CSV file: columns image, size_bytes or rate_bpp, and where they are needed system and level."""
-    table = read_table(file, ("image",))
-    header = table.columns
-    value = next((column for column in (*_BYTES, *_RATES) if column in header), None)
-    if value is None:
-        raise UsageError(
-            f"Expected the columns image and size_bytes or rate_bpp, and perhaps system and level, in {file}; found "
-            f"{', '.join(header)}."
-        )
-    if len(levels) > 1 and "level" not in header:
-        raise UsageError(f"Expected a column level in {file}, since {name} has {len(levels)} levels; found none.")
-    known: dict[tuple[float | None, str], _Cost] = {}
-    for number, line in table.named():
-        if line.get("system", "").strip() not in ("", name):
-            continue
-        try:
-            level = number_in(line["level"]) if "level" in header else None
-            cost = _cost(value, line[value])
-        except ValueError:
-            raise UsageError(
-                f"Expected numbers in line {number} of {file}; found {line.get('level')!r} and {line[value]!r}."
-            ) from None
-        known[level, key(line["image"].strip())] = cost
-    costs: dict[tuple[float, str], _Cost] = {}
-    for level, pairing in zip(levels, pairings, strict=True):
-        for pair in pairing.pairs:
-            for place in ((level, key(pair.image)), (None, key(pair.image)), (level, key(pair.reference))):
-                if place in known:
-                    costs.setdefault((level, pair.reference), known[place])
-    return costs
-
-
-def _cost(column: str, text: str) -> _Cost:
-    """Raises ValueError where it is no number of that kind."""
-    number = number_in(text)
-    if not 0 < number < float("inf"):
-        raise ValueError(text)
-    return _Cost(size_bytes=round(number)) if column in _BYTES else _Cost(rate_bpp=number)
-
-
-def _named_rates(rates: Any) -> Any:
-    """For the record: text as it is, lists as lists."""
-    return list(rates) if isinstance(rates, tuple) else rates

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from semetric.errors import UsageError
-from semetric.lab.experiments.base import Arm, Axis, Context
-from semetric.lab.experiments.compression import RATES_BPP, codec_arms
+from semetric.lab.experiments.base import Axis, Context, Sweep
+from semetric.lab.experiments.compression import RATES_BPP, codec_sweeps
 from semetric.lab.experiments.folders import check_folders
 from semetric.lab.experiments.images import ImageFile
 from semetric.lab.experiments.own_systems import OpenExperiment, levels_in
@@ -47,7 +47,7 @@ class Levels(OpenExperiment):
 
     kind: ClassVar[str] = "levels"
     axis: ClassVar[Axis] = Axis(name="level", label="level")
-    title: ClassVar[str] = "images made elsewhere"
+    title: ClassVar[str] = "Metrics against level"
 
     originals: str
     folders: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ class Levels(OpenExperiment):
         originals = {pair.reference: pair.reference_path for _, pairing in self.pairings for pair in pairing.pairs}
         return [ImageFile(name=name, path=originals[name], root=self.originals) for name in sorted(originals)]
 
-    def arms(self, context: Context) -> tuple[Arm, ...]:
+    def sweeps(self, context: Context) -> tuple[Sweep, ...]:
         """The folders' systems, in the order of their levels; then codecs."""
         if self.against not in ("", *_AGAINST):
             raise UsageError(f"Expected against to be {' or '.join(_AGAINST)}; found {self.against!r}.")
@@ -124,5 +124,5 @@ class Levels(OpenExperiment):
         self.entries()  # what does not fit is said before files are looked for
         if not context.images:
             context = Context(runtime=context.runtime, images=self.find(), reading=context.reading)
-        own = self.own_arms(context, self.rates_bpp if axis.name == "rate_bpp" else None)
-        return (*own, *codec_arms(self.codecs, self.codec_options, context, axis, self.rates_bpp))
+        own = self.own_sweeps(context, self.rates_bpp if axis.name == "rate_bpp" else None)
+        return (*own, *codec_sweeps(self.codecs, self.codec_options, context, axis, self.rates_bpp))

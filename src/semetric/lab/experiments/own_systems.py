@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from semetric.errors import UsageError
-from semetric.lab.experiments.base import Arm, Axis, Context, Experiment, check_levels
+from semetric.lab.experiments.base import Axis, Context, Experiment, Sweep, check_levels
 
 if TYPE_CHECKING:
     from semetric.lab.codecs import Codec
@@ -19,12 +19,12 @@ __all__ = [
     "MAX_RATE_BPP",
     "OpenExperiment",
     "SystemEntry",
-    "arm_of",
     "check_options",
     "codec_entry",
     "entry_of",
     "levels_in",
     "named_codec",
+    "sweep_of",
 ]
 
 MAX_RATE_BPP = 24.0  # of the uncoded image
@@ -59,7 +59,9 @@ class OpenExperiment(Experiment):
         """
         return [entry_of(one, self.system_options) for one in self.systems]
 
-    def own_arms(self, context: Context, levels: Sequence[float] | None, tolerance: float | None = None) -> list[Arm]:
+    def own_sweeps(
+        self, context: Context, levels: Sequence[float] | None, tolerance: float | None = None
+    ) -> list[Sweep]:
         """The systems of one's own, with their levels.
 
         Args:
@@ -72,7 +74,7 @@ class OpenExperiment(Experiment):
             MissingExtraError: a codec's package is not here.
         """
         axis = self.level_axis()
-        return [arm_of(entry, context, axis, levels, tolerance=tolerance) for entry in self.entries()]
+        return [sweep_of(entry, context, axis, levels, tolerance=tolerance) for entry in self.entries()]
 
 
 def entry_of(given: SystemEntry, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,14 +105,14 @@ def entry_of(given: SystemEntry, options: Mapping[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def arm_of(
+def sweep_of(
     entry: Mapping[str, Any],
     context: Context,
     axis: Axis,
     levels: Sequence[float] | None,
     *,
     tolerance: float | None = None,
-) -> Arm:
+) -> Sweep:
     """One system of one's own, with its levels.
 
     Args:
@@ -143,17 +145,17 @@ def arm_of(
     own = levels_in(entry)
     shared = tuple(levels) if levels is not None and (meaning == "rate" or axis.name != "rate_bpp") else None
     if kinds == ["folders"]:
-        from semetric.lab.experiments.folders import folder_arm
+        from semetric.lab.experiments.folders import folder_sweep
 
         _check_keys(table, (*_COMMON, *_FOLDERS))
-        return folder_arm(table, context, levels=own, axis=axis)
+        return folder_sweep(table, context, levels=own, axis=axis)
     build: Callable[[Mapping[str, Any], str, Axis], System] = _run_system if kinds == ["run"] else _codec_system
     system = build(table, meaning, axis)
     chosen = own or shared or _qualities(system)
     if chosen is None:
         raise UsageError(f"Expected levels of the system {entry['name']}: the numbers that it is called with; none.")
     _check(system, chosen, meaning)
-    return Arm(system=system, levels=chosen)
+    return Sweep(system=system, levels=chosen)
 
 
 def _run_system(table: Mapping[str, Any], meaning: str, axis: Axis) -> System:

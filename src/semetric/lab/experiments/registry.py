@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from semetric.lab.experiments.base import Experiment
 from semetric.lab.experiments.channel import Channel
 from semetric.lab.experiments.compression import Compression
@@ -12,10 +9,13 @@ from semetric.lab.experiments.deformation import Deformation
 from semetric.lab.experiments.edits import Edits
 from semetric.lab.experiments.levels import Levels
 from semetric.lab.experiments.transform import Transform
+from semetric.plugins import Registry
 
 __all__ = ["EXPERIMENTS"]
 
-EXPERIMENTS: Mapping[str, type[Experiment]] = MappingProxyType(
-    {each.kind: each for each in (Compression, Channel, Transform, Deformation, Edits, Levels)}
+EXPERIMENTS: Registry[type[Experiment]] = Registry(
+    "experiment",
+    "semetric.experiments",
+    {each.kind: each for each in (Compression, Channel, Transform, Deformation, Edits, Levels)},
 )
 """Name of the command → its configuration."""

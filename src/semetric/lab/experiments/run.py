@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from semetric.errors import UsageError
-from semetric.lab.experiments.base import Arm, Context, Experiment
+from semetric.lab.experiments.base import Context, Experiment, Sweep
 from semetric.lab.experiments.images import ImageFile, look_at
-from semetric.lab.experiments.scoring import ExperimentRecipe, Point, outcome
+from semetric.lab.experiments.scoring import ExperimentRecipe, ImagePoint, outcome
 from semetric.lab.experiments.settings import RunSettings
 from semetric.lab.experiments.summary import columns_of, summarise
 from semetric.results import Execution, Plan, Row, Run, Started, Task, execute
@@ -106,21 +106,21 @@ class ExperimentPlan(Plan):
         WeightsError: a metric that was named, or a system, has no weights.
     """
 
-    silent: ClassVar[tuple[str, ...]] = ("source", "sent", "asked", "left_out", "images", "title")
+    silent: ClassVar[tuple[str, ...]] = ("source", "sent", "asked", "left_out", "images", "title", "report")
     words: ClassVar[Mapping[str, str]] = {"names": "images: other names"}
 
     def __init__(
         self, experiment: Experiment, files: Sequence[ImageFile], settings: RunSettings, *, cached: bool = True
     ) -> None:
         runtime = settings.runtime(cached=cached)
-        arms = experiment.arms(Context(runtime=runtime, images=files, reading=settings.reading))
-        _check_names(arms)
+        sweeps = experiment.sweeps(Context(runtime=runtime, images=files, reading=settings.reading))
+        _check_names(sweeps)
         metrics, self.left_out = settings.make_metrics(runtime)
         self._experiment = experiment
         self._files = files
         self._images = look_at(files, examples=settings.examples, **settings.reading)
         self._batch = 1 if runtime.device == "cpu" else BATCH  # on a CPU networks take images one by one
-        self.points = [(arm.system.name, level) for arm in arms for level in arm.levels]
+        self.points = [(sweep.system.name, level) for sweep in sweeps for level in sweep.levels]
         self.metrics = tuple(metrics)
         self.asked = settings.metrics is not None
         self.units = len(files) * len(self.points)
@@ -134,10 +134,11 @@ class ExperimentPlan(Plan):
                 "version": version("semetric"),
                 "experiment": experiment.kind,
                 "title": experiment.title,
+                "report": dataclasses.asdict(experiment.report),
                 "config": {**experiment.to_dict(), **settings.to_dict(), "metrics": list(metrics)},
                 "asked": self.asked,
-                "axis": experiment.level_axis().to_dict(),
-                "systems": [arm.to_dict() for arm in arms],
+                "axis": dataclasses.asdict(experiment.level_axis()),
+                "systems": [sweep.to_dict() for sweep in sweeps],
                 "metrics": describe_metrics(metrics, settings.options),
                 "profile": dataclasses.asdict(runtime.profile),
                 "images": [image.to_dict() for image in self._images],
@@ -165,7 +166,7 @@ class ExperimentPlan(Plan):
         """An image a chunk; where networks gain from company, tasks of several of its points."""
         for image, units in _by_image(missing, len(self.points)):
             point = [
-                Point(image=self._files[image], place=unit % len(self.points), example=self._images[image].example)
+                ImagePoint(image=self._files[image], place=unit % len(self.points), example=self._images[image].example)
                 for unit in units
             ]
             yield [
@@ -241,9 +242,9 @@ def _check_outside(folder: Path, images: Sequence[ImageFile]) -> None:
             )
 
 
-def _check_names(arms: Sequence[Arm]) -> None:
+def _check_names(sweeps: Sequence[Sweep]) -> None:
     """Raises UsageError where two systems have one name, or one that is no name of a folder."""
-    names = [arm.system.name for arm in arms]
+    names = [sweep.system.name for sweep in sweeps]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"Expected systems with names of their own; {name!r} comes twice.")

@@ -12,10 +12,10 @@ import numpy as np
 
 from semetric.errors import CodecError, ImageError, UsageError
 from semetric.image import Picture
-from semetric.lab.experiments.base import Arm, Context, Experiment, NamedSystem
+from semetric.lab.experiments.base import Context, Experiment, Sweep
 from semetric.lab.experiments.images import ImageFile, level_name, read_picture, read_sent
 from semetric.lab.experiments.settings import RunSettings
-from semetric.lab.systems import Pixels, Received, System, generator
+from semetric.lab.systems import NamedSystem, Pixels, Received, System, generator
 from semetric.results import Row, Task
 from semetric.runs.loading import Loaded
 from semetric.runs.pairing import shown
@@ -24,11 +24,11 @@ from semetric.runs.scoring import score_batch
 if TYPE_CHECKING:
     from semetric.metrics.base import Metric
 
-__all__ = ["ExperimentRecipe", "Point", "Scorer", "outcome"]
+__all__ = ["ExperimentRecipe", "ImagePoint", "Scorer", "outcome"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Point:
+class ImagePoint:
     """One image at one operating point of one system.
 
     Attributes:
@@ -67,27 +67,27 @@ class ExperimentRecipe:
         runtime = self.settings.runtime(cached=self.cached)
         metrics, _ = make_metrics(self.metrics, runtime, self.settings.options)
         context = Context(runtime=runtime, images=self.images, reading=self.settings.reading)
-        return Scorer(self.experiment.arms(context), self.settings, metrics, nested=self.experiment.nested)
+        return Scorer(self.experiment.sweeps(context), self.settings, metrics, nested=self.experiment.nested)
 
 
 class Scorer:
     """Systems and metrics at work.
 
     Args:
-        arms: the systems and their levels.
+        sweeps: the systems and their levels.
         settings: how images are read, and the seed.
         metrics: name → metric.
         nested: whether all levels of a system draw from one generator an image.
     """
 
     def __init__(
-        self, arms: Sequence[Arm], settings: RunSettings, metrics: Mapping[str, Metric], *, nested: bool
+        self, sweeps: Sequence[Sweep], settings: RunSettings, metrics: Mapping[str, Metric], *, nested: bool
     ) -> None:
         self.places: dict[str, str] = {}
         self._settings = settings
         self._metrics = metrics
         self._nested = nested
-        self._points = tuple((arm.system, level) for arm in arms for level in arm.levels)
+        self._points = tuple((sweep.system, level) for sweep in sweeps for level in sweep.levels)
 
     def rows(self, tasks: Iterable[Task]) -> Iterator[list[Row]]:
         """Sends and scores images, each at its points.
@@ -166,8 +166,10 @@ class Scorer:
 
     def _send(self, system: System, level: float, sent: Picture, name: str) -> Received:
         rng = generator(sent.digest, system.name, 0.0 if self._nested else level, self._settings.seed)
-        sender = system.of(name) if isinstance(system, NamedSystem) else system
-        return sender.send(np.array(sent.to_uint8()), level, rng)  # a copy: it may be written to
+        pixels = np.array(sent.to_uint8())  # a copy: it may be written to
+        if isinstance(system, NamedSystem):
+            return system.send_named(name, pixels, level, rng)
+        return system.send(pixels, level, rng)
 
     def _lost(self, unit: int, why: str) -> Row:
         return Row(

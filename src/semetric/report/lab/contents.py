@@ -1,11 +1,12 @@
-"""Which tables an experiment has."""
+"""The tables of a report, by the names that experiments declare."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from semetric.report.lab.differences import differences, system_pairs
 from semetric.report.lab.measures import Estimate, correlations, crossings, curves, over_levels, sensitivity
 from semetric.report.lab.problems import failure_counts
-from semetric.report.lab.published import SOURCE, published
 from semetric.report.lab.results import LabRun
 from semetric.report.lab.tables import Cell, Table
 from semetric.report.lab.words import axis_words, metric_head, slugs, strengths_words, system_words
@@ -18,20 +19,11 @@ _INTERVAL = (
 
 
 def tables(run: LabRun) -> list[Table]:
-    """The tables of the experiment, the telling ones first."""
-    found: list[Table] = []
-    if run.experiment in ("compression", "channel", "levels"):
-        found.append(_overall(run))
-    if run.experiment == "transform":
-        found.append(_transformations(run))
-    if run.experiment == "deformation":
-        found.append(_correlations(run))
-    if run.experiment == "edits":
-        found += _sensitivities(run)
-    if run.experiment in ("compression", "channel", "levels") and len(run.systems) > 1:
-        found += [_differences(run), _crossings(run)]
-    if run.experiment == "channel" or run.rows.failed.any():
-        found.append(_failures(run))
+    """The tables that the experiment declares, then those that every run has."""
+    names = [*run.report.tables]
+    if run.rows.failed.any() and "failed" not in names:
+        names.append("failed")
+    found = [table for name in names for table in _TABLES[name](run)]
     for system, slug in enumerate(slugs(one.name for one in run.systems)):
         found.append(_means(run, system, slug))
     found.append(_long(run))
@@ -98,9 +90,9 @@ def _transformations(run: LabRun) -> Table:
         used = [mild] if mild is not None and mild in levels else levels
         means = (over_levels(run, s, m, used) for m in range(len(run.metrics)))
         rows.append((system.label, strengths_words(run, s, used), *means))
-        theirs = [published(name, metric.name) for metric in run.metrics]
-        if any(value is not None for value in theirs):
-            rows.append((SOURCE, "not stated", *theirs))
+        published = [run.report.published.get(name, {}).get(metric.name) for metric in run.metrics]
+        if any(value is not None for value in published):
+            rows.append((run.report.source, "not stated", *published))
     return Table(
         name="transformations",
         title="Transformations that change little of the meaning",
@@ -272,3 +264,20 @@ def _failures(run: LabRun) -> Table:
         rows=tuple(rows),
         note="A stream that the decoder rejects gives the system's fallback image, which is scored like any other.",
     )
+
+
+def _between_systems(table: Callable[[LabRun], Table]) -> Callable[[LabRun], list[Table]]:
+    """A table that needs two systems."""
+    return lambda run: [table(run)] if len(run.systems) > 1 else []
+
+
+_TABLES: dict[str, Callable[[LabRun], list[Table]]] = {
+    "overall": lambda run: [_overall(run)],
+    "differences": _between_systems(_differences),
+    "crossings": _between_systems(_crossings),
+    "failed": lambda run: [_failures(run)],
+    "transformations": lambda run: [_transformations(run)],
+    "correlations": lambda run: [_correlations(run)],
+    "sensitivity": _sensitivities,
+}
+"""Names of `Report.tables`."""

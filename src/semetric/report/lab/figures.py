@@ -61,7 +61,7 @@ class Drawn:
 
 
 def drawn_figures(run: LabRun) -> Iterator[Drawn]:
-    """Draws them one after another: the overview first, then what the experiment asks for, then a figure a metric.
+    """Draws them one after another: the overview first, then what the experiment declares, then a figure a metric.
 
     The page shows each curve once: of transformations in their own units, else a figure a metric; the overview, and
     what shows the same curves in another way, are files. Metrics without any value have no figure. The same run gives
@@ -73,17 +73,18 @@ def drawn_figures(run: LabRun) -> Iterator[Drawn]:
     against = f"against {axis.label}"
     bands = "; bands: 95% bootstrap intervals of the mean"
     hollow = "; hollow marks: some decodes failed" if failures else ""
-    panelled = run.experiment == "transform" and bool(own)
+    declared = run.report.figures if own else ()
+    panelled = "transformations" in declared
     if own:
         words = f"All metrics {against}{bands}{hollow}. ↑ higher is better, ↓ lower is better."
         yield draw("overview", words, lambda: _overview(run, own, axis, failures), wide=True, paged=False)
     if panelled:
         words = "Each transformation in its own unit" + bands + ". Distances are turned into 1 − distance."
         yield draw("transformations", words, lambda: _transformations(run, own), wide=True)
-    if run.experiment == "deformation" and own:
+    if "correlations" in declared:
         words = "How closely each metric follows each strength; lines: 95% intervals over images."
         yield draw("correlations", words, lambda: _correlations(run, axis))
-    if run.experiment == "edits" and own:
+    if "sensitivity" in declared:
         words = "What each metric notices: its fall from weakest to strongest level, in its own standard deviations."
         yield draw("sensitivity", words, lambda: _sensitivities(run, own), wide=True)
     if failures:
@@ -93,7 +94,7 @@ def drawn_figures(run: LabRun) -> Iterator[Drawn]:
         yield draw(f"metric-{slug}", words, lambda m=m: _metric(run, m, axis), paged=not panelled)  # type: ignore[misc]
     sess = next((m for m in own if run.metrics[m].name == "sess"), None)
     others = [m for m in own if m != sess]
-    if sess is not None and others and run.experiment in ("compression", "channel", "levels"):
+    if sess is not None and others and "beside-sess" in declared:
         words = f"SeSS (solid, left axis) beside each metric (dashed, right axis) {against}."
         yield draw("beside-sess", words, lambda: _beside(run, sess, others, axis), wide=True, paged=False)
 

@@ -15,8 +15,8 @@ _FOLLOWS, _IGNORES = 0.9, 0.5  # |r| from which a metric is said to follow a str
 
 def findings(run: LabRun) -> list[tuple[str, str]]:
     """(metric's label, sentence) of every metric with values, in the order of the run."""
-    say = {"transform": _extremes, "deformation": _followed, "edits": _noticed}.get(run.experiment, _compared)
-    sentences = [(metric_label(one.name), say(run, m)) for m, one in enumerate(run.metrics)]
+    sentence = _SENTENCES[run.report.findings]
+    sentences = [(metric_label(one.name), sentence(run, m)) for m, one in enumerate(run.metrics)]
     return [(label, sentence) for label, sentence in sentences if sentence]
 
 
@@ -137,3 +137,6 @@ def _interval(one: Estimate, mean: float) -> str:
     if one.low is None or one.high is None:
         return number(mean)
     return f"{number(mean)}, {number(one.low)} to {number(one.high)}"
+
+
+_SENTENCES = {"compared": _compared, "extremes": _extremes, "followed": _followed, "noticed": _noticed}

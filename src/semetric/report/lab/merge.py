@@ -77,6 +77,8 @@ def merge_runs(runs: Sequence[LabRun]) -> LabRun:
         path=first.path,
         record=_record(runs, labels, systems, metrics, records),
         experiment=first.experiment,
+        title=first.title,
+        report=first.report,
         axis=first.axis,
         systems=tuple(systems),
         metrics=metrics,

@@ -19,16 +19,8 @@ from semetric.report.lab.style import metric_label
 from semetric.report.lab.tables import Table, to_html
 from semetric.report.lab.words import axis_words, lead
 
-__all__ = ["TITLES", "render"]
+__all__ = ["render"]
 
-TITLES = {
-    "compression": "Metrics against rate",
-    "channel": "Metrics over a channel",
-    "transform": "Metrics under transformations",
-    "deformation": "Metrics under deformation and noise",
-    "edits": "Metrics under edits that change meaning",
-    "levels": "Metrics against level",
-}
 _SVG_MOST = 250_000  # bytes of a figure above which the page holds the PNG, of which there are few colours
 _CELL_MOST = 160  # characters of a system's option that the page shows
 _FOUND_TABLES = ("overall", "transformations", "correlations", "sensitivity")  # beside the findings
@@ -49,7 +41,7 @@ def render(run: LabRun, figures: Sequence[Drawn], tables: Sequence[Table], shown
     """The page as text; the same run gives the same text."""
     folder = resources.files("semetric.report.lab")
     template, style = ((folder / f"lab.{suffix}").read_text(encoding="utf-8") for suffix in ("html", "css"))
-    title = TITLES["compression" if run.axis.name == "rate_bpp" else run.experiment]
+    title = "Metrics against rate" if run.axis.name == "rate_bpp" else run.title
     sections = {
         "found": _found(run, tables),
         "figures": _figures(figures),

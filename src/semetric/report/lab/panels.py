@@ -41,10 +41,10 @@ _LOG_Y = 30.0  # largest over smallest mean above which an unbounded metric has 
 def draw_curves(axes: Axes, run: LabRun, metric: int, axis: Horizontal, *, small: bool = False) -> None:
     """Every system by one metric: means, 95% bands, hollow marks where decodes failed.
 
-    Under deformation the single images stand behind, so that the scatter that |r| measures is seen.
+    Where the experiment declares a scatter, the single images stand behind.
     """
     own = [one for one in curves(run)[metric] if one.drawn]
-    if run.experiment == "deformation":
+    if run.report.scatter:
         _scatter(axes, run, metric, axis)
     for one in own:
         _curve(axes, one, axis, small=small, faint=len(own) > 5)

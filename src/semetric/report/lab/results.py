@@ -11,26 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import UsageError
-from semetric.lab.experiments import EXPERIMENTS
+from semetric.lab.experiments import Axis, Report
 from semetric.lab.experiments.summary import columns_of
 from semetric.results import open_run
 
-__all__ = ["Axis", "LabRun", "MetricInfo", "Pictures", "Rows", "SystemInfo", "read_lab_run", "sorted_rows"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Axis:
-    """What the systems' levels mean.
-
-    Attributes:
-        name: rate_bpp, snr_db, strength or level.
-        label: in words.
-        unit: empty where there is none, or where each system has its own.
-    """
-
-    name: str
-    label: str
-    unit: str = ""
+__all__ = ["LabRun", "MetricInfo", "Pictures", "Rows", "SystemInfo", "read_lab_run", "sorted_rows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +117,8 @@ class LabRun:
         path: its folder.
         record: what shaped its numbers.
         experiment: its kind.
+        title: the heading of its report.
+        report: what its report shows.
         axis: what levels mean.
         systems, metrics: in the order of the record.
         images: names, in the order of the record.
@@ -143,6 +130,8 @@ class LabRun:
     path: Path
     record: Mapping[str, Any]
     experiment: str
+    title: str
+    report: Report
     axis: Axis
     systems: tuple[SystemInfo, ...]
     metrics: tuple[MetricInfo, ...]
@@ -172,7 +161,7 @@ def read_lab_run(path: Path) -> LabRun:
     """
     run = open_run(path)
     record = run.record
-    if record["kind"] not in EXPERIMENTS:
+    if "experiment" not in record:
         raise UsageError(f"Expected the run of an experiment in {path}; it is of {record['kind']}.")
     columns = columns_of(run.units(), record)
     if not columns["value"].size:
@@ -186,6 +175,8 @@ def read_lab_run(path: Path) -> LabRun:
         path=path,
         record=record,
         experiment=record["experiment"],
+        title=record["title"],
+        report=Report(**record["report"]),
         axis=Axis(**record["axis"]),
         systems=tuple(
             SystemInfo(

@@ -114,7 +114,7 @@ def lead(run: LabRun) -> list[str]:
     failed = sum(failed for _, failed in sent)
     if failed:
         said.append(f"{_many(failed, 'decode')} of {len(sent)} failed; their fallback images are scored and count.")
-    elif run.experiment == "channel":
+    elif "failed" in run.report.tables:
         said.append("No decode failed.")
     infinite = Counter(run.metrics[m].name for m in run.rows.metric[np.isinf(run.rows.value)])
     for name in sorted(infinite):
