@@ -24,14 +24,8 @@ def recolour(image: Pixels, masks: Masks, strength: float, rng: np.random.Genera
     R + G + B of each pixel stays where nothing is clipped, so that light and shade do. Distance from the old
     colour rises with the strength.
 
-    Args:
-        image: the photo.
-        masks: (K, H, W), the objects.
-        strength: of 180°, and of the tint.
-        rng: draws the sense of each turn, and the tint of what is grey.
-
-    Returns:
-        The photo, changed inside the masks alone.
+    The strength is a share of 180°, and of the tint. `rng` draws the sense of each turn, and the tint of what is
+    grey.
     """
     canvas = image.copy()
     for mask in masks:

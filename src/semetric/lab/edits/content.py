@@ -35,14 +35,7 @@ class Donor:
 def remove_objects(image: Pixels, masks: Masks, strength: float, rng: np.random.Generator) -> Pixels:
     """Removes objects and inpaints the holes.
 
-    Args:
-        image: the photo.
-        masks: (K, H, W), the objects, the largest first.
-        strength: share of the objects, the smaller ones first.
-        rng: not used.
-
-    Returns:
-        The photo, changed where the objects were and 4 px around.
+    The strength is the share of the objects, the smaller ones first.
     """
     return remove(image, masks[len(masks) - how_many(strength, len(masks)) :])
 
@@ -50,15 +43,8 @@ def remove_objects(image: Pixels, masks: Masks, strength: float, rng: np.random.
 def replace(image: Pixels, masks: Masks, strength: float, rng: np.random.Generator, *, donor: Donor) -> Pixels:
     """Puts objects of another photo in the place of this one's, at equal area and with their feet at the same place.
 
-    Args:
-        image: the photo.
-        masks: (K, H, W), the objects, the largest first.
-        strength: share of the objects, the smaller ones first.
-        rng: draws which of the donor's objects each becomes.
-        donor: the other photo.
-
-    Returns:
-        The photo, changed where the objects were (and 4 px around) and where the new ones are.
+    The strength is the share of the objects, the smaller ones first. `rng` draws which of the donor's objects each
+    becomes.
     """
     drawn = [int(i) for i in rng.integers(0, len(donor.masks), len(masks))]
     first = len(masks) - how_many(strength, len(masks))
@@ -76,16 +62,8 @@ def replace(image: Pixels, masks: Masks, strength: float, rng: np.random.Generat
 def insert(image: Pixels, masks: Masks, strength: float, rng: np.random.Generator, *, donor: Donor) -> Pixels:
     """Adds objects of another photo, where they cover as little as possible of any object.
 
-    Args:
-        image: the photo.
-        masks: (K, H, W), all objects of the photo; K may be 0.
-        strength: share of the four objects to add; one that a lower strength added stays.
-        rng: draws which of the donor's objects are added, each once before any twice, and among the places that
-            cover the least.
-        donor: the other photo.
-
-    Returns:
-        The photo, changed where the new objects are.
+    The strength is the share of the four objects to add; one that a lower strength added stays. `rng` draws which of
+    the donor's objects are added, each once before any twice, and among the places that cover the least.
 
     Raises:
         ImageError: a photo of so few pixels that an object at 5% of it has none.

@@ -16,14 +16,7 @@ PLACES = 8  # drawn for an object; it goes to the one farthest away
 def move(image: Pixels, masks: Masks, strength: float, rng: np.random.Generator) -> Pixels:
     """Moves objects towards other places inside the frame.
 
-    Args:
-        image: the photo.
-        masks: (K, H, W), the objects, the largest first; smaller ones end in front.
-        strength: share of the way, in whole px.
-        rng: draws the places.
-
-    Returns:
-        The photo, changed where the objects were (and 4 px around) and where they are.
+    The strength is the share of the way, in whole px. `rng` draws the places.
     """
     size = np.array(image.shape[:2])
     moves = []
@@ -47,14 +40,8 @@ def move(image: Pixels, masks: Masks, strength: float, rng: np.random.Generator)
 def swap(image: Pixels, masks: Masks, strength: float, rng: np.random.Generator) -> Pixels:
     """Lets pairs of objects change places, each at its own size, standing where the other stood.
 
-    Args:
-        image: the photo.
-        masks: (K, H, W), the objects, the largest first: the first with the second, the third with the fourth.
-        strength: share of the pairs, the smaller ones first.
-        rng: not used.
-
-    Returns:
-        The photo, changed where the objects were (and 4 px around) and where they are.
+    The largest changes with the second, the third with the fourth. The strength is the share of the pairs, the smaller
+    ones first.
     """
     pairs = [(i, i + 1) for i in range(0, len(masks) - 1, 2)][::-1]
     chosen = pairs[: how_many(strength, len(pairs))]

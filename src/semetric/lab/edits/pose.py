@@ -16,14 +16,7 @@ FULL = 90.0  # degrees: most objects lie on their side
 def turn(image: Pixels, masks: Masks, strength: float, rng: np.random.Generator) -> Pixels:
     """Turns objects about the middle of their boxes.
 
-    Args:
-        image: the photo.
-        masks: (K, H, W), the objects, the largest first; smaller ones end in front.
-        strength: of 90°.
-        rng: draws the sense of each turn.
-
-    Returns:
-        The photo, changed where the objects were (and 4 px around) and where they are.
+    The strength is a share of 90°. `rng` draws the sense of each turn.
     """
     senses = rng.choice([-1.0, 1.0], len(masks))
     if strength == 0:
@@ -41,14 +34,7 @@ def turn(image: Pixels, masks: Masks, strength: float, rng: np.random.Generator)
 def mirror_objects(image: Pixels, masks: Masks, strength: float, rng: np.random.Generator) -> Pixels:
     """Swaps left and right of objects, each inside its box.
 
-    Args:
-        image: the photo.
-        masks: (K, H, W), the objects, the largest first.
-        strength: share of the objects, the smaller ones first.
-        rng: not used.
-
-    Returns:
-        The photo, changed where the objects were (and 4 px around) and where they are.
+    The strength is the share of the objects, the smaller ones first.
     """
     chosen = masks[len(masks) - how_many(strength, len(masks)) :]
     canvas = remove(image, chosen)

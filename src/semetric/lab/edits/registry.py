@@ -33,7 +33,8 @@ class Edit:
         name: as users write it.
         dimension: what it changes.
         label: as a figure shows it.
-        function: (image, objects, strength, rng) → pixels; of equal generators, a greater strength changes more.
+        function: (image, objects (K, H, W), strength, rng) → the photo, changed inside the objects, 4 px around and
+            where they go; the largest object comes first. Of equal generators, a greater strength changes more.
         grows: what a greater strength has more of: changed "objects", or the "amount" by which each is changed.
         objects: how many it changes or adds at most.
         least: how many it needs in the photo.

@@ -25,14 +25,8 @@ LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 def pattern(image: Pixels, masks: Masks, strength: float, rng: np.random.Generator) -> Pixels:
     """Gives objects stripes, checks or dots.
 
-    Args:
-        image: the photo.
-        masks: (K, H, W), the objects.
-        strength: share of the new surface in the mixture with the old.
-        rng: draws pattern, direction and phase of each.
-
-    Returns:
-        The photo, changed inside the masks alone.
+    The strength is the share of the new surface in the mixture with the old. `rng` draws pattern, direction and phase
+    of each.
     """
     surfaces = []
     for mask in masks:
@@ -53,14 +47,7 @@ def patch(image: Pixels, masks: Masks, strength: float, rng: np.random.Generator
     Among places drawn at random, those that hold the least of any object come first, then the one richest in
     detail.
 
-    Args:
-        image: the photo.
-        masks: (K, H, W), the objects.
-        strength: share of the new surface in the mixture with the old.
-        rng: draws the places.
-
-    Returns:
-        The photo, changed inside the masks alone.
+    The strength is the share of the new surface in the mixture with the old. `rng` draws the places.
     """
     anything = np.asarray(masks.any(0))
     luma = image @ LUMA

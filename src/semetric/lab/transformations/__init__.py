@@ -7,11 +7,12 @@
 docs/lab/transformations.md shows each.
 """
 
+from semetric.lab.transformations.base import Transformation
 from semetric.lab.transformations.colour import blue_filter, contrast, hue
 from semetric.lab.transformations.damage import blur, noise, occlusion, salt_and_pepper
 from semetric.lab.transformations.deformation import deform
 from semetric.lab.transformations.geometry import Fill, mirror, rotate, scale, translate
-from semetric.lab.transformations.registry import TRANSFORMATIONS, Transformation
+from semetric.lab.transformations.registry import TRANSFORMATIONS
 from semetric.lab.transformations.system import TransformationSystem
 
 __all__ = [

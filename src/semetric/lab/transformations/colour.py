@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.lab.systems import Pixels
-from semetric.lab.transformations._values import checked, rounded
+from semetric.lab.transformations.base import rounded, transformation
 
 __all__ = ["blue_filter", "contrast", "hue", "hue_rotation"]
 
@@ -16,33 +16,27 @@ BLUE = np.array([0.0, 0.0, 255.0])
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
-def blue_filter(image: Pixels, share: float = 0.25) -> Pixels:
-    """Blends with pure blue: the colour filter of SeSS's Fig. 13 (arXiv 2406.03865).
-
-    Args:
-        image: the photo.
-        share: of the blue, 0..1.
-
-    Raises:
-        UsageError: a share outside of that.
-    """
-    checked("a share of blue", share, 0, 1)
+@transformation(
+    "colour_filter",
+    "colour filter",
+    unit="share of blue",
+    range=(0.0, 1.0),
+    strengths=(0.1, 0.25, 0.4, 0.55, 0.7, 0.85),
+    figure_13=0.25,
+)
+def blue_filter(image: Pixels, share: float) -> Pixels:
+    """Blends with pure blue: the colour filter of SeSS's Fig. 13 (arXiv 2406.03865)."""
     return rounded((1 - share) * image.astype(np.float64) + share * BLUE)
 
 
+@transformation(
+    "contrast", "contrast", unit="1 − factor", range=(-1.0, 1.0), strengths=(0.1, 0.25, 0.4, 0.55, 0.7, 0.85)
+)
 def contrast(image: Pixels, change: float) -> Pixels:
     """Moves every value towards the photo's mean luma, or away from it: m + (1 − change)(x − m).
 
-    The factor on the contrast is 1 − change, so that 0 leaves the photo as it is.
-
-    Args:
-        image: the photo.
-        change: −1 doubles the contrast and clips, 1 leaves an even grey; −1..1.
-
-    Raises:
-        UsageError: a change outside of that.
+    −1 doubles the contrast and clips, 1 leaves an even grey.
     """
-    checked("a change of contrast", change, -1, 1)
     if change == 0:
         return image.copy()
     values = image.astype(np.float64)
@@ -66,18 +60,17 @@ def hue_rotation(degrees: float) -> NDArray[np.float64]:
     return matrix + across * np.array([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]])
 
 
+@transformation(
+    "hue",
+    "hue",
+    unit="degrees about the grey axis",
+    range=(-180.0, 180.0),
+    strengths=(10.0, 20.0, 45.0, 90.0, 135.0, 180.0),
+)
 def hue(image: Pixels, degrees: float) -> Pixels:
-    """Turns all hues by one angle, about the grey axis of RGB.
+    """Turns all hues by one angle, red towards green, about the grey axis of RGB.
 
     Unlike a turn in HSV this is linear and steady: greys have no hue to be turned, near-greys hardly change,
     and the mean of the three channels stays where nothing is clipped.
-
-    Args:
-        image: the photo.
-        degrees: red towards green, −180..180.
-
-    Raises:
-        UsageError: an angle outside of that.
     """
-    checked("an angle in degrees", degrees, -180, 180)
     return rounded(image.astype(np.float64) @ hue_rotation(degrees).T)

@@ -4,7 +4,7 @@ SAMScore (arXiv 2305.15367) measures with it whether a metric follows structure:
 and the strength of the deformation. Here the mesh is regular, each cell cut along one diagonal, and every
 control point moves by independent Gaussians, as imgaug's PiecewiseAffine does it.
 
-Three choices are ours. Points on the border slide along it and corners stay, so that the photo fills its frame
+Three choices differ. Points on the border slide along it and corners stay, so that the photo fills its frame
 and no foreign shape enters. The mesh never folds: points whose triangle would shrink below a tenth of its area, at
 any strength up to the greatest, are drawn again. And whether they are depends on the field alone, so that equal
 generators give the same field at every strength, scaled.
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from semetric.errors import UsageError
 from semetric.lab.systems import Pixels
-from semetric.lab.transformations._values import checked, rounded
+from semetric.lab.transformations.base import check_strength, rounded, transformation
 
 __all__ = ["MAX_IN_CELLS", "control_field", "deform", "source_positions"]
 
@@ -28,6 +28,13 @@ MIN_AREA = 0.1  # of a triangle, relative to the regular one
 ROUNDS = 1000  # of drawing points again; three are usual
 
 
+@transformation(
+    "deformation",
+    "piecewise affine deformation",
+    unit="standard deviation, share of the side",
+    range=(0.0, 0.1),
+    strengths=(0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1),
+)
 def deform(image: Pixels, strength: float, rng: np.random.Generator, *, rows: int = 4, columns: int = 4) -> Pixels:
     """Deforms the photo (cubic spline sampling).
 
@@ -44,7 +51,7 @@ def deform(image: Pixels, strength: float, rng: np.random.Generator, *, rows: in
     """
     if type(rows) is not int or type(columns) is not int or min(rows, columns) < 2:
         raise UsageError(f"Expected at least 2 control points a side, a whole number; found {rows} × {columns}.")
-    checked("a displacement as a share of the side", strength, 0, _greatest(rows, columns))
+    check_strength("a displacement as a share of the side", strength, 0, _greatest(rows, columns))
     field = strength * control_field(rows, columns, rng)
     if not field.any():
         return image.copy()
