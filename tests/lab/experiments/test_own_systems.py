@@ -92,6 +92,14 @@ def test_a_command_takes_part_and_runs_where_the_user_is(
     assert [(row["system"], row["uses_per_pixel"]) for row in rows][1] == ("own", 0.25)
 
 
+def test_a_class_of_ones_own_is_a_system(images: Path, tmp_path: Path) -> None:
+    own = {"name": "own", "run": "fake_systems:Grey", "levels": [1], "label": "Grey of mine"}
+    rows = sent(Transform(transformations=(), systems=(own,)), images, tmp_path / "out")
+    assert [(row["system"], row["error"]) for row in rows] == [("own", None)] * 2
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["systems"][0]["label"] == "Grey of mine"
+
+
 def test_a_file_names_a_function(images: Path, tmp_path: Path) -> None:
     (tmp_path / "beside.py").write_text("LEAST = 0\n")
     (tmp_path / "mine.py").write_text(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from semetric.errors import UsageError
 from semetric.lab.experiments.base import Axis, Context, Report, Sweep, check_levels
-from semetric.lab.experiments.own_systems import OpenExperiment, check_options, codec_entry, named_codec, sweep_of
+from semetric.lab.experiments.own_systems import OpenExperiment, check_options, codec_table, named_codec, sweep_of
 
 if TYPE_CHECKING:
     from semetric.lab.channels.link import Link
@@ -73,9 +73,9 @@ class Channel(OpenExperiment):
         check_levels("snrs_db", self.snrs_db, low=-50.0, high=100.0)
         channel_named(self.fading)
         codecs, joint = (tuple(name for name in names if name != _NONE) for names in (self.codecs, self.deepjscc))
-        entries = [codec_entry(name, self.codec_options) for name in codecs]
-        whole = [*(entry for entry in entries if "run" in entry), *self.entries()]
-        coded = [name for name, entry in zip(codecs, entries, strict=True) if "run" not in entry]
+        tables = [codec_table(name, self.codec_options) for name in codecs]
+        whole = [*(table for table in tables if "run" in table), *self.tables()]
+        coded = [table["name"] for table in tables if "run" not in table]
         if not codecs and not joint and not whole:
             raise UsageError("Expected at least one codec, DeepJSCC or system of your own; found neither.")
         if coded and not self.modulations:
@@ -101,16 +101,16 @@ class Channel(OpenExperiment):
             for name in coded
             for link in links
         ]
-        own = [self._own(entry, context, uses if digital or networks else budget) for entry in whole]
+        own = [self._own(table, context, uses if digital or networks else budget) for table in whole]
         return (*(Sweep(system=system, levels=self.snrs_db) for system in (*digital, *networks)), *own)
 
-    def _own(self, entry: Mapping[str, Any], context: Context, budget: float | None) -> Sweep:
+    def _own(self, table: Mapping[str, Any], context: Context, budget: float | None) -> Sweep:
         """A system of one's own, whose channel uses are held against the budget, if there is one."""
         from semetric.lab.channels.budget import BudgetedSystem, check_uses
         from semetric.lab.codecs import ExternalSystem
         from semetric.lab.experiments.folders import FolderSystem
 
-        sweep = sweep_of(entry, context, self.level_axis(), self.snrs_db)
+        sweep = sweep_of(table, context, self.level_axis(), self.snrs_db)
         system = sweep.system
         if budget is None:
             return sweep

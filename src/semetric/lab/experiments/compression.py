@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from semetric.errors import UsageError
 from semetric.lab.experiments.base import Axis, Context, Sweep, check_levels
-from semetric.lab.experiments.own_systems import MAX_RATE_BPP, OpenExperiment, check_options, codec_entry, sweep_of
+from semetric.lab.experiments.own_systems import MAX_RATE_BPP, OpenExperiment, codec_sweeps
 
-__all__ = ["RATES_BPP", "Compression", "codec_sweeps"]
+__all__ = ["RATES_BPP", "Compression"]
 
 RATES_BPP = (0.1, 0.18, 0.33, 0.6, 1.1, 2.0)  # six, evenly spaced on a logarithmic axis
 
@@ -45,30 +45,3 @@ class Compression(OpenExperiment):
             self.codecs, self.codec_options, context, self.axis, self.rates_bpp, tolerance=self.tolerance
         )
         return (*codecs, *self.own_sweeps(context, self.rates_bpp, self.tolerance))
-
-
-def codec_sweeps(
-    codecs: Sequence[str],
-    options: Mapping[str, Any],
-    context: Context,
-    axis: Axis,
-    rates_bpp: Sequence[float],
-    *,
-    tolerance: float | None = None,
-) -> list[Sweep]:
-    """Codecs by name, at target rates or at qualities of their own.
-
-    Args:
-        codecs: names; of a codec, or of one's own where the options say which codec it is.
-        options: a codec's name → its options.
-        context: the runtime and the images.
-        axis: of the experiment.
-        rates_bpp: for a codec without levels of its own.
-        tolerance: of a target rate, where the options have none.
-
-    Raises:
-        UsageError: a codec or an option that does not exist.
-        MissingExtraError: a codec's package is not here.
-    """
-    check_options(codecs, options)
-    return [sweep_of(codec_entry(name, options), context, axis, rates_bpp, tolerance=tolerance) for name in codecs]

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 
 from semetric.errors import UsageError
 from semetric.lab.experiments.base import Axis, Context, Sweep
-from semetric.lab.experiments.compression import RATES_BPP, codec_sweeps
+from semetric.lab.experiments.compression import RATES_BPP
 from semetric.lab.experiments.folders import check_folders
 from semetric.lab.experiments.images import ImageFile
-from semetric.lab.experiments.own_systems import OpenExperiment, levels_in
+from semetric.lab.experiments.own_systems import OpenExperiment, codec_sweeps, levels_in
 from semetric.runs.pairing import Pairing, pair_folders
 
 __all__ = ["Levels"]
@@ -69,27 +69,28 @@ class Levels(OpenExperiment):
         Raises:
             UsageError: no folder, or no common name.
         """
-        folders = [folder for entry in self.entries() for folder in entry.get("folders", ())]
+        folders = [folder for table in self.tables() for folder in table.get("folders", ())]
         if not folders:
             raise UsageError("Expected at least one folder of images made from the originals; found none.")
         return tuple((folder, pair_folders(self.originals, folder)) for folder in folders)
 
-    def entries(self) -> list[dict[str, Any]]:
+    def tables(self) -> list[dict[str, Any]]:
         """The systems as tables, that of `folders` first."""
-        own: list[dict[str, Any]] = []
+        tables: list[dict[str, Any]] = []
         if self.folders:
-            own.append({"name": self.name, "folders": list(self.folders), "fit": self.fit})
+            tables.append({"name": self.name, "folders": list(self.folders)})
             if self.levels:
-                own[0]["levels"] = list(self.levels)
-        for entry in super().entries():
-            folders = [entry["folders"]] if isinstance(entry.get("folders"), str) else entry.get("folders")
-            own.append(entry if folders is None else {"fit": self.fit, **entry, "folders": folders})
-        for entry in own:
-            if "folders" in entry:
-                check_folders(entry, levels_in(entry))
+                tables[0]["levels"] = list(self.levels)
+        tables += super().tables()
+        for table in tables:
+            if "folders" in table:
+                if isinstance(table["folders"], str):
+                    table["folders"] = [table["folders"]]
+                table.setdefault("fit", self.fit)
+                check_folders(table, levels_in(table))
                 if self.rates:
-                    entry.setdefault("rates", self.rates)
-        return own
+                    table.setdefault("rates", self.rates)
+        return tables
 
     def level_axis(self) -> Axis:
         """A rate, or the level as the configuration names it."""
@@ -121,7 +122,7 @@ class Levels(OpenExperiment):
         axis = self.level_axis()
         if self.codecs and axis.name != "rate_bpp":
             raise UsageError("Expected against = 'rate' beside codecs, whose levels are rates; found 'level'.")
-        self.entries()  # what does not fit is said before files are looked for
+        self.tables()  # what does not fit is said before files are looked for
         if not context.images:
             context = Context(runtime=context.runtime, images=self.find(), reading=context.reading)
         own = self.own_sweeps(context, self.rates_bpp if axis.name == "rate_bpp" else None)

@@ -1,10 +1,14 @@
-"""Systems of one's own in a configuration: a command or function, a codec under any name, images made elsewhere."""
+"""Systems of one's own in a configuration: a command or function, a codec under any name, images made elsewhere.
+
+Each is a table with a `name` and one key that says what it is: `run`, `codec`, `encode` (with `decode`) or `folders`. A
+name among `codecs` is such a table, too: its options, or those of the codec of that name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,10 +22,9 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_RATE_BPP",
     "OpenExperiment",
-    "SystemEntry",
     "check_options",
-    "codec_entry",
-    "entry_of",
+    "codec_sweeps",
+    "codec_table",
     "levels_in",
     "named_codec",
     "sweep_of",
@@ -29,13 +32,12 @@ __all__ = [
 
 MAX_RATE_BPP = 24.0  # of the uncoded image
 
-SystemEntry: TypeAlias = Mapping[str, Any] | str
-"""A table with a name and one of run, codec, encode and decode, folders; or "NAME=RUN"."""
-
 _POINTS = 6  # qualities of a codec whose own are not named
-_RUN = ("run", "steps", "timeout_s", "uses_per_pixel", "unit")
-_FOLDERS = ("folders", "rates", "fit", "uses_per_pixel", "unit")
 _COMMON = ("name", "label", "level", "levels", "tolerance")
+_KEYS = {  # of tables of that kind; those of codecs are the codec's options
+    "run": (*_COMMON, "run", "steps", "timeout_s", "uses_per_pixel", "unit", "codec"),
+    "folders": (*_COMMON, "folders", "rates", "fit", "uses_per_pixel", "unit"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,62 +53,44 @@ class OpenExperiment(Experiment):
     systems: tuple[Mapping[str, Any] | str, ...] = ()
     system_options: Mapping[str, Any] = field(default_factory=dict)
 
-    def entries(self) -> list[dict[str, Any]]:
+    def tables(self) -> list[dict[str, Any]]:
         """The systems as tables.
 
         Raises:
             UsageError: one has no name, or is no table.
         """
-        return [entry_of(one, self.system_options) for one in self.systems]
+        return [_as_table(system, self.system_options) for system in self.systems]
 
     def own_sweeps(
         self, context: Context, levels: Sequence[float] | None, tolerance: float | None = None
     ) -> list[Sweep]:
-        """The systems of one's own, with their levels.
-
-        Args:
-            context: the runtime and the images.
-            levels: what a system runs at that has no levels of its own; None where each needs its own.
-            tolerance: of a target rate, where a system has no own.
-
-        Raises:
-            UsageError: an option that does not exist or does not fit.
-            MissingExtraError: a codec's package is not here.
-        """
+        """The systems of one's own; arguments and errors as `sweep_of`."""
         axis = self.level_axis()
-        return [sweep_of(entry, context, axis, levels, tolerance=tolerance) for entry in self.entries()]
+        return [sweep_of(table, context, axis, levels, tolerance=tolerance) for table in self.tables()]
 
 
-def entry_of(given: SystemEntry, options: Mapping[str, Any]) -> dict[str, Any]:
-    """A system as a table.
-
-    Args:
-        given: a table; "NAME=RUN"; or a name of `options`.
-        options: name → table.
-
-    Raises:
-        UsageError: it has no name, or is no table.
-    """
-    if isinstance(given, str):
-        curve, _, run = (part.strip() for part in given.partition("="))
-        if curve and run:
-            return {"name": curve, "run": run}
-        if given not in options:
+def _as_table(system: Mapping[str, Any] | str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A table; "NAME=RUN"; or a name of `options`, as a table."""
+    if isinstance(system, str):
+        before, _, after = (part.strip() for part in system.partition("="))
+        if before and after:
+            return {"name": before, "run": after}
+        if system not in options:
             raise UsageError(
-                f"Expected a system as a table, as 'NAME=COMMAND' or as 'NAME=module:function'; found {given!r}."
+                f"Expected a system as a table, as 'NAME=COMMAND' or as 'NAME=module:function'; found {system!r}."
             )
-        given = {"name": given, **_table(given, options[given])}
-    entry = dict(_table("a system", given))
-    name = entry.get("name")
+        system = {"name": system, **_checked_table(system, options[system])}
+    table = dict(_checked_table("a system", system))
+    name = table.get("name")
     if not isinstance(name, str) or not name:
-        raise UsageError(f"Expected a system with a name; found {dict(given)!r}.")
-    if not isinstance(entry.get("label", ""), str):
-        raise UsageError(f"Expected the label of {name} to be text; found {entry['label']!r}.")
-    return entry
+        raise UsageError(f"Expected a system with a name; found {table!r}.")
+    if not isinstance(table.get("label", ""), str):
+        raise UsageError(f"Expected the label of {name} to be text; found {table['label']!r}.")
+    return table
 
 
 def sweep_of(
-    entry: Mapping[str, Any],
+    table: Mapping[str, Any],
     context: Context,
     axis: Axis,
     levels: Sequence[float] | None,
@@ -116,80 +100,76 @@ def sweep_of(
     """One system of one's own, with its levels.
 
     Args:
-        entry: its table.
+        table: of the system.
         context: the runtime and the images.
-        axis: of the experiment: what its levels are.
-        levels: the experiment's, for a system without levels of its own; None where it has none for it.
+        axis: of the experiment.
+        levels: the experiment's, for a system without levels of its own; None where each needs its own.
         tolerance: of a target rate, where the table has none.
 
     Raises:
         UsageError: an option that does not exist or does not fit.
         MissingExtraError: a codec's package is not here.
     """
-    kinds = [kind for kind in ("run", "folders", "codec", "encode") if kind in entry]
-    if entry.get("codec") == "external" and len(kinds) == 2:  # codec = "external" says no more than the other key
+    name = table["name"]
+    kinds = [kind for kind in ("run", "folders", "codec", "encode") if kind in table]
+    if table.get("codec") == "external" and len(kinds) == 2:  # codec = "external" says no more than the other key
         kinds.remove("codec")
     if len(kinds) != 1:
         raise UsageError(
-            f"Expected the system {entry['name']} to have one of run, codec, encode and decode, or folders; found "
+            f"Expected the system {name} to have one of run, codec, encode and decode, or folders; found "
             f"{' and '.join(kinds) or 'none of them'}."
         )
-    meaning = entry.get("level", "rate" if axis.name == "rate_bpp" and kinds != ["folders"] else "quality")
-    if meaning not in ("rate", "quality"):
-        raise UsageError(f"Expected the level of {entry['name']} to be rate or quality; found {meaning!r}.")
-    if meaning == "rate" and axis.name != "rate_bpp":
+    (kind,) = kinds
+    rated = axis.name == "rate_bpp"
+    level = table.get("level", "rate" if rated and kind != "folders" else "quality")
+    if level not in ("rate", "quality"):
+        raise UsageError(f"Expected the level of {name} to be rate or quality; found {level!r}.")
+    if level == "rate" and not rated:
         raise UsageError(
-            f"Expected levels of {entry['name']} in the unit of the experiment ({axis.label}); found level = 'rate'."
+            f"Expected levels of {name} in the unit of the experiment ({axis.label}); found level = 'rate'."
         )
-    table = {**({} if tolerance is None else {"tolerance": tolerance}), **entry}
-    own = levels_in(entry)
-    shared = tuple(levels) if levels is not None and (meaning == "rate" or axis.name != "rate_bpp") else None
-    if kinds == ["folders"]:
+    unknown = [key for key in table if key not in _KEYS.get(kind, table)]
+    if unknown:
+        raise UsageError(f"Expected options of the system {name} among {', '.join(_KEYS[kind])}; found {unknown[0]!r}.")
+    own_levels = levels_in(table)
+    if kind == "folders":
         from semetric.lab.experiments.folders import folder_sweep
 
-        _check_keys(table, (*_COMMON, *_FOLDERS))
-        return folder_sweep(table, context, levels=own, axis=axis)
-    build: Callable[[Mapping[str, Any], str, Axis], System] = _run_system if kinds == ["run"] else _codec_system
-    system = build(table, meaning, axis)
-    chosen = own or shared or _qualities(system)
+        return folder_sweep(table, context, levels=own_levels, axis=axis)
+    table = {**({} if tolerance is None else {"tolerance": tolerance}), **table}
+    system = _run_system(table, level, axis) if kind == "run" else _codec_system(table, level, axis)
+    shared_levels = tuple(levels) if levels is not None and (level == "rate" or not rated) else None
+    chosen = own_levels or shared_levels or _qualities(system)
     if chosen is None:
-        raise UsageError(f"Expected levels of the system {entry['name']}: the numbers that it is called with; none.")
-    _check(system, chosen, meaning)
+        raise UsageError(f"Expected levels of the system {name}: the numbers that it is called with; none.")
+    _check_levels(system, chosen, level)
     return Sweep(system=system, levels=chosen)
 
 
-def _run_system(table: Mapping[str, Any], meaning: str, axis: Axis) -> System:
-    from semetric.lab.codecs import ExternalSystem
+def codec_sweeps(
+    codecs: Sequence[str],
+    options: Mapping[str, Any],
+    context: Context,
+    axis: Axis,
+    rates_bpp: Sequence[float],
+    *,
+    tolerance: float | None = None,
+) -> list[Sweep]:
+    """Codecs by name, at target rates or at qualities of their own; options as `codec_table`, else as `sweep_of`."""
+    check_options(codecs, options)
+    return [sweep_of(codec_table(name, options), context, axis, rates_bpp, tolerance=tolerance) for name in codecs]
 
-    _check_keys(table, (*_COMMON, *_RUN, "codec"))
-    if "steps" in table and meaning != "rate":
-        raise UsageError(
-            f"Expected steps of {table['name']} beside a target rate, which is met by search over them; here the level "
-            "is handed over as it is. Leave steps out, and name levels."
-        )
-    options = {key: table[key] for key in ("name", "label", "tolerance", *_RUN) if key in table}
-    return ExternalSystem(counts="uses" if axis.name == "snr_db" else "bytes", **options)
 
-
-def _codec_system(table: Mapping[str, Any], meaning: str, axis: Axis) -> System:
-    from semetric.lab.codecs import CodecSystem
-
-    if axis.name == "snr_db":
-        raise UsageError(
-            f"Expected a codec among codecs, which send over a link; found {table['name']} among systems, which take "
-            "the SNR themselves. Give it a run."
-        )
-    options = {key: value for key, value in table.items() if key not in ("name", "level", "levels", "tolerance")}
-    shown = {"tolerance": table["tolerance"]} if "tolerance" in table else {}
-    return CodecSystem(
-        named_codec(table["name"], options),
-        level="rate" if meaning == "rate" else "quality",
-        **shown,
-    )
+def codec_table(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A name of `codecs` with its options, as a system's table."""
+    own = dict(options.get(name, {}))
+    if not {"codec", "encode", "run", "folders"} & set(own):
+        own["codec"] = name
+    return {"name": name, **own}
 
 
 def named_codec(name: str, options: Mapping[str, Any]) -> Codec:
-    """A codec under a name, with its options.
+    """A codec under a name.
 
     Args:
         name: of a codec, or of one's own where the options say which codec it is, or how it encodes and decodes.
@@ -212,33 +192,58 @@ def named_codec(name: str, options: Mapping[str, Any]) -> Codec:
     return codec
 
 
-def codec_entry(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """A name of `codecs` with its options, as a system's table."""
-    own = dict(options.get(name, {}))
-    if not {"codec", "encode", "run", "folders"} & set(own):
-        own["codec"] = name
-    return {"name": name, **own}
-
-
 def check_options(names: Sequence[str], options: Mapping[str, Any]) -> None:
-    """Raises UsageError where options are no table, or belong to a codec that is not used."""
+    """Raises UsageError where options are no table, or belong to a codec that takes no part."""
     for name, own in options.items():
         if name not in names:
             raise UsageError(f"Expected codec_options of {', '.join(names)}; found options of {name!r}.")
-        _table(f"codec_options.{name}", own)
+        _checked_table(f"codec_options.{name}", own)
 
 
-def levels_in(entry: Mapping[str, Any]) -> tuple[float, ...] | None:
+def levels_in(table: Mapping[str, Any]) -> tuple[float, ...] | None:
     """The levels that a table names."""
-    given = entry.get("levels")
-    if given is None:
+    listed = table.get("levels")
+    if listed is None:
         return None
-    numbers = isinstance(given, list | tuple) and all(type(one) in (int, float) for one in given)
-    if not numbers:
-        raise UsageError(f"Expected levels of {entry['name']} as a list of numbers; found {given!r}.")
-    levels = tuple(float(one) for one in given)
-    check_levels(f"levels of {entry['name']}", levels)
+    if not isinstance(listed, list | tuple) or not all(type(level) in (int, float) for level in listed):
+        raise UsageError(f"Expected levels of {table['name']} as a list of numbers; found {listed!r}.")
+    levels = tuple(map(float, listed))
+    check_levels(f"levels of {table['name']}", levels)
     return levels
+
+
+def _run_system(table: Mapping[str, Any], level: str, axis: Axis) -> System:
+    from semetric.lab.codecs import ExternalSystem
+    from semetric.lab.codecs.functions import load_function
+    from semetric.lab.systems import System
+
+    name, run = table["name"], table["run"]
+    if "steps" in table and level != "rate":
+        raise UsageError(
+            f"Expected steps of {name} beside a target rate, which is met by search over them; here the level is "
+            "handed over as it is. Leave steps out, and name levels."
+        )
+    target = run if isinstance(run, str) and "{" in run else load_function(run)
+    if isinstance(target, type) and issubclass(target, System):
+        system = target()
+        system.name, system.label = name, table.get("label", name)
+        return system
+    options = {key: table[key] for key in _KEYS["run"] if key in table and key not in ("level", "levels", "codec")}
+    return ExternalSystem(counts="uses" if axis.name == "snr_db" else "bytes", **options)
+
+
+def _codec_system(table: Mapping[str, Any], level: str, axis: Axis) -> System:
+    from semetric.lab.codecs import CodecSystem
+
+    if axis.name == "snr_db":
+        raise UsageError(
+            f"Expected a codec among codecs, which send over a link; found {table['name']} among systems, which take "
+            "the SNR themselves. Give it a run."
+        )
+    options = {key: value for key, value in table.items() if key not in ("name", "level", "levels", "tolerance")}
+    tolerance = {"tolerance": table["tolerance"]} if "tolerance" in table else {}
+    codec = named_codec(table["name"], options)
+    return CodecSystem(codec, level="rate" if level == "rate" else "quality", **tolerance)
 
 
 def _qualities(system: System) -> tuple[float, ...] | None:
@@ -252,26 +257,18 @@ def _qualities(system: System) -> tuple[float, ...] | None:
     return tuple(float(steps[place]) for place in places)
 
 
-def _check(system: System, levels: Sequence[float], meaning: str) -> None:
+def _check_levels(system: System, levels: Sequence[float], level: str) -> None:
     """Raises UsageError where a codec has no such rate or quality."""
     from semetric.lab.codecs import CodecSystem
 
-    if meaning == "rate":
+    if level == "rate":
         check_levels(f"rates of {system.name}", levels, low=0.0, high=MAX_RATE_BPP)
     elif isinstance(system, CodecSystem):
-        for level in levels:
-            system.codec.check_quality(level)
+        for quality in levels:
+            system.codec.check_quality(quality)
 
 
-def _check_keys(table: Mapping[str, Any], known: Sequence[str]) -> None:
-    unknown = [key for key in table if key not in known]
-    if unknown:
-        raise UsageError(
-            f"Expected options of the system {table['name']} among {', '.join(known)}; found {unknown[0]!r}."
-        )
-
-
-def _table(what: str, given: Any) -> Mapping[str, Any]:
-    if not isinstance(given, Mapping):
-        raise UsageError(f"Expected {what} to be a table; found {given!r}.")
-    return given
+def _checked_table(what: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise UsageError(f"Expected {what} to be a table; found {value!r}.")
+    return value
