@@ -26,6 +26,7 @@ class StandIn:
     log: str = ""
     kills: frozenset[int] = frozenset()  # units that end the process,
     once: str = ""  # as long as this file is there
+    grows: frozenset[int] = frozenset()  # units that take memory until something ends the process, if `once` is there
     wrong: frozenset[int] = frozenset()
     files: bool = False
     dies_early: bool = False
@@ -49,11 +50,22 @@ class StandIn:
                 if unit in self.kills and (not self.once or Path(self.once).exists()):
                     Path(self.once or os.devnull).unlink() if self.once else None
                     os.kill(os.getpid(), signal.SIGKILL)
+                if unit in self.grows and Path(self.once).exists():
+                    Path(self.once).unlink()
+                    self.grow()
                 if unit in self.wrong:
                     raise UsageError(f"no unit {unit}.")
                 time.sleep(self.seconds)
                 rows.append(score(unit, item, files=self.files))
             yield rows
+
+    def grow(self) -> None:
+        """Takes 4 GiB at most, 64 MiB at a time."""
+        hoard = []
+        for _ in range(64):
+            hoard.append(b"\1" * (1 << 26))
+            time.sleep(0.05)
+        time.sleep(30)
 
 
 def score(unit: int, item: str, *, files: bool = False) -> Row:

@@ -7,8 +7,11 @@ of half a second and returns what is finished, so that results stream back and a
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +27,7 @@ __all__ = ["Cluster"]
 
 _SLICE_S = 0.5  # of work between reports: a driver that is killed loses no more of each actor
 _PATIENCE_S = 120.0  # for the first actor to be ready
+_CONNECT_S = 10.0  # for a cluster's address to answer
 
 Stamp = tuple[int, int] | None
 """Size and time of change of a file; None where it is not there."""
@@ -122,17 +126,23 @@ class Cluster:
             self._ray.shutdown()
 
     def _connect(self, address: str) -> None:
-        options: dict[str, Any] = {"log_to_driver": False, "include_dashboard": False, "logging_level": "error"}
-        if address not in ("local", "default"):
-            options = {"address": address, "log_to_driver": False, "logging_level": "error"}
-        elif address == "local":
-            options["address"] = "local"
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+        if address in ("local", "default"):
+            options["include_dashboard"] = False
+        if address != "default":
+            options["address"] = address
+        handler = signal.getsignal(signal.SIGTERM)
         try:
+            if ":" in address:  # Ray would try again for minutes
+                host, _, port = address.removeprefix("ray://").rpartition(":")
+                socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
             self._ray.init(**options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise SemetricError(
                 f"Expected a Ray cluster at {address!r}; {error}. Start one with: ray start --head."
             ) from error
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)  # Ray has put its own there
 
     def _start(self, worker: int) -> None:
         self._since = time.monotonic()
