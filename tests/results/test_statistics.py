@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from semetric.errors import UsageError
 from semetric.results import statistics
-from semetric.results.statistics import bootstrap_mean, describe, pearson, sign_test
+from semetric.results.statistics import bootstrap_mean, describe, describe_all, pearson, sign_test
 
 SCORES = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30)
 
@@ -142,3 +142,14 @@ def test_pearson_needs_three_pairs_that_vary() -> None:
     assert pearson(np.ones(5), line) is None
     holed = np.array([0, 1, math.inf, math.nan, 4])
     assert pearson(line, holed) == pytest.approx(1)
+
+
+@given(st.lists(st.one_of(st.floats(-1e6, 1e6), st.just(math.inf), st.just(math.nan)), max_size=30))
+def test_everything_is_described_by_its_finite_scores(values: list[float]) -> None:
+    description = describe_all(np.array(values, np.float64))
+    finite = [value for value in values if math.isfinite(value)]
+    assert (description["infinite"], description["errors"]) == (
+        sum(map(math.isinf, values)),
+        sum(map(math.isnan, values)),
+    )
+    assert {name: description[name] for name in describe(finite).to_dict()} == describe(finite).to_dict()

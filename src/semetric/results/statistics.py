@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from semetric.errors import UsageError
 
-__all__ = ["INTERVAL", "QUANTILES", "Description", "bootstrap_mean", "describe", "pearson", "sign_test"]
+__all__ = ["INTERVAL", "QUANTILES", "Description", "bootstrap_mean", "describe", "describe_all", "pearson", "sign_test"]
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 RESAMPLES = 2000
@@ -87,6 +87,19 @@ def describe(values: Sequence[float] | NDArray[np.float64]) -> Description:
         max=float(x.max()),
         mean_interval_95=bootstrap_mean(x),
     )
+
+
+def describe_all(values: NDArray[np.float64]) -> dict[str, Any]:
+    """Describes the finite ones of scores as plain JSON values, with the number of those that are infinite or missing.
+
+    Args:
+        values: (n,) NaN where an error took the score.
+    """
+    return {
+        **describe(values[np.isfinite(values)]).to_dict(),
+        "infinite": int(np.isinf(values).sum()),
+        "errors": int(np.isnan(values).sum()),
+    }
 
 
 def bootstrap_mean(

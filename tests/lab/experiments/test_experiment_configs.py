@@ -22,7 +22,6 @@ from semetric.lab.experiments import (
     Transform,
     run_experiment,
 )
-from semetric.lab.experiments.deformation import correlations
 from semetric.lab.experiments.images import find_images
 from semetric.lab.experiments.stream_costs import levels_of
 from semetric.models.runtime import Runtime
@@ -187,22 +186,6 @@ def test_the_table_of_figure_13(tmp_path: Path) -> None:
     assert [row["system"] for row in table] == ["reflection"]  # blur is not in it; the filter has another strength
     values = [row["value"] for row in done.rows if row["system"] == "reflection"]
     assert table[0]["means"]["psnr"] == float(np.mean(values))
-
-
-def test_correlations_with_strength() -> None:
-    level = np.array([1.0, 2.0, 3.0, 4.0] * 2)
-    value = np.array([4.0, 3.0, 2.0, 1.0, 9.0, 9.0, 9.0, np.inf])
-    columns = {
-        "image": np.array(["a"] * 4 + ["b"] * 4, object),
-        "system": np.array(["s"] * 8, object),
-        "metric": np.array(["m"] * 8, object),
-        "level": level,
-        "value": value,
-    }
-    (found,) = correlations(columns, ["m"])
-    assert (found["n"], found["images"], found["mean_abs_r_per_image"]) == (7, 1, 1.0)  # b does not vary
-    assert found["r"] == pytest.approx(np.corrcoef(level[:7], value[:7])[0, 1], abs=1e-12)
-    assert found["abs_r"] == abs(found["r"])
 
 
 def test_deformation_ends_with_correlations(tmp_path: Path) -> None:

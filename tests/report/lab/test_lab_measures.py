@@ -1,58 +1,37 @@
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import fake_runs as fake
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from semetric.report.lab.measures import (
     correlations,
     crossings,
     curve,
     curves,
-    estimate,
     over_levels,
     sensitivity,
 )
 from semetric.report.lab.results import LabRun, read_lab_run
-from semetric.results.statistics import bootstrap_mean
-
-FINITE = st.floats(-1e6, 1e6)
+from semetric.results import statistics
 
 
-def exact(folder: Path, values: dict[str, dict[float, list[float | None]]], metric: str = "ssim") -> LabRun:
+def exact(
+    folder: Path, values: dict[str, dict[float, list[float | None]]], metric: str = "ssim", kind: str = "channel"
+) -> LabRun:
     """A run of one metric: system → level → the images' values."""
     images = [f"{i}.png" for i in range(max(len(v) for own in values.values() for v in own.values()))]
 
     def edit(row: dict[str, object]) -> None:
         row["value"] = values[str(row["system"])][float(row["level"])][images.index(str(row["image"]))]  # type: ignore[arg-type]
 
-    systems = [{"name": name, "label": name, "levels": tuple(own)} for name, own in values.items()]
-    made = fake.write_run(
-        folder, "channel", systems, lambda s, m, level: 0.5, metrics=[metric], images=images, edit=edit
-    )
+    systems = [
+        {"name": name, "label": name, "levels": tuple(own), "dimension": "colour"} for name, own in values.items()
+    ]
+    made = fake.write_run(folder, kind, systems, lambda s, m, level: 0.5, metrics=[metric], images=images, edit=edit)
     return read_lab_run(made)
-
-
-@given(st.lists(st.one_of(FINITE, st.just(math.inf), st.just(math.nan)), max_size=30))
-def test_an_estimate_is_of_the_finite_values(values: list[float]) -> None:
-    found = estimate(np.array(values, np.float64))
-    finite = [v for v in values if math.isfinite(v)]
-    assert (found.n, found.infinite, found.missing) == (
-        len(finite),
-        sum(map(math.isinf, values)),
-        sum(map(math.isnan, values)),
-    )
-    if not finite:
-        assert found.mean is None
-    else:
-        # float64 sums of at most 30 values in another order
-        assert found.mean == pytest.approx(np.mean(finite), rel=1e-12, abs=1e-9)
-    assert (None if found.low is None else (found.low, found.high)) == bootstrap_mean(finite)
 
 
 def test_rates_are_drawn_as_achieved_and_levels_as_asked(tmp_path: Path) -> None:
@@ -97,7 +76,7 @@ def test_curves_that_touch_or_do_not_overlap_do_not_cross(tmp_path: Path) -> Non
 def test_correlations_per_image_and_pooled(tmp_path: Path) -> None:
     # each image falls in a line, from its own height: |r| of 1 for each, less for all at once
     values = {"a": {1: [0.9, 0.5], 2: [0.8, 0.4], 3: [0.7, 0.3]}, "b": {1: [0.5, 0.5], 2: [0.5, 0.5], 3: [0.5, 0.5]}}
-    run = exact(tmp_path / "a", values)
+    run = exact(tmp_path / "a", values, kind="deformation")
     one, other = correlations(run, 0)
     assert one.per_image.mean == pytest.approx(1)
     assert (one.per_image.n, one.rows) == (2, 6)
@@ -109,25 +88,41 @@ def test_correlations_per_image_and_pooled(tmp_path: Path) -> None:
 
 
 def test_over_levels_averages_each_image_first(tmp_path: Path) -> None:
-    run = exact(tmp_path / "a", {"a": {1: [0.2, 0.4], 2: [0.4, None], 3: [1.0, 1.0]}})
-    found = over_levels(run, 0, 0, [1, 2])
+    run = exact(tmp_path / "a", {"a": {1: [0.2, 0.4], 2: [0.4, None], 3: [1.0, 1.0]}, "b": {1: [1, 1], 2: [1, 1]}})
+    found = over_levels(run, 0, 0, [1, 2])  # those that both have
     assert found.mean == pytest.approx((0.3 + 0.4) / 2)
     assert (found.n, found.missing) == (2, 1)
     assert found.low == pytest.approx(0.3)
+    assert over_levels(run, 0, 0, [1, 2, 3]).mean == pytest.approx((1.6 / 3 + 0.7) / 2)
+    assert over_levels(run, 0, 0, [2]).mean == pytest.approx(0.4)
 
 
 def test_sensitivity_is_the_fall_in_spreads(tmp_path: Path) -> None:
     values = {"a": {0.25: [0.9, 0.8], 1: [0.5, 0.6]}, "b": {0.25: [0.9, 0.9], 1: [0.9, 0.9]}}
     spread = np.std([0.9, 0.8, 0.5, 0.6, 0.9, 0.9, 0.9, 0.9], ddof=1)
-    run = exact(tmp_path / "a", values)
+    run = exact(tmp_path / "a", values, kind="edits")
     assert sensitivity(run, (0,), 0).mean == pytest.approx(0.3 / spread)
     assert sensitivity(run, (1,), 0).mean == 0
     assert sensitivity(run, (0, 1), 0).mean == pytest.approx(0.15 / spread)
     assert sensitivity(run, (0, 1), 0).n == 4
-    turned = exact(tmp_path / "b", values, metric="lpips")
+    turned = exact(tmp_path / "b", values, metric="lpips", kind="edits")
     assert sensitivity(turned, (0,), 0).mean == pytest.approx(-0.3 / spread)
 
 
 def test_sensitivity_of_one_level_or_of_a_constant_is_unknown(tmp_path: Path) -> None:
-    assert sensitivity(exact(tmp_path / "a", {"a": {1: [0.2, 0.3]}}), (0,), 0).mean is None
-    assert sensitivity(exact(tmp_path / "b", {"a": {1: [0.2], 2: [0.2]}}), (0,), 0).mean is None
+    for name, values in (("a", {"a": {1.0: [0.2, 0.3]}}), ("b", {"a": {1.0: [0.2], 2.0: [0.2]}})):
+        assert sensitivity(exact(tmp_path / name, values, kind="edits"), (0,), 0).mean is None
+
+
+def test_statistics_are_those_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read, not computed again."""
+    made = fake.edits(tmp_path / "a")
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(statistics, "bootstrap_mean", fail)
+    run = read_lab_run(made)
+    assert curves(run)[0][0].points[0].estimate.low is not None
+    assert over_levels(run, 0, 0, list(run.levels(0))).low is not None
+    assert sensitivity(run, (0,), 0).low is not None

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
-
-import numpy as np
 
 from semetric.errors import UsageError
 from semetric.lab.experiments.base import Axis, Context, Report, Sweep
 from semetric.lab.experiments.own_systems import OpenExperiment
 from semetric.lab.experiments.transform import strengths_of
-from semetric.results.statistics import bootstrap_mean, pearson
 
-__all__ = ["Deformation", "correlations"]
+__all__ = ["Deformation"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,43 +57,3 @@ class Deformation(OpenExperiment):
         if not sweeps:
             raise UsageError("Expected strengths of deformation or of noise, or a system; found neither.")
         return tuple(sweeps)
-
-    def analyse(self, columns: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """|r| of each metric with each system's strength."""
-        return {"correlations": correlations(columns, list(metrics))}
-
-
-def correlations(columns: Mapping[str, Any], metrics: list[str]) -> list[dict[str, Any]]:
-    """Pearson's r between a metric and the strength, per system × metric.
-
-    Args:
-        columns: image, system, metric, level, value, a row each.
-        metrics: names.
-
-    Returns:
-        Plain JSON values: `r` and `abs_r` over all images' rows together, n of these rows; and, over the images taken
-        one by one, the mean of |r| and its interval, with their number. None where there is no r: fewer than three
-        finite scores, or all equal.
-    """
-    found = []
-    for system in dict.fromkeys(columns["system"]):
-        for metric in metrics:
-            rows = (columns["system"] == system) & (columns["metric"] == metric) & np.isfinite(columns["value"])
-            level, value, image = (columns[name][rows] for name in ("level", "value", "image"))
-            pooled = pearson(level, value)
-            single = [pearson(level[image == name], value[image == name]) for name in dict.fromkeys(image)]
-            each = np.abs([r for r in single if r is not None])
-            interval = bootstrap_mean(each) if each.size else None
-            found.append(
-                {
-                    "system": system,
-                    "metric": metric,
-                    "n": int(rows.sum()),
-                    "r": pooled,
-                    "abs_r": None if pooled is None else abs(pooled),
-                    "images": int(each.size),
-                    "mean_abs_r_per_image": float(each.mean()) if each.size else None,
-                    "interval_95": None if interval is None else list(interval),
-                }
-            )
-    return found

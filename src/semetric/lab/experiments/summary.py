@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semetric.results.database import Row
-from semetric.results.statistics import INTERVAL, describe
+from semetric.results.statistics import INTERVAL, describe_all, pearson
 
 __all__ = ["columns_of", "summarise"]
 
@@ -45,7 +46,7 @@ def columns_of(rows: Iterable[Row], record: Mapping[str, Any]) -> dict[str, Any]
 
 
 def summarise(columns: Mapping[str, Any], record: Mapping[str, Any], *, asked: bool) -> dict[str, Any]:
-    """The summary of a run, as plain JSON values.
+    """The summary of a run, as plain JSON values: all statistics that the report shows of its systems.
 
     Args:
         columns: `columns_of` its rows.
@@ -58,6 +59,8 @@ def summarise(columns: Mapping[str, Any], record: Mapping[str, Any], *, asked: b
         ours = columns["system"] == system["name"]
         for level in system["levels"]:
             points.append(_point(columns, ours & (columns["level"] == level), system["name"], level, metrics))
+    scores = _scores(columns, record)
+    shown = {*record["report"]["tables"], *record["report"]["figures"], record["report"]["findings"]}
     return {
         "version": record["version"],
         "experiment": record["experiment"],
@@ -72,6 +75,9 @@ def summarise(columns: Mapping[str, Any], record: Mapping[str, Any], *, asked: b
         },
         "left_out": record["left_out"],
         "points": points,
+        "means": _means(scores, record),
+        **({"correlations": _correlations(scores)} if shown & {"correlations", "followed"} else {}),
+        **({"sensitivities": _sensitivities(scores, record)} if shown & {"sensitivity", "noticed"} else {}),
         "failed": _failures(columns, asked=asked, metrics=len(metrics)),
         "interval": INTERVAL,
     }
@@ -92,15 +98,117 @@ def _point(
     }
     for name in metrics:
         rows = here & (columns["metric"] == name)
-        values = columns["value"][rows]
-        finite = np.isfinite(values)
-        found["metrics"][name] = {
-            **describe(values[finite]).to_dict(),
-            "infinite": int(np.isinf(values).sum()),
-            "failed": int(columns["failed"][rows].sum()),
-            "errors": int(np.isnan(values).sum()),
-        }
+        found["metrics"][name] = {**describe_all(columns["value"][rows]), "failed": int(columns["failed"][rows].sum())}
     return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Scores:
+    """One system by one metric.
+
+    Attributes:
+        levels: (k,) rising.
+        values: (images, k) NaN where there is none.
+        errors: (images, k) where an error took the score.
+    """
+
+    levels: NDArray[np.float64]
+    values: NDArray[np.float64]
+    errors: NDArray[np.bool_]
+
+
+def _scores(columns: Mapping[str, Any], record: Mapping[str, Any]) -> dict[tuple[str, str], _Scores]:
+    """(system, metric) → scores; images in the order in which they come."""
+    places = {name: place for place, name in enumerate(dict.fromkeys(columns["image"]))}
+    images = np.array([places[name] for name in columns["image"]], np.intp)
+    tables = {}
+    for system in record["systems"]:
+        ours = columns["system"] == system["name"]
+        levels = np.unique(columns["level"][ours])
+        for metric in record["metrics"]:
+            rows = ours & (columns["metric"] == metric)
+            place = images[rows], np.searchsorted(levels, columns["level"][rows])
+            values, errors = np.full((len(places), len(levels)), np.nan), np.zeros((len(places), len(levels)), bool)
+            values[place], errors[place] = columns["value"][rows], np.isnan(columns["value"][rows])
+            tables[system["name"], metric] = _Scores(levels=levels, values=values, errors=errors)
+    return tables
+
+
+def _means(scores: Mapping[tuple[str, str], _Scores], record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each system over all its levels, and over those that all systems have: means of each image's mean."""
+    systems = [system["name"] for system in record["systems"]]
+    own = {name: scores[name, next(iter(record["metrics"]))].levels for name in systems}
+    common = [float(level) for level in own[systems[0]] if all(level in own[name] for name in systems)]
+    entries = []
+    for name in systems:
+        for levels in (own[name].tolist(), common):
+            if not levels or (levels is common and levels == own[name].tolist()):
+                continue
+            metrics = {metric: _over(scores[name, metric], levels) for metric in record["metrics"]}
+            entries.append({"system": name, "levels": levels, "metrics": metrics})
+    return entries
+
+
+def _over(own: _Scores, levels: Sequence[float]) -> dict[str, Any]:
+    """The mean over images of each image's mean over these levels; the interval is over images, not over rows."""
+    here = np.isin(own.levels, levels)
+    values = own.values[:, here]
+    finite = np.isfinite(values)
+    counts = finite.sum(axis=1)
+    sums = np.where(finite, values, 0.0).sum(axis=1)
+    means = sums[counts > 0] / counts[counts > 0]
+    return describe_all(means) | {"infinite": int(np.isinf(values).sum()), "errors": int(own.errors[:, here].sum())}
+
+
+def _correlations(scores: Mapping[tuple[str, str], _Scores]) -> list[dict[str, Any]]:
+    """Pearson's r between each metric and each system's strength (SAMScore, section IV-B).
+
+    Over all finite scores together: r and their number n; and per_image: of |r| over each image's levels. There is no r
+    of fewer than three finite scores, or of equal ones.
+    """
+    entries = []
+    for (system, metric), own in scores.items():
+        single = [pearson(own.levels, values) for values in own.values]
+        entries.append(
+            {
+                "system": system,
+                "metric": metric,
+                "n": int(np.isfinite(own.values).sum()),
+                "r": pearson(np.tile(own.levels, len(own.values)), own.values.reshape(-1)),
+                "per_image": describe_all(np.abs(np.array([r for r in single if r is not None], np.float64))),
+            }
+        )
+    return entries
+
+
+def _sensitivities(scores: Mapping[tuple[str, str], _Scores], record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How far each metric falls from the weakest to the strongest level, in standard deviations; 0 notices nothing.
+
+    For every image and system: (score at the weakest − score at the strongest level), turned so that worse is positive,
+    over the standard deviation of all finite scores of this metric in the run. Of each system, and of the systems of
+    each dimension together.
+    """
+    groups: dict[tuple[str, ...], str] = {(system["name"],): "" for system in record["systems"]}
+    for dimension in dict.fromkeys(filter(None, (system.get("dimension") for system in record["systems"]))):
+        names = tuple(one["name"] for one in record["systems"] if one.get("dimension") == dimension)
+        groups[names] = dimension
+    entries: list[dict[str, Any]] = [
+        {"systems": list(names), "dimension": dimension, "metrics": {}} for names, dimension in groups.items()
+    ]
+    for metric, about in record["metrics"].items():
+        every = np.concatenate([own.values.reshape(-1) for (_, name), own in scores.items() if name == metric])
+        every = every[np.isfinite(every)]
+        spread = float(every.std(ddof=1)) if every.size > 1 else 0.0
+        sign = 1.0 if about["higher_is_better"] else -1.0
+        for entry in entries:
+            falls = [
+                sign * (values[0] - values[-1]) / spread
+                for name in entry["systems"]
+                for values in (row[np.isfinite(row)] for row in scores[name, metric].values)
+                if len(values) > 1 and spread
+            ]
+            entry["metrics"][metric] = describe_all(np.array(falls, np.float64))
+    return entries
 
 
 def _failures(columns: Mapping[str, Any], *, asked: bool, metrics: int) -> list[dict[str, Any]]:

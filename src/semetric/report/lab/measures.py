@@ -1,17 +1,16 @@
-"""What a run's rows come to: means with their intervals, curves, crossings, correlations, sensitivities."""
+"""What a run's summary says: means with their intervals, curves, crossings, correlations, sensitivities."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from semetric.report.lab.results import LabRun
-from semetric.results.statistics import bootstrap_mean, pearson
 
 __all__ = [
     "Correlation",
@@ -23,7 +22,6 @@ __all__ = [
     "crossings",
     "curve",
     "curves",
-    "estimate",
     "over_levels",
     "sensitivity",
 ]
@@ -119,40 +117,32 @@ class Correlation:
     rows: int
 
 
-def estimate(values: NDArray[np.float64]) -> Estimate:
-    """The mean of the finite values, and its interval.
-
-    Args:
-        values: (n,) NaN where a value is missing; infinities are counted and left out.
-    """
-    missing, infinite = int(np.isnan(values).sum()), int(np.isinf(values).sum())
-    x = values[np.isfinite(values)]
-    if not x.size:
-        return Estimate(n=0, infinite=infinite, missing=missing)
-    low, high = bootstrap_mean(x) or (None, None)
-    return Estimate(n=int(x.size), mean=float(x.mean()), low=low, high=high, infinite=infinite, missing=missing)
+def _estimate(statistics: Mapping[str, Any]) -> Estimate:
+    low, high = statistics["mean_interval_95"] or (None, None)
+    return Estimate(
+        n=statistics["n"],
+        mean=statistics["mean"],
+        low=low,
+        high=high,
+        infinite=statistics["infinite"],
+        missing=statistics["errors"],
+    )
 
 
 def curve(run: LabRun, system: int, metric: int) -> Curve:
     """One system by one metric; x is the achieved rate where the axis is a rate, else the level."""
-    rows = run.rows
-    own = (rows.system == system) & (rows.metric == metric)
-    points = []
-    for level in np.unique(rows.level[own]):
-        here = own & (rows.level == level)
-        rates = rows.rate_bpp[here]
-        rates = rates[np.isfinite(rates)]
-        rate = float(rates.mean()) if rates.size else None
-        points.append(
-            Point(
-                x=rate if run.axis.name == "rate_bpp" and rate is not None else float(level),
-                level=float(level),
-                rate_bpp=rate,
-                units=int(here.sum()),
-                failed=int(rows.failed[here].sum()),
-                estimate=estimate(rows.value[here]),
-            )
+    points = [
+        Point(
+            x=one["level"] if run.axis.name != "rate_bpp" or one["rate_bpp"] is None else one["rate_bpp"],
+            level=one["level"],
+            rate_bpp=one["rate_bpp"],
+            units=one["images"],
+            failed=one["failed"],
+            estimate=_estimate(one["metrics"][run.metrics[metric].name]),
         )
+        for one in run.summary["points"]
+        if one["system"] == run.systems[system].name and one["images"]
+    ]
     return Curve(system=system, metric=metric, points=tuple(sorted(points, key=lambda p: (p.x, p.level))))
 
 
@@ -187,63 +177,38 @@ def crossings(run: LabRun, metric: int) -> list[Crossing]:
 
 
 def correlations(run: LabRun, metric: int) -> list[Correlation]:
-    """|Pearson r| between a metric and each system's strength (SAMScore, section IV-B)."""
-    rows, found = run.rows, []
-    for system in range(len(run.systems)):
-        own = (rows.system == system) & (rows.metric == metric)
-        each = []
-        for image in np.unique(rows.image[own]):
-            here = own & (rows.image == image)
-            r = pearson(rows.level[here], rows.value[here])
-            if r is not None:
-                each.append(abs(r))
-        pooled = pearson(rows.level[own], rows.value[own])
-        found.append(
-            Correlation(
-                metric=metric,
-                system=system,
-                per_image=estimate(np.array(each, np.float64)),
-                pooled=None if pooled is None else abs(pooled),
-                rows=int(np.isfinite(rows.value[own]).sum()),
-            )
+    """|Pearson r| between a metric and each system's strength."""
+    systems = {one.name: place for place, one in enumerate(run.systems)}
+    return [
+        Correlation(
+            metric=metric,
+            system=systems[one["system"]],
+            per_image=_estimate(one["per_image"]),
+            pooled=None if one["r"] is None else abs(one["r"]),
+            rows=one["n"],
         )
-    return found
+        for one in run.summary["correlations"]
+        if one["metric"] == run.metrics[metric].name
+    ]
 
 
 def over_levels(run: LabRun, system: int, metric: int, levels: Sequence[float]) -> Estimate:
-    """The mean over images of each image's mean over these levels; the interval is over images, not over rows."""
-    rows = run.rows
-    own = (rows.system == system) & (rows.metric == metric) & np.isin(rows.level, list(levels))
-    finite = own & np.isfinite(rows.value)
-    each = [rows.value[finite & (rows.image == image)].mean() for image in np.unique(rows.image[finite])]
-    found = estimate(np.array(each, np.float64))
-    infinite, missing = int(np.isinf(rows.value[own]).sum()), int(np.isnan(rows.value[own]).sum())
-    return Estimate(n=found.n, mean=found.mean, low=found.low, high=found.high, infinite=infinite, missing=missing)
+    """The mean over images of each image's mean over one level, all of the system's, or those that all systems have."""
+    names = run.systems[system].name, run.metrics[metric].name
+    if len(levels) == 1:
+        return next(point.estimate for point in curves(run)[metric][system].points if point.level == levels[0])
+    means = (one for one in run.summary["means"] if one["system"] == names[0] and one["levels"] == list(levels))
+    return _estimate(next(means)["metrics"][names[1]])
 
 
 def sensitivity(run: LabRun, systems: tuple[int, ...], metric: int) -> Estimate:
     """How far a metric falls from an edit's weakest to its strongest level, in standard deviations.
 
-    For every image and system: (score at the weakest − score at the strongest level), turned so that
-    worse is positive, over the standard deviation of all finite scores of this metric in the run. So
-    metrics of any range stand side by side: 0 notices nothing, 1 falls by the metric's own spread.
-
     Args:
         run: the run.
-        systems: indices; of several the pairs are taken together.
+        systems: the index of one, or those of a dimension.
         metric: its index.
     """
-    rows = run.rows
-    sign = 1.0 if run.metrics[metric].higher_is_better else -1.0
-    every = rows.value[(rows.metric == metric) & np.isfinite(rows.value)]
-    spread = float(every.std(ddof=1)) if every.size > 1 else 0.0
-    falls = []
-    for system in systems:
-        own = (rows.system == system) & (rows.metric == metric) & np.isfinite(rows.value)
-        for image in np.unique(rows.image[own]):
-            here = np.flatnonzero(own & (rows.image == image))
-            if len(here) < 2 or spread == 0:
-                continue
-            first, last = here[np.argmin(rows.level[here])], here[np.argmax(rows.level[here])]
-            falls.append(sign * (rows.value[first] - rows.value[last]) / spread)
-    return estimate(np.array(falls, np.float64))
+    names = [run.systems[s].name for s in systems]
+    entry = next(one for one in run.summary["sensitivities"] if one["systems"] == names)
+    return _estimate(entry["metrics"][run.metrics[metric].name])

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from semetric.errors import UsageError
-from semetric.report.lab.results import LabRun, MetricInfo, Rows, SystemInfo, read_lab_run, sorted_rows
+from semetric.lab.experiments.summary import summarise
+from semetric.report.lab.results import LabRun, MetricInfo, Rows, SystemInfo, columns, read_lab_run, sorted_rows
 
 __all__ = ["merge_runs", "read_lab_runs"]
 
@@ -73,7 +74,7 @@ def merge_runs(runs: Sequence[LabRun]) -> LabRun:
             systems.append(system)
             pieces.append([(run, s)])
     rows = _rows(runs, pieces, images, [one.name for one in metrics])
-    return LabRun(
+    merged = LabRun(
         path=first.path,
         record=_record(runs, labels, systems, metrics, records),
         experiment=first.experiment,
@@ -84,9 +85,10 @@ def merge_runs(runs: Sequence[LabRun]) -> LabRun:
         metrics=metrics,
         images=tuple(images),
         rows=rows,
-        summary=first.summary,
+        summary={},
         finished=all(run.finished for run in runs),
     )
+    return dataclasses.replace(merged, summary=summarise(columns(merged), merged.record, asked=False))
 
 
 def _metrics(runs: Sequence[LabRun]) -> tuple[MetricInfo, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from semetric.errors import UsageError
 from semetric.lab.experiments import Axis, Report
-from semetric.lab.experiments.summary import columns_of
+from semetric.lab.experiments.summary import columns_of, summarise
 from semetric.results import open_run
 
 __all__ = ["LabRun", "MetricInfo", "Pictures", "Rows", "SystemInfo", "read_lab_run", "sorted_rows"]
@@ -88,7 +88,7 @@ class Rows:
     Attributes:
         image, system, metric: (n,) int64 indices into the run's lists.
         level: (n,) what was asked for.
-        rate_bpp, uses_per_pixel: (n,) NaN where there is no stream, or no channel.
+        rate_bpp, size_bytes, uses_per_pixel: (n,) NaN where there is no stream, or no channel.
         value: (n,) NaN where there is an error; may be infinite.
         failed: (n,) whether the decoder rejected what came.
         note, error: (n,) in words; empty where there is nothing to say.
@@ -99,6 +99,7 @@ class Rows:
     metric: NDArray[np.int64]
     level: NDArray[np.float64]
     rate_bpp: NDArray[np.float64]
+    size_bytes: NDArray[np.float64]
     uses_per_pixel: NDArray[np.float64]
     value: NDArray[np.float64]
     failed: NDArray[np.bool_]
@@ -123,7 +124,7 @@ class LabRun:
         systems, metrics: in the order of the record.
         images: names, in the order of the record.
         rows: what is finished.
-        summary: its summary statistics; empty while it is not at its end.
+        summary: the summary statistics of the rows.
         finished: whether that is all.
     """
 
@@ -197,7 +198,7 @@ def read_lab_run(path: Path) -> LabRun:
         ),
         images=images,
         rows=_rows(columns, {"image": images, "system": _names(record), "metric": tuple(record["metrics"])}),
-        summary=run.summary,
+        summary=run.summary or summarise(columns, record, asked=False),
         finished=run.finished,
     )
 
@@ -219,6 +220,7 @@ def _rows(columns: Mapping[str, Any], names: Mapping[str, tuple[str, ...]]) -> R
             metric=places["metric"],
             level=columns["level"],
             rate_bpp=columns["rate_bpp"],
+            size_bytes=columns["size_bytes"],
             uses_per_pixel=columns["uses_per_pixel"],
             value=columns["value"],
             failed=columns["failed"],
@@ -226,6 +228,22 @@ def _rows(columns: Mapping[str, Any], names: Mapping[str, tuple[str, ...]]) -> R
             error=tuple(text or "" for text in columns["error"]),
         )
     )
+
+
+def columns(run: LabRun) -> dict[str, Any]:
+    """The rows as `summarise` takes them."""
+    rows = run.rows
+    named = {
+        "image": run.images,
+        "system": [one.name for one in run.systems],
+        "metric": [one.name for one in run.metrics],
+    }
+    return {
+        **{name: np.array(names, object)[getattr(rows, name)] for name, names in named.items()},
+        **{name: getattr(rows, name) for name in ("level", "rate_bpp", "size_bytes", "uses_per_pixel", "value")},
+        "failed": rows.failed,
+        "error": np.array([text or None for text in rows.error], object),
+    }
 
 
 def sorted_rows(rows: Rows) -> Rows:
@@ -237,15 +255,8 @@ def sorted_rows(rows: Rows) -> Rows:
     if n:
         last[:-1] = (keys[1:] != keys[:-1]).any(axis=1)
     order = order[last]
-    return Rows(
-        image=rows.image[order],
-        system=rows.system[order],
-        metric=rows.metric[order],
-        level=rows.level[order],
-        rate_bpp=rows.rate_bpp[order],
-        uses_per_pixel=rows.uses_per_pixel[order],
-        value=rows.value[order],
-        failed=rows.failed[order],
-        note=tuple(rows.note[i] for i in order),
-        error=tuple(rows.error[i] for i in order),
-    )
+    parts: dict[str, Any] = {}
+    for one in fields(Rows):
+        column = getattr(rows, one.name)
+        parts[one.name] = tuple(column[i] for i in order) if isinstance(column, tuple) else column[order]
+    return Rows(**parts)
