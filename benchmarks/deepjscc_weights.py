@@ -31,7 +31,9 @@ from PIL import Image
 
 from benchmarks.photos import PHOTOS, carve, photo_folder, photos
 from semetric.lab.deepjscc.config import Constellation, DeepJsccConfig
-from semetric.lab.deepjscc.training import CURVE, Progress, TrainingConfig, train
+from semetric.lab.deepjscc.training import DeepJsccTrainer, train
+from semetric.lab.deepjscc.training_config import DeepJsccTraining
+from semetric.training import TrainingProgress
 
 __all__ = ["candidates", "gather", "jpeg_psnr_db", "looks_like", "psnr_db", "recipe"]
 
@@ -64,10 +66,10 @@ ALIKE = 0.9  # correlation of two thumbnails above which they are one scene
 STEPS = 6_000
 
 
-def recipe(constellation: Constellation) -> TrainingConfig:
+def recipe(constellation: Constellation) -> DeepJsccTraining:
     """How the shipped weights of a constellation were trained; everything else is the default."""
     network = DeepJsccConfig(constellation=constellation)
-    return TrainingConfig(network=network, steps=STEPS)
+    return DeepJsccTraining(network=network, steps=STEPS)
 
 
 def candidates(root: Path, more: Path | None) -> Iterator[tuple[str, Image.Image]]:
@@ -124,9 +126,9 @@ def _train(arguments: argparse.Namespace) -> None:
     config = recipe(arguments.constellation)
     began = time.time()
 
-    def tell(now: Progress) -> None:
+    def tell(now: TrainingProgress) -> None:
         if now.step % 250 == 0 or now.step == 20:
-            psnr = "" if now.psnr_db is None else f", held-out PSNR {now.psnr_db:.2f} dB"
+            psnr = "" if now.score is None else f", held-out PSNR {now.score:.2f} dB"
             print(f"{now.step}/{now.steps} after {time.time() - began:.0f} s: loss {now.loss:.3f}{psnr}", flush=True)
 
     done = train(arguments.photos, arguments.out, config, progress=tell)
@@ -192,7 +194,7 @@ def _curve(arguments: argparse.Namespace) -> None:
 
     figure, axes = plt.subplots(1, len(arguments.run), figsize=(4.5 * len(arguments.run), 3.2), squeeze=False)
     for axis, run in zip(axes[0], arguments.run, strict=True):
-        with (run / CURVE).open(encoding="utf-8") as stream:
+        with (run / DeepJsccTrainer.LOG).open(encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
         steps = [float(row["step"]) for row in rows]
         for name in (column for column in rows[0] if column.startswith("psnr_db_at_")):

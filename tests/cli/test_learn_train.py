@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,17 +86,17 @@ def test_says_in_words_how_it_went(data: Path, capsys: pytest.CaptureFixture[str
 def test_ctrl_c_ends_with_5_and_goes_on(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from semetric.learn.training._run import Run
+    from semetric.learn.training.training import DreamSimTrainer
 
-    advance = Run.advance
+    losses = DreamSimTrainer.losses
 
-    def interrupted(self: Run) -> float:
+    def interrupted(self: DreamSimTrainer) -> Iterator[torch.Tensor]:
         if self.step == 4:
             raise KeyboardInterrupt
-        return advance(self)
+        return losses(self)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Run, "advance", interrupted)
+        patched.setattr(DreamSimTrainer, "losses", interrupted)
         assert main(options(data)) == 5
     assert "goes on from there" in capsys.readouterr().err
     state = torch.load(data / "out" / "checkpoint.pt", weights_only=True)

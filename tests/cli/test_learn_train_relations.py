@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from fake_psg import FakeSam, write_psg
 from semetric.cli import main
@@ -69,17 +71,17 @@ def test_json_is_one_document_and_a_second_run_is_done(here: Path, capsys: pytes
 def test_ctrl_c_ends_with_5_and_keeps_epochs(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from semetric.learn.relation_head import _run
+    from semetric.learn.relation_head.training import RelationTrainer
 
-    step = _run.Run.step
+    losses = RelationTrainer.losses
 
-    def interrupted(self: _run.Run, number: int) -> float:
-        if self.epoch == 1:
+    def interrupted(self: RelationTrainer) -> Iterator[torch.Tensor]:
+        if self.step == self.evaluate_every:  # of the second epoch
             raise KeyboardInterrupt
-        return step(self, number)
+        return losses(self)
 
     with monkeypatch.context() as patched:
-        patched.setattr(_run.Run, "step", interrupted)
+        patched.setattr(RelationTrainer, "losses", interrupted)
         assert learn("psg", "--out", "run", *QUICK) == 5
     assert "finished epochs are in run" in capsys.readouterr().err
     assert len((here / "run" / "curve.csv").read_text().splitlines()) == 2

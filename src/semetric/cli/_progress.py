@@ -6,9 +6,12 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-__all__ = ["Advance", "counter", "say_interrupted"]
+if TYPE_CHECKING:
+    from semetric.training import TrainingProgress
+
+__all__ = ["Advance", "counter", "say_interrupted", "training_steps"]
 
 _ESTIMATE_S = 60  # over which the rate is taken
 
@@ -68,6 +71,23 @@ def counter(what: str) -> Iterator[tuple[Callable[[int, int], None], Advance]]:
 
     with bars:
         yield begin, advance
+
+
+@contextmanager
+def training_steps() -> Iterator[Callable[[TrainingProgress], None]]:
+    """A bar of the steps of a training, for its progress callback."""
+    with counter("steps") as (begin, advance):
+        shown = False
+
+        def progress(now: TrainingProgress) -> None:
+            nonlocal shown
+            if shown:
+                advance(1)
+            else:
+                begin(now.steps, now.step)
+                shown = True
+
+        yield progress
 
 
 def say_interrupted(out: Path, what: str) -> None:

@@ -22,7 +22,7 @@ from semetric.cli._lab_options import (
     table,
     with_run_options,
 )
-from semetric.cli._progress import counter
+from semetric.cli._progress import training_steps
 
 __all__ = ["app"]
 
@@ -245,7 +245,8 @@ def train_deepjscc(
     as_json: shared.JsonOption = False,
 ) -> None:
     """Train a DeepJSCC network on a folder of photos."""
-    from semetric.lab.deepjscc.training import Progress, TrainingConfig, train
+    from semetric.lab.deepjscc import DeepJsccTraining
+    from semetric.lab.deepjscc.training import train
     from semetric.lab.experiments.values import from_values
 
     values = read_config(config, "train-deepjscc")
@@ -255,18 +256,8 @@ def train_deepjscc(
     values |= shared.given(steps=steps, batch=batch, patch=patch, seed=seed)
     if network:
         values["network"] = {**values.get("network", {}), **network}
-    chosen = from_values(TrainingConfig, values)
-    with counter("steps") as (begin, advance):
-        begun = False
-
-        def progress(known: Progress) -> None:
-            nonlocal begun
-            if not begun:
-                begin(known.steps, known.step)
-                begun = True
-            else:
-                advance(1)
-
+    chosen = from_values(DeepJsccTraining, values)
+    with training_steps() as progress:
         done = train(photos, out, chosen, start=start, device=_device(device), progress=progress)
     if as_json:
         shared.show_json(

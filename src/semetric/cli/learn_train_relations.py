@@ -13,13 +13,13 @@ from semetric.cli import _console as shared
 from semetric.cli._choices import SamOption
 from semetric.cli._lab_options import read_config
 from semetric.cli._names import log_names
-from semetric.cli._progress import counter
+from semetric.cli._progress import counter, training_steps
 from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError
 
 if TYPE_CHECKING:
     from semetric.learn.datasets import Dataset
-    from semetric.learn.relation_head import ExampleMaker, Prepared, Progress
+    from semetric.learn.relation_head import ExampleMaker, Prepared
 
 __all__ = ["train_relations"]
 
@@ -75,17 +75,7 @@ def train_relations(
     maker = ExampleMaker(used, masks=masks, **shared.given(min_iou=min_iou))  # type: ignore[arg-type]
     with shared.downloads_if(fetch):
         learnt, measured = _prepared(training, held_out, maker)
-    with counter("steps") as (begin, advance):
-        begun = False
-
-        def progress(known: Progress) -> None:
-            nonlocal begun
-            if begun:
-                advance(1)
-            else:
-                begin(known.steps, known.step)
-                begun = True
-
+    with training_steps() as progress:
         try:
             done = train(
                 learnt.examples,

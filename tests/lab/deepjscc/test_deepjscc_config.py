@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from semetric.errors import UsageError
 from semetric.lab.deepjscc.config import STRIDE, DeepJsccConfig
-from semetric.lab.deepjscc.training_config import TrainingConfig
+from semetric.lab.deepjscc.training_config import DeepJsccTraining
 
 SIDES = st.integers(1, 4000)
 
@@ -42,12 +42,12 @@ def test_a_config_survives_being_written() -> None:
 
 
 def test_a_training_is_plain_json() -> None:
-    training = TrainingConfig(network=DeepJsccConfig(symbols=3), longest_sides=(128,), seed=3)
+    training = DeepJsccTraining(network=DeepJsccConfig(symbols=3), longest_sides=(128,), seed=3)
     described = training.to_dict()
     assert json.loads(json.dumps(described)) == described
     assert described["network"] == training.network.to_dict()
     assert (
-        TrainingConfig(
+        DeepJsccTraining(
             **{
                 **described,
                 "network": training.network,
@@ -97,4 +97,4 @@ def test_unknown_and_missing_fields_are_refused() -> None:
 )
 def test_impossible_trainings_are_refused(values: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        TrainingConfig(**values)
+        DeepJsccTraining(**values)

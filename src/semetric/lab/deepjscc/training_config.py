@@ -1,4 +1,4 @@
-"""What a DeepJSCC training is made of, as plain values."""
+"""The settings of a training of DeepJSCC."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from semetric.errors import UsageError
 from semetric.lab.deepjscc.config import DeepJsccConfig
 
-__all__ = ["TrainingConfig"]
+__all__ = ["DeepJsccTraining"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
+class DeepJsccTraining:
     """One training: saved with its checkpoint, which only an equal one can resume.
 
     Attributes:

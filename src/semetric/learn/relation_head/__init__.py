@@ -11,17 +11,16 @@ from __future__ import annotations
 
 from semetric.learn.relation_head.config import HeadSize, RelationTraining
 from semetric.learn.relation_head.evaluation import compare
-from semetric.learn.relation_head.examples import Example, ExampleMaker
-from semetric.learn.relation_head.training import Prepared, Progress, Training, prepare, train
+from semetric.learn.relation_head.examples import Example, ExampleMaker, Prepared, prepare
+from semetric.learn.relation_head.training import TrainedHead, train
 
 __all__ = [
     "Example",
     "ExampleMaker",
     "HeadSize",
     "Prepared",
-    "Progress",
     "RelationTraining",
-    "Training",
+    "TrainedHead",
     "compare",
     "prepare",
     "train",

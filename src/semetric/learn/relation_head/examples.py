@@ -10,7 +10,7 @@ Tokens pass the head all together, matched or not, as they do later; only pairs 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -28,7 +28,7 @@ from semetric.scene import runs
 from semetric.scene.build import GraphBuilder, working_picture
 from semetric.scene.predicates import PREDICATES
 
-__all__ = ["Example", "ExampleMaker", "MaskSource", "predicate_numbers"]
+__all__ = ["Example", "ExampleMaker", "MaskSource", "Prepared", "predicate_numbers", "prepare"]
 
 MaskSource = Literal["adaptive", "grid", "prompted"]
 
@@ -173,6 +173,49 @@ class ExampleMaker:
             return prompted_masks(self._segmenter.sam, work, ids, segments, self._runtime.device, self.min_iou)
 
         return self._runtime.product(work, recipe, ask)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """The images of a data set as the head sees them.
+
+    Attributes:
+        examples: in the data set's order.
+        broken: "key: reason" of images that cannot be read.
+    """
+
+    examples: tuple[Example, ...]
+    broken: tuple[str, ...]
+
+
+def prepare(
+    dataset: Dataset,
+    maker: ExampleMaker,
+    *,
+    keep_masks: bool = False,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Prepared:
+    """Computes the masks of every image and matches them; masks come from the runtime's cache where it has them.
+
+    Args:
+        dataset: of panoptic records, as `load_dataset("psg", …)` gives it.
+        maker: makes the examples.
+        keep_masks: whether the masks come along, for the spatial rules.
+        advance: called with 1 after every image.
+
+    Raises:
+        UsageError: the data set holds something else, or predicates that the head does not have.
+    """
+    predicates = predicate_numbers(dataset)
+    examples: list[Example] = []
+    broken: list[str] = []
+    for record in dataset.of(PanopticRecord):
+        try:
+            examples.append(maker(record, predicates, keep_masks=keep_masks))
+        except ImageError as error:
+            broken.append(f"{record.key}: {error}")
+        advance(1)
+    return Prepared(examples=tuple(examples), broken=tuple(broken))
 
 
 def _with(runtime: Runtime, profile: Any) -> Runtime:

@@ -1,69 +1,44 @@
-"""Training of the relation head on annotated images: resumable after every epoch."""
+"""Training of the relation head on annotated images: resumable at any point."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from semetric.errors import ImageError
-from semetric.learn.datasets import Dataset, PanopticRecord
+import numpy as np
+import torch
+from torch import Tensor
+
+from semetric.errors import UsageError
+from semetric.learn.relation_head.checkpoint import pack, size_of
 from semetric.learn.relation_head.config import RelationTraining
-from semetric.learn.relation_head.examples import Example, ExampleMaker, predicate_numbers
+from semetric.learn.relation_head.evaluation import head_probabilities
+from semetric.learn.relation_head.examples import Example
+from semetric.learn.relation_head.loss import relation_loss
+from semetric.learn.relation_head.recall import AT, hits
+from semetric.models.relate_anything import RelateAnything, load_relate_anything
 from semetric.results.files import held, write_whole
+from semetric.scene.predicates import PREDICATES
+from semetric.training import Trainer, TrainingProgress, seeded
 
-__all__ = ["CHECKPOINT", "CURVE", "WEIGHTS", "Prepared", "Progress", "Training", "prepare", "train"]
+__all__ = ["WEIGHTS", "RelationTrainer", "TrainedHead", "train"]
 
-CHECKPOINT = "checkpoint.pt"
-CURVE = "curve.csv"
 WEIGHTS = "relations.pth"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """The images of a data set as the head sees them.
-
-    Attributes:
-        examples: in the data set's order.
-        broken: "key: why" of images that cannot be read.
-    """
-
-    examples: tuple[Example, ...]
-    broken: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """What the callback gets after every step.
-
-    Attributes:
-        epoch: the one in hand, from 1.
-        epochs: of how many.
-        step: how many steps are done, over all epochs.
-        steps: of how many.
-        loss: of this step's images.
-        elapsed_s: since the first step, without the time between runs.
-    """
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    loss: float
-    elapsed_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """How a training ended.
+class TrainedHead:
+    """Summary of a finished training.
 
     Attributes:
         weights: the head, for --relations-weights.
-        curve: the log.
-        epochs: how many were done.
-        images: (trained on, held out).
+        curve: the CSV file of evaluations.
+        epochs: number of finished epochs.
+        images: how many were trained on and held out.
         loss: mean of the last epoch.
     """
 
@@ -74,37 +49,6 @@ class Training:
     loss: float
 
 
-def prepare(
-    dataset: Dataset,
-    maker: ExampleMaker,
-    *,
-    keep_masks: bool = False,
-    advance: Callable[[int], None] | None = None,
-) -> Prepared:
-    """Finds the masks of every image and matches them; what was found before comes from the runtime's cache.
-
-    Args:
-        dataset: of panoptic records, as `load_dataset("psg", …)` gives it.
-        maker: makes the examples.
-        keep_masks: whether the masks come along, for the spatial rules.
-        advance: called with 1 after every image.
-
-    Raises:
-        UsageError: the data set holds something else, or predicates that the head does not have.
-    """
-    predicates = predicate_numbers(dataset)
-    examples: list[Example] = []
-    broken: list[str] = []
-    for record in dataset.of(PanopticRecord):
-        try:
-            examples.append(maker(record, predicates, keep_masks=keep_masks))
-        except ImageError as error:
-            broken.append(f"{record.key}: {error}")
-        if advance:
-            advance(1)
-    return Prepared(examples=tuple(examples), broken=tuple(broken))
-
-
 def train(
     examples: Sequence[Example],
     held_out: Sequence[Example],
@@ -113,18 +57,17 @@ def train(
     *,
     start: str | os.PathLike[str] | None = None,
     device: str = "cpu",
-    progress: Callable[[Progress], None] | None = None,
-) -> Training:
-    """Trains a head, or goes on where an interrupted training stopped.
+    progress: Callable[[TrainingProgress], None] | None = None,
+) -> TrainedHead:
+    """Trains a head, or continues an interrupted training, as `semetric.training.Trainer` does.
 
-    AdamW with MultiStepLR and clipped gradients on `loss.relation_loss`. The order of images and the dropout follow
-    from the seed, the epoch and the step alone, so that a training that was interrupted ends where another does, on a
-    CPU with as many threads to the bit. Nothing is chosen on the held-out images: the last weights are the result.
+    AdamW with MultiStepLR and clipped gradients on `loss.relation_loss`. Nothing is chosen on the held-out images: the
+    last weights are the result.
 
     Args:
-        examples: images to learn from.
+        examples: images to learn from; those without relations are passed over.
         held_out: images whose recall goes into the log; may be none.
-        out: gets WEIGHTS (after every epoch), CURVE and CHECKPOINT. A checkpoint that is there is resumed.
+        out: gets WEIGHTS (after every epoch), the log and CHECKPOINT. A checkpoint that is there is resumed.
         config: None for the defaults.
         start: a checkpoint in the published layout to begin with, whose size counts in place of the config's.
         device: "cpu" or "cuda".
@@ -137,43 +80,148 @@ def train(
         WeightsMissingError: no `start`.
         StoreError: the results cannot be written, or another process writes there.
     """
-    from semetric.learn.relation_head._run import Run
-    from semetric.learn.relation_head.checkpoint import pack, size_of
-    from semetric.models.relate_anything import load_relate_anything
-
     config = config or RelationTraining()
-    if start is not None:
-        config = replace(config, size=size_of(load_relate_anything(start)))
+    if start is None:
+        head = _new_head(config)
+    else:
+        head = load_relate_anything(start).requires_grad_(True)
+        config = replace(config, size=size_of(head))
     folder = Path(out)
     with held(folder):
-        run = Run(config, examples, held_out, start, device)
-        if (folder / CHECKPOINT).is_file():
-            run.restore(folder / CHECKPOINT)
-        before_s, began = run.elapsed_s, time.monotonic()
-        while run.epoch < config.epochs:
-            losses: list[float] = []
-            for number in range(run.steps):
-                losses.append(run.step(number))
-                run.elapsed_s = before_s + time.monotonic() - began
-                if progress:
-                    progress(
-                        Progress(
-                            epoch=run.epoch + 1,
-                            epochs=config.epochs,
-                            step=run.epoch * run.steps + number + 1,
-                            steps=config.epochs * run.steps,
-                            loss=losses[-1],
-                            elapsed_s=run.elapsed_s,
-                        )
-                    )
-            run.finish_epoch(losses)
-            write_whole(folder / WEIGHTS, lambda stream: stream.write(pack(run.head)))
-            write_whole(folder / CURVE, lambda stream: stream.write(run.curve().encode()))
-            write_whole(folder / CHECKPOINT, run.save)
-        return Training(
-            weights=folder / WEIGHTS,
-            curve=folder / CURVE,
-            epochs=run.epoch,
-            images=(len(run.examples), len(held_out)),
-            loss=run.history[-1]["loss"],
+        trainer = RelationTrainer(config, head.to(device), examples, held_out, start, device)
+        trainer.run(folder, progress)
+    return TrainedHead(
+        weights=folder / WEIGHTS,
+        curve=folder / trainer.LOG,
+        epochs=trainer.step // trainer.evaluate_every,
+        images=(len(trainer.examples), len(held_out)),
+        loss=trainer.history[-1]["loss"],
+    )
+
+
+class RelationTrainer(Trainer):
+    """What a step on images computes, and the recall on those held out.
+
+    Args:
+        config: the settings.
+        head: on the device.
+        examples: to learn from; those without relations are passed over.
+        held_out: to measure recall on; may be none.
+        start: the file that the head came from, or None for random weights.
+        device: "cpu" or "cuda".
+
+    Raises:
+        UsageError: no relations at all.
+    """
+
+    config: RelationTraining
+    network: RelateAnything
+
+    def __init__(
+        self,
+        config: RelationTraining,
+        head: RelateAnything,
+        examples: Sequence[Example],
+        held_out: Sequence[Example],
+        start: str | os.PathLike[str] | None,
+        device: str,
+    ) -> None:
+        self.held_out = held_out
+        self.examples = [example for example in examples if len(example.relations)]
+        if not self.examples:
+            raise UsageError("Expected images whose relations SAM's masks show; found none to train on.")
+        epoch = -(-len(self.examples) // config.batch)
+        super().__init__(
+            config,
+            {
+                "images": _digest(self.examples),
+                "held-out images": _digest(held_out),
+                "start": None if start is None else hashlib.sha256(Path(start).read_bytes()).hexdigest(),
+            },
+            head,
+            torch.optim.AdamW(head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay),
+            steps=config.epochs * epoch,
+            steps_per_epoch=epoch,
+            evaluate_every=epoch,
+            device=device,
         )
+        self.CLIP_NORM = config.clip_norm
+
+    def learning_rate(self) -> float:
+        """Falls by `gamma` at each milestone."""
+        epoch, rate = self.step // self.evaluate_every, self.config.learning_rate
+        for share in self.config.milestones:
+            rate *= self.config.gamma if epoch >= max(1, round(share * self.config.epochs)) else 1.0
+        return rate
+
+    def losses(self) -> Iterator[Tensor]:
+        """The mean loss of a batch, image by image: they differ in size, and one alone may fill a GPU."""
+        config = self.config
+        epoch, number = divmod(self.step, self.evaluate_every)
+        order = np.random.default_rng([config.seed, 1, epoch]).permutation(len(self.examples))
+        chosen = order[number * config.batch : (number + 1) * config.batch]
+        generator = torch.Generator().manual_seed(self.seed_of(epoch, number))
+        for i in chosen:
+            yield self._loss(self.examples[int(i)], generator) / len(chosen)
+
+    def _loss(self, example: Example, generator: torch.Generator) -> Tensor:
+        tokens = torch.from_numpy(np.array(example.tokens))
+        if self.config.token_dropout:
+            chosen = torch.rand(tokens.shape, generator=generator) >= self.config.token_dropout
+            tokens = tokens * chosen / (1 - self.config.token_dropout)
+        targets, valid = _targets(example)
+        if self.config.mask_dropout:
+            chance = torch.rand(len(tokens), generator=generator)
+            stay = (chance >= self.config.mask_dropout) | (chance >= chance.sort(descending=True).values[:2].min())
+            tokens, targets, valid = tokens[stay], targets[:, stay][:, :, stay], valid[stay][:, stay]
+        logits = self.network.logits(tokens.to(self.device))
+        return relation_loss(logits, targets.to(self.device), valid.to(self.device))
+
+    def evaluate(self) -> dict[str, float]:
+        """Recall on the held-out images, in the epochs that measure it."""
+        epoch = self.step // self.evaluate_every
+        if not self.held_out or (epoch % self.config.evaluate_every and epoch != self.config.epochs):
+            return {}
+        counts = hits(self.held_out, [head_probabilities(self.network, example) for example in self.held_out])
+        return dict(zip([f"recall_{limit}" for limit in AT], counts.recalls().mean(axis=0).tolist(), strict=True))
+
+    def on_best(self, folder: Path) -> None:
+        """Writes the head, after every epoch."""
+        write_whole(folder / WEIGHTS, lambda stream: stream.write(pack(self.network)))
+
+
+def _targets(example: Example) -> tuple[Tensor, Tensor]:
+    """(P, N, N) which relations hold, and (N, N) which pairs are taught: both ends a segment, not one and the same."""
+    n = len(example.tokens)
+    targets = torch.zeros(len(PREDICATES), n, n, dtype=torch.bool)
+    subject, other, predicate = torch.from_numpy(example.relations).T
+    targets[predicate, subject, other] = True
+    matched = torch.zeros(n, dtype=torch.bool)
+    matched[torch.from_numpy(example.matched)] = True
+    return targets, matched[:, None] & matched[None] & ~torch.eye(n, dtype=torch.bool)
+
+
+def _new_head(config: RelationTraining) -> RelateAnything:
+    size = config.size
+    with seeded(config.seed):
+        head = RelateAnything(
+            hidden=size.hidden,
+            intermediate=size.intermediate,
+            layers=size.layers,
+            embedding=size.embedding,
+            positions=2,  # position 1 alone is used; the published table has 512
+        )
+        for table in (head.model.embeddings.position_embeddings, head.model.embeddings.token_type_embeddings):
+            torch.nn.init.normal_(table.weight, std=0.02)  # type: ignore[arg-type,union-attr]  # BERT's
+    return head
+
+
+def _digest(examples: Sequence[Example]) -> str:
+    """SHA-256, in hex, of all that is learnt from or measured on."""
+    digest = hashlib.sha256()
+    for example in examples:
+        shapes = [example.key, example.tokens.shape, example.relations.shape, example.annotated]
+        digest.update(json.dumps(shapes).encode())
+        for array in (example.tokens, example.matched, example.relations):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from semetric.errors import MissingExtraError
-from semetric.learn.training.config import TrainingConfig
+from semetric.learn.training.config import DreamSimTraining
 from semetric.models.dreamsim.network import DreamSimNet, Head
 from semetric.models.dreamsim.variants import Variant
 from semetric.models.vit.network import ViT
+from semetric.training import seeded
 
 __all__ = ["Trainee", "distances", "hinge_loss"]
 
@@ -65,14 +66,13 @@ class Trainee:
         MissingExtraError: LoRA without peft.
     """
 
-    def __init__(self, trunks: Sequence[ViT], variant: Variant, config: TrainingConfig, device: str) -> None:
+    def __init__(self, trunks: Sequence[ViT], variant: Variant, config: DreamSimTraining, device: str) -> None:
         for trunk in trunks:
             trunk.requires_grad_(False)
         whole = [_Extractor(trunk) for trunk in trunks]
-        self.config = config
+        self.device = device
         self._adapted: Any = None
-        with torch.random.fork_rng(devices=[]):  # initial weights come from torch's global generator, which stays
-            torch.manual_seed(config.seed)
+        with seeded(config.seed):
             head = None
             if config.method == "lora":
                 self._adapted = _with_lora(_Tower(whole), config)
@@ -90,28 +90,21 @@ class Trainee:
         """What trains."""
         return [parameter for parameter in self.net.parameters() if parameter.requires_grad]
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """The trained tensors on the CPU, by the names that their file has: PEFT's, or the head's."""
         if self._adapted is None:
-            found = cast(Head, self.net.head).state_dict()
+            state = cast(Head, self.net.head).state_dict()
         else:
             from peft import get_peft_model_state_dict
 
-            found = get_peft_model_state_dict(self._adapted)
-        return {name: value.detach().to("cpu", torch.float32).clone().contiguous() for name, value in found.items()}
+            state = get_peft_model_state_dict(self._adapted)
+        return {name: value.detach().to("cpu", torch.float32).clone().contiguous() for name, value in state.items()}
 
-    def load(self, state: dict[str, Tensor]) -> None:
-        """The reverse of `state`.
-
-        Raises:
-            RuntimeError: names or shapes of another training.
-        """
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """The reverse of `state_dict`."""
         if self._adapted is None:
             cast(Head, self.net.head).load_state_dict(state)
             return
-        expected = self.state()
-        if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in expected.items()}:
-            raise RuntimeError("its LoRA matrices have other names or shapes")
         from peft import set_peft_model_state_dict
 
         set_peft_model_state_dict(self._adapted, state)
@@ -153,7 +146,7 @@ class _Tower(nn.Module):
         self.extractor_list = nn.ModuleList(extractors)
 
 
-def _with_lora(tower: nn.Module, config: TrainingConfig) -> Any:
+def _with_lora(tower: nn.Module, config: DreamSimTraining) -> Any:
     try:
         from peft import LoraConfig, get_peft_model
     except ImportError as error:

@@ -10,14 +10,14 @@ from numpy.typing import ArrayLike
 from semetric.errors import UsageError
 from semetric.models.dreamsim.calibration import HIDDEN, Calibration
 
-__all__ = ["Fitted", "fit_calibration"]
+__all__ = ["FittedCalibration", "fit_calibration"]
 
 STEPS = 2000
 LEARNING_RATE = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
+class FittedCalibration:
     """A calibration, and how well it fits what it was fitted to.
 
     Attributes:
@@ -33,7 +33,7 @@ class Fitted:
     mse_of_mean: float
 
 
-def fit_calibration(cosines: ArrayLike, scores: ArrayLike, *, steps: int = STEPS, seed: int = 0) -> Fitted:
+def fit_calibration(cosines: ArrayLike, scores: ArrayLike, *, steps: int = STEPS, seed: int = 0) -> FittedCalibration:
     """Minimises the mean squared error of sigmoid(w₂·ReLU(w₁ c + b₁) + b₂) with Adam, all scores at once.
 
     The kinks of the hidden units begin spread over the range of the cosines, and the curve rising: initial weights of
@@ -79,7 +79,7 @@ def fit_calibration(cosines: ArrayLike, scores: ArrayLike, *, steps: int = STEPS
     calibration = Calibration(
         weight_1=found["weight_1"], bias_1=found["bias_1"], weight_2=found["weight_2"], bias_2=float(found["bias_2"])
     )
-    return Fitted(
+    return FittedCalibration(
         calibration=calibration,
         n=len(c),
         mse=float(np.square(calibration.scores(c) - y).mean()),

@@ -1,4 +1,4 @@
-"""What a training is made of, as plain values."""
+"""The settings of a training of DreamSim."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from semetric.errors import UsageError
 
-__all__ = ["METHODS", "PRECISIONS", "Method", "Precision", "TrainingConfig"]
+__all__ = ["METHODS", "PRECISIONS", "DreamSimTraining", "Method", "Precision"]
 
 Method: TypeAlias = Literal["lora", "mlp"]
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
@@ -18,7 +18,7 @@ PRECISIONS: tuple[Precision, ...] = ("auto", "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
+class DreamSimTraining:
     """One training: saved with its checkpoint, which only an equal one can resume.
 
     The defaults are those published for a single trunk with LoRA (Fu et al., "DreamSim", arXiv 2306.09344, and the
@@ -86,7 +86,7 @@ class TrainingConfig:
             raise UsageError(f"Expected a weight_decay of at least 0; found {self.weight_decay}.")
 
     @classmethod
-    def published(cls, method: Method = "lora", *, trunks: int = 1, **changes: Any) -> TrainingConfig:
+    def published(cls, method: Method = "lora", *, trunks: int = 1, **changes: Any) -> DreamSimTraining:
         """The published hyper-parameters, with changes.
 
         Args:
