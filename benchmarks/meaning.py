@@ -39,6 +39,7 @@ from semetric.lab.edits import Donor, PhotoMasks, choose, edit_named
 from semetric.lab.systems import Pixels
 from semetric.metrics import registry
 from semetric.models.runtime import Runtime
+from semetric.score_settings import ScoreSettings
 from semetric.scoring import runtime
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ def _do(job: Job) -> tuple[str, str]:
 
 def _made(metric: str, shared: Runtime) -> Metric:
     name, options = METRICS[metric]
-    return registry.create(name, shared, **options)
+    return registry.create(name, shared, ScoreSettings.from_dict(options))
 
 
 def _start() -> None:

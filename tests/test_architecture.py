@@ -27,6 +27,8 @@ SOURCE = ROOT / "src" / "semetric"
 LAYERS = (
     "errors",
     "plugins",
+    "settings",
+    "score_settings",
     "markup",
     "tables",
     "cache",

@@ -38,7 +38,7 @@ __all__ = [
 
 
 class SemetricError(Exception):
-    """The root: catch it to catch all of ours and none of anybody else's."""
+    """The root of all errors that Semetric raises on purpose."""
 
     exit_code: int = 1
 

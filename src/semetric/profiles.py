@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 from semetric.errors import UsageError, did_you_mean
+from semetric.score_settings import Variant
 
-__all__ = ["CHOICES", "PROFILES", "Profile", "Variant", "profile"]
-
-Variant = Literal["graded", "paper", "demo"]
-"""Of SeSS: continuous; as in the paper; as in its published code."""
+__all__ = ["CHOICES", "PROFILES", "VARIANTS", "Profile", "profile"]
 
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 

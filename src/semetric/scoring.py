@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from semetric.cache import Store, default_store
 from semetric.errors import NotScoredError, SemetricError, UsageError, did_you_mean
-from semetric.image import MAX_PIXELS, ImageLike, read_image, resize_to
+from semetric.image import ImageLike, Picture, read_image, resize_to
 from semetric.image.names import shown
 from semetric.metrics import registry
 from semetric.models.runtime import Runtime
-from semetric.profiles import CHOICES
 from semetric.profiles import profile as named_profile
+from semetric.score_settings import Networks, ScoreSettings
+from semetric.settings import fields_of
 from semetric.weights import with_one_command
 
 if TYPE_CHECKING:
     from semetric.metrics.base import Metric, Score
 
-__all__ = ["Scores", "create", "number", "runtime", "score"]
+__all__ = [
+    "Scores",
+    "create",
+    "number",
+    "read_pair",
+    "runtime",
+    "runtime_of",
+    "score",
+    "score_pictures",
+    "settings_of",
+]
 
 StoreChoice = Store | Literal["default"] | None
 
@@ -61,8 +71,9 @@ class Scores:
         """A line a metric: name, value, direction; and what was not scored."""
         wide = max((len(name) for name in (*self.scores, *self.errors)), default=0)
         lines = [f"{self.reference} – {self.image} ({self.profile})"]
-        for name, one in self.scores.items():
-            lines.append(f"{name:{wide}}  {number(one.value):>9}  {'↑ higher' if one.higher_is_better else '↓ lower'}")
+        for name, score in self.scores.items():
+            arrow = "↑ higher" if score.higher_is_better else "↓ lower"
+            lines.append(f"{name:{wide}}  {number(score.value):>9}  {arrow}")
         lines += [f"{name:{wide}}  not scored: {error}" for name, error in self.errors.items()]
         return "\n".join(lines)
 
@@ -103,11 +114,7 @@ def number(value: float) -> str:
 
 
 def runtime(
-    profile: str = "lite",
-    *,
-    device: str = "auto",
-    store: StoreChoice = "default",
-    **overrides: str | None,
+    profile: str = "lite", *, device: str = "auto", store: StoreChoice = "default", **networks: str | None
 ) -> Runtime:
     """A runtime for several metrics to share.
 
@@ -115,20 +122,44 @@ def runtime(
         profile: lite, standard or paper.
         device: auto, cpu or cuda.
         store: where embeddings and scene graphs are cached; None caches in memory alone.
-        overrides: single choices of the profile, such as sam="sam_vit_h".
+        networks: further fields of `Networks`: single choices of the profile, such as sam="sam_vit_h".
 
     Raises:
         UsageError: no such profile, no such choice, or one that is neither a name nor a path.
     """
-    for name, value in overrides.items():
-        if value is not None and not isinstance(value, str | os.PathLike):
-            raise UsageError(f"Expected {name} as a name or a path; found {value!r}, of type {type(value).__name__}.")
-    for name in ("relations_weights", "dreamsim_weights", "calibration"):
-        value = overrides.get(name)
-        if value is not None and not os.path.exists(os.path.expanduser(value)):
-            raise UsageError(f"Expected {name} as the path of a file or folder; nothing is at {os.fspath(value)}.")
-    chosen = default_store() if store == "default" else store
-    return Runtime(named_profile(profile, **overrides), device=device, store=chosen)
+    settings = Networks.from_dict({"profile": profile, "device": device, **networks})
+    return Runtime(
+        named_profile(profile, variant=settings.variant, **settings.choices),
+        device=settings.device,
+        store=default_store() if store == "default" else store,
+    )
+
+
+def settings_of(profile: str, options: Mapping[str, Any]) -> ScoreSettings:
+    """The settings that keyword arguments name; options of metrics from other packages are their `plugins`.
+
+    Raises:
+        UsageError: an option that does not exist, or a value that does not fit.
+    """
+    unknown = [name for name in options if name not in fields_of(ScoreSettings)]
+    plugins = {name: options[name] for name in unknown if registry.takes(name)}
+    values = {name: value for name, value in options.items() if name not in plugins}
+    return ScoreSettings.from_dict({"profile": profile, **values, **({"plugins": plugins} if plugins else {})})
+
+
+def runtime_of(settings: Networks, *, store: StoreChoice = "default", shared: Runtime | None = None) -> Runtime:
+    """The runtime of the settings, or the shared one. The variant is an option of SeSS, and none of the runtime.
+
+    Raises:
+        UsageError: networks beside a shared runtime, or none of that name.
+    """
+    if shared is None:
+        return runtime(settings.profile, device=settings.device, store=store, **settings.choices)
+    if settings.choices:
+        raise UsageError(
+            f"A shared runtime has made its choices; found {', '.join(sorted(settings.choices))} beside it."
+        )
+    return shared
 
 
 def create(
@@ -153,24 +184,12 @@ def create(
     Raises:
         UsageError: an unknown name or option.
     """
-    _check_options(options, [name])
-    own = {k: v for k, v in options.items() if k in registry.spec(name).options}
-    rest = {k: v for k, v in options.items() if k not in own}
-    if shared is not None and rest:
-        raise UsageError(f"A shared runtime has made its choices; found {', '.join(sorted(rest))} beside it.")
-    return registry.create(name, shared or runtime(profile, device=device, store=store, **rest), **own)
-
-
-def _check_options(options: Mapping[str, Any], metrics: Iterable[str]) -> None:
-    """Raises UsageError, with the options that there are, where one is neither the metrics' nor a profile's."""
-    own = dict.fromkeys(option for metric in metrics for option in registry.spec(metric).options)
-    unknown = sorted(set(options) - {*own, *CHOICES})
-    if unknown:
-        of_metrics = f"options ({', '.join(own)}) and " if own else ""
-        raise UsageError(
-            f"Expected {of_metrics}choices of a profile ({', '.join(CHOICES)}); found {', '.join(unknown)}."
-            f"{did_you_mean(unknown[0], (*own, *CHOICES))}"
-        )
+    settings = settings_of(profile, {"device": device, **options})
+    takes = registry.spec(name).options
+    foreign = [option for option in settings.metric_options if option not in takes]
+    if foreign:
+        raise UsageError(f"{name} takes the options {', '.join(takes) or 'none'}; found {', '.join(foreign)}.")
+    return registry.create(name, runtime_of(settings, store=store, shared=shared), settings)
 
 
 def score(
@@ -180,11 +199,8 @@ def score(
     profile: str = "lite",
     *,
     device: str = "auto",
-    resize: Literal["reference"] | None = None,
     store: StoreChoice = "default",
     shared: Runtime | None = None,
-    background: str = "white",
-    max_pixels: int = MAX_PIXELS,
     progress: Callable[[str, int, int], None] | None = None,
     **options: Any,
 ) -> Scores:
@@ -199,50 +215,64 @@ def score(
         metrics: a name or several; None takes every metric that the profile can score by default.
         profile: lite, standard or paper.
         device: auto, cpu or cuda.
-        resize: "reference" brings the image to the reference's size first.
         store: where embeddings and scene graphs are cached; None caches in memory alone.
         shared: a runtime to use rather than making one.
-        background: what transparent pixels are composited on.
-        max_pixels: refuse larger images before decoding them.
         progress: called before each metric with its name, its number from 1, and how many there are.
-        options: metrics' options (padding, variant) and the profile's single choices (sam, masks, objects, …).
+        options: further fields of `ScoreSettings`: resize="reference" brings the image to the reference's size first,
+            background, max_pixels, metrics' options (padding, variant), single choices of the profile (sam, masks, …).
 
     Raises:
         ImageError: one of the two cannot be read.
         UsageError: an unknown metric, profile or option.
     """
-    asked = registry.names_of(metrics)
-    if resize not in (None, "reference"):
-        raise UsageError(f"Expected resize to be 'reference' or None; found {resize!r}.")
-    _check_options(options, registry.METRICS)
-    known = {option for spec in registry.METRICS.values() for option in spec.options}
-    overrides = {k: v for k, v in options.items() if k not in known}
-    if shared is not None and overrides:
-        raise UsageError(f"A shared runtime has made its choices; found {', '.join(sorted(overrides))} beside it.")
-    used = shared or runtime(profile, device=device, store=store, **overrides)
-    names = asked if asked is not None else registry.default_metrics(used.profile)
-    registry.check_options(used, options, overridden=bool(overrides))
-    one = read_image(reference, background=background, max_pixels=max_pixels)
-    two = read_image(image, background=background, max_pixels=max_pixels)
-    if resize == "reference":
-        two = resize_to(two, one.size)
+    names = registry.names_of(metrics)
+    settings = settings_of(profile, {"device": device, **options})
+    shared = runtime_of(settings, store=store, shared=shared)
+    registry.check_options(shared, settings)
+    return score_pictures(*read_pair(reference, image, settings), names, shared, settings, progress=progress)
+
+
+def read_pair(reference: ImageLike, image: ImageLike, settings: ScoreSettings) -> tuple[Picture, Picture]:
+    """Reads both images, and brings the second to the size of the first where the settings say so.
+
+    Raises:
+        ImageError: one of the two cannot be read.
+    """
+    pictures = read_image(reference, **settings.reading), read_image(image, **settings.reading)
+    return pictures if settings.resize is None else (pictures[0], resize_to(pictures[1], pictures[0].size))
+
+
+def score_pictures(
+    reference: Picture,
+    image: Picture,
+    metrics: Sequence[str] | None,
+    runtime: Runtime,
+    settings: ScoreSettings,
+    *,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Scores:
+    """Scores a pair that is read already; see `score`.
+
+    Raises:
+        UsageError: an option that does not fit.
+    """
+    names = metrics if metrics is not None else registry.default_metrics(runtime.profile)
     scores: dict[str, Score] = {}
     errors: dict[str, SemetricError] = {}
     for position, name in enumerate(names, start=1):
         if progress is not None:
             progress(name, position, len(names))
         try:
-            own = {k: options[k] for k in registry.spec(name).options if k in options}
-            scores[name] = registry.create(name, used, **own)(one, two)
+            scores[name] = registry.create(name, runtime, settings)(reference, image)
+        except UsageError:
+            raise
         except SemetricError as error:
-            if isinstance(error, UsageError):
-                raise
             errors[name] = error
     return Scores(
-        reference=one.name,
-        image=two.name,
-        profile=used.profile.name,
+        reference=reference.name,
+        image=image.name,
+        profile=runtime.profile.name,
         scores=scores,
         errors=with_one_command(errors),
-        notes={"reference": one.notes, "image": two.notes},
+        notes={"reference": reference.notes, "image": image.notes},
     )

@@ -54,8 +54,8 @@ def pair(tmp_path: Path) -> tuple[str, str]:
 def test_only_what_the_user_set_is_passed_on(explained: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     assert main(["explain", "a.png", "b.png", "--out", str(out)]) == 0
-    assert explained["args"] == ("a.png", "b.png", out, None, "lite")
-    assert explained["options"] == {"device": "auto"}
+    assert explained["args"] == ("a.png", "b.png", out, None)
+    assert explained["options"] == {"store": "default"}
 
 
 def test_every_option_reaches_the_library(explained: dict[str, Any], tmp_path: Path) -> None:
@@ -65,8 +65,9 @@ def test_every_option_reaches_the_library(explained: dict[str, Any], tmp_path: P
     argv += " --relations-weights w.pth --predicates p --clip c --vit v --dreamsim d --dreamsim-weights z --no-cache"
     argv += " --max-pixels 1000 --background black"
     assert main(argv.split()) == 0
-    assert explained["args"] == ("a", "b", out, ["psnr", "sess"], "paper")
+    assert explained["args"] == ("a", "b", out, ["psnr", "sess"])
     assert explained["options"] == {
+        "profile": "paper",
         "device": "cpu",
         "resize": "reference",
         "variant": "demo",

@@ -73,8 +73,8 @@ def test_a_table_shows_value_direction_range_and_weights(
 
 def test_only_what_the_user_set_is_passed_on(scored: dict[str, Any]) -> None:
     main(["score", "a.png", "b.png"])
-    assert scored["args"] == ("a.png", "b.png", None, "lite")
-    assert scored["options"] == {"device": "auto"}
+    assert scored["args"] == ("a.png", "b.png", None)
+    assert scored["options"] == {"store": "default"}
 
 
 def test_every_option_reaches_the_library(scored: dict[str, Any]) -> None:
@@ -82,8 +82,9 @@ def test_every_option_reaches_the_library(scored: dict[str, Any]) -> None:
     argv += " --padding include --sam sam_vit_h --masks grid --objects x --relations ram --relations-weights w.pth"
     argv += " --predicates p --no-cache --max-pixels 1000 --background black"
     assert main(argv.split()) == 0
-    assert scored["args"] == ("a", "b", ["psnr", "sess"], "paper")
+    assert scored["args"] == ("a", "b", ["psnr", "sess"])
     assert scored["options"] == {
+        "profile": "paper",
         "device": "cpu",
         "resize": "reference",
         "variant": "demo",

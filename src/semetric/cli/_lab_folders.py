@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from semetric.cli._choices import numbers
 from semetric.cli._datasets import pairing as dataset_pairing
-from semetric.cli._lab_options import named, numbers
+from semetric.cli._lab_options import named
 from semetric.errors import UsageError
 
 if TYPE_CHECKING:

@@ -11,26 +11,16 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._choices import (
-    accepts,
-    execution_options,
-    image_options,
-    metric_options,
-    metrics_option,
-    scene_options,
-    words,
-)
+from semetric.cli._choices import accepts, metrics_option, table
 from semetric.errors import UsageError
+from semetric.score_settings import Execution, MetricSettings, Reading
 
 __all__ = [
     "ImagesArgument",
     "Words",
-    "choice",
     "named",
-    "numbers",
     "read_config",
     "systems",
-    "table",
     "with_run_options",
 ]
 
@@ -44,8 +34,6 @@ def _run_options(
     config: Annotated[
         Path | None, typer.Option(help="A TOML file of options, or the run.json of an experiment; flags win.")
     ] = None,
-    profile: Annotated[str | None, typer.Option(help="Which weights: lite (default), standard or paper.")] = None,
-    device: Annotated[str | None, typer.Option(help="Device: auto (default), cpu or cuda.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all random numbers; default 0.")] = None,
     limit: Annotated[int | None, typer.Option(help="Send the first images alone.")] = None,
     examples: Annotated[
@@ -67,53 +55,14 @@ def _run_options(
     as_json: shared.JsonOption = False,
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
+    retry_failed: shared.RetryFailedOption = False,
 ) -> None:
     """Never called: its signature is joined to that of each experiment."""
 
 
 def with_run_options(verb: Callable[..., None]) -> Callable[..., None]:
     """Adds the shared options to a verb whose last parameter, **options, takes them."""
-    return accepts(_run_options, execution_options, scene_options, metric_options, image_options)(verb)
-
-
-def choice(given: Sequence[str] | None) -> list[str] | None:
-    """As `words`; "none" alone chooses nothing."""
-    chosen = words(given)
-    return [] if chosen == ["none"] else chosen
-
-
-def numbers(option: str, given: Sequence[str] | None) -> list[float] | None:
-    """As `choice`, as numbers.
-
-    Raises:
-        UsageError: one is no number.
-    """
-    words = choice(given)
-    if words is None:
-        return None
-    try:
-        return [float(word) for word in words]
-    except ValueError:
-        raise UsageError(
-            f"Expected numbers with commas between them for {option}; found {','.join(words)!r}."
-        ) from None
-
-
-def table(option: str, given: Sequence[str] | None) -> dict[str, list[float]] | None:
-    """NAME=1,2,3, an occurrence of the option each.
-
-    Raises:
-        UsageError: another form.
-    """
-    if not given:
-        return None
-    found: dict[str, list[float]] = {}
-    for one in given:
-        name, equals, values = one.partition("=")
-        if not equals:
-            raise UsageError(f"Expected {option} NAME=NUMBER,NUMBER; found {one!r}.")
-        found[name.strip()] = [*found.get(name.strip(), []), *(numbers(option, [values]) or [])]
-    return found
+    return accepts(_run_options, Execution, MetricSettings, Reading)(verb)
 
 
 def named(option: str, given: Sequence[str] | None) -> dict[str, str]:

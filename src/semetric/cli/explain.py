@@ -10,26 +10,22 @@ from typing import Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._choices import MetricsOption, accepts, image_options, metric_options, scene_options, words
+from semetric.cli._choices import MetricsOption, accepts, taken, words
 from semetric.cli._scores import exit_code, say_missing, say_notes, score_tables
 from semetric.cli._tables import show_tables
 from semetric.errors import UsageError
+from semetric.score_settings import ScoreSettings
 
 __all__ = ["explain"]
 
 
-@accepts(scene_options, metric_options, image_options)
+@accepts(ScoreSettings)
 def explain(
     reference: Annotated[str, typer.Argument(help="The image to compare with.")],
     image: Annotated[str, typer.Argument(help="The image to explain.")],
     out: Annotated[Path, typer.Option(help="Write the page, .html, here.")],
     metric: MetricsOption = None,
-    profile: shared.ProfileOption = "lite",
-    device: shared.DeviceOption = "auto",
     as_json: shared.JsonOption = False,
-    resize: Annotated[
-        str | None, typer.Option(help="'reference' resizes the image to the reference's size first.")
-    ] = None,
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
     **choices: Any,
@@ -42,12 +38,10 @@ def explain(
     from semetric.results.files import check_place
 
     metrics = words(metric)
-    choices = shared.given(resize=resize, **choices)
-    check_place(out, "a page", shared.files_of(reference, image, *choices.values()))
-    if no_cache:
-        choices["store"] = None
+    options = taken(ScoreSettings, choices)
+    check_place(out, "a page", shared.files_of(reference, image, *options.values()))
     with shared.downloads_if(fetch), shared.working("scoring, and writing the page", shown=not fetch):
-        scores = semetric.explain(reference, image, out, metrics, profile, device=device, **choices)
+        scores = semetric.explain(reference, image, out, metrics, store=None if no_cache else "default", **options)
     if as_json:
         shared.show_json(scores.to_dict())
     else:

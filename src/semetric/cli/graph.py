@@ -10,20 +10,18 @@ from typing import Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._choices import VariantOption, accepts, image_options, scene_options
+from semetric.cli._choices import accepts, flags, taken
 from semetric.errors import UsageError
+from semetric.score_settings import Networks, Reading, SceneNetworks
 
 __all__ = ["graph"]
 
 
-@accepts(scene_options, image_options)
+@accepts(SceneNetworks, flags(Networks, "profile", "device", "variant"), Reading)
 def graph(
     image: Annotated[str, typer.Argument(help="The image.")],
     out: Annotated[Path | None, typer.Option(help="Write the graph, as JSON with COCO run-length masks, here.")] = None,
     png: Annotated[Path | None, typer.Option(help="Draw the graph over the image here.")] = None,
-    variant: VariantOption = None,
-    profile: shared.ProfileOption = "lite",
-    device: shared.DeviceOption = "auto",
     as_json: shared.JsonOption = False,
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
@@ -38,9 +36,8 @@ def graph(
     from semetric.results import files
     from semetric.scene.build import GraphBuilder
 
-    choices = shared.given(variant=variant, **choices)
-    reading = {name: choices.pop(name) for name in ("max_pixels", "background") if name in choices}
-    read = shared.files_of(image, *choices.values())  # outputs are looked at before the work, not after it
+    reading, networks = taken(Reading, choices), taken(Networks, choices)
+    read = shared.files_of(image, *networks.values())  # outputs are looked at before the work, not after it
     if out is not None:
         files.check_place(out, "the graph", read)
     if png is not None:
@@ -49,11 +46,9 @@ def graph(
         check_output(png, read)
         if out is not None and os.path.realpath(out) == os.path.realpath(png):
             raise UsageError(f"Expected two files; --out and --png are both {png}.")
-    if no_cache:
-        choices["store"] = None
     picture = semetric.read_image(image, **reading)
     with shared.downloads_if(fetch), shared.working("finding objects and relations", shown=not fetch):
-        runtime = semetric.runtime(profile, device=device, **choices)
+        runtime = semetric.runtime(store=None if no_cache else "default", **networks)
         scene_graph = GraphBuilder(runtime, variant=runtime.profile.variant)(picture)
     if out is not None:
         text = json.dumps(scene_graph.to_dict(), ensure_ascii=False, allow_nan=False) + "\n"

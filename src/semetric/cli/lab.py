@@ -8,20 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._choices import accepts, words
+from semetric.cli._choices import accepts, choice, numbers, table, words
 from semetric.cli._datasets import dataset_options
 from semetric.cli._help import App
 from semetric.cli._lab import run
 from semetric.cli._lab_folders import folder_systems, sources_of
-from semetric.cli._lab_options import (
-    ImagesArgument,
-    Words,
-    choice,
-    numbers,
-    read_config,
-    table,
-    with_run_options,
-)
+from semetric.cli._lab_options import ImagesArgument, Words, read_config, with_run_options
 from semetric.cli._progress import training_steps
 
 __all__ = ["app"]
@@ -247,7 +239,7 @@ def train_deepjscc(
     """Train a DeepJSCC network on a folder of photos."""
     from semetric.lab.deepjscc import DeepJsccTraining
     from semetric.lab.deepjscc.training import train
-    from semetric.lab.experiments.values import from_values
+    from semetric.settings import from_values
 
     values = read_config(config, "train-deepjscc")
     network = shared.given(

@@ -8,19 +8,18 @@ from typing import Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._choices import accepts, scene_options
+from semetric.cli._choices import accepts, flags, taken
 from semetric.cli._progress import counter
 from semetric.errors import UsageError
+from semetric.score_settings import Networks, SceneNetworks
 
 __all__ = ["calibrate"]
 
 
-@accepts(scene_options)
+@accepts(SceneNetworks, flags(Networks, "profile", "device"))
 def calibrate(
     photos: Annotated[list[Path], typer.Argument(help="Photos or folders of photos, some twenty different scenes.")],
     out: Annotated[Path, typer.Option(help="The JSON file to write, for --calibration.")],
-    profile: shared.ProfileOption = "lite",
-    device: shared.DeviceOption = "auto",
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
     **choices: Any,
@@ -41,7 +40,7 @@ def calibrate(
     ]
     if not files:
         raise UsageError(f"Expected photos in {', '.join(map(str, photos))}; found none.")
-    networks = runtime(profile, device=device, store=None if no_cache else "default", **shared.given(**choices))
+    networks = runtime(store=None if no_cache else "default", **taken(Networks, choices))
     builder = GraphBuilder(networks, variant="graded")
     pictures = [(file.name, read_image(file).to_uint8()) for file in files]
     with shared.downloads_if(fetch), counter("images") as (begin, advance):

@@ -11,20 +11,12 @@ import typer
 
 from semetric.cli import _console as shared
 from semetric.cli import _datasets
-from semetric.cli._choices import (
-    MetricsOption,
-    accepts,
-    execution_of,
-    execution_options,
-    image_options,
-    metric_options,
-    scene_options,
-    words,
-)
+from semetric.cli._choices import MetricsOption, accepts, taken, words
 from semetric.cli._names import grouped, log_names
 from semetric.cli._progress import counter
 from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError
+from semetric.score_settings import Execution, ScoreSettings
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -36,7 +28,7 @@ __all__ = ["evaluate"]
 _log = logging.getLogger(__name__)
 
 
-@accepts(execution_options, scene_options, metric_options, image_options)
+@accepts(Execution, ScoreSettings)
 def evaluate(
     source: _datasets.SourceArgument,
     root: _datasets.RootOption = None,
@@ -54,15 +46,11 @@ def evaluate(
     option: _datasets.LoaderOption = None,
     as_json: shared.JsonOption = False,
     latex: Annotated[bool, typer.Option("--latex", help="Print the table as LaTeX and nothing else.")] = False,
-    profile: shared.ProfileOption = "lite",
-    device: shared.DeviceOption = "auto",
-    resize: Annotated[
-        str | None, typer.Option(help="'reference' resizes the image to the reference's size first.")
-    ] = None,
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
     batch: Annotated[int | None, typer.Option(help="Pairs scored together.")] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that decode images.")] = None,
+    retry_failed: shared.RetryFailedOption = False,
     **choices: Any,
 ) -> None:
     """Measure how metrics agree with people: two-alternative forced choice (2AFC), SRCC, KRCC, PLCC, JND AP."""
@@ -73,10 +61,8 @@ def evaluate(
     loaded = _datasets.load(
         source, root, split=split, study=study, images=images, option=option, limit=limit, seed=seed
     )
-    execution, retry_failed = execution_of(choices, fetch=fetch), choices.pop("retry_failed")
-    choices = shared.given(resize=resize, **choices)
-    if no_cache:
-        choices["store"] = None
+    execution = Execution(fetch=fetch, **taken(Execution, choices))
+    settings = taken(ScoreSettings, choices)
     from semetric.learn.agreement.evaluation import AGREEMENT
     from semetric.learn.agreement.evaluation import evaluate as run
     from semetric.learn.agreement.table import to_latex, write_tables
@@ -86,7 +72,7 @@ def evaluate(
         from semetric.runs import fetch_weights
 
         with shared.downloads_if(True):
-            fetch_weights(chosen, profile, **choices)
+            fetch_weights(chosen, **settings)
     with counter("pairs") as (begin, advance):
 
         def started(known: Started) -> None:
@@ -97,16 +83,15 @@ def evaluate(
             loaded,
             chosen,
             out,
-            profile,
             form=4 if logistic == 4 else 5,
             seed=seed,
             started=started,
             progress=advance,
             execution=execution,
             retry_failed=retry_failed,
-            device=device,
+            store=None if no_cache else "default",
             **shared.given(resamples=resamples, batch=batch, workers=workers),
-            **choices,
+            **settings,
         )
     write_tables(done.summary, done.run.path)
     if as_json:

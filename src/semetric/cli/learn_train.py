@@ -73,7 +73,6 @@ def train(
 ) -> None:
     """Train a DreamSim on triplets: LoRA or a head, held-out accuracy, a folder that score takes."""
     from semetric.cache import default_store
-    from semetric.lab.experiments.values import from_values
     from semetric.learn.datasets import choices_of
     from semetric.learn.training.config import DreamSimTraining
     from semetric.learn.training.examples import split_choices
@@ -81,6 +80,7 @@ def train(
     from semetric.learn.training.trunks import trunk_sources
     from semetric.learn.triplets import ScoredTriplet
     from semetric.models.runtime import Runtime
+    from semetric.settings import from_values
 
     used = Runtime(device=device)
     values = read_config(config, "train") | shared.given(

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._choices import SamOption
+from semetric.cli._choices import accepts, flags, taken
 from semetric.cli._lab_options import read_config
 from semetric.cli._names import log_names
 from semetric.cli._progress import counter, training_steps
 from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError
+from semetric.score_settings import Networks
 
 if TYPE_CHECKING:
     from semetric.learn.datasets import Dataset
@@ -28,6 +29,7 @@ RECALL = "recall.json"
 _log = logging.getLogger(__name__)
 
 
+@accepts(flags(Networks, "profile", "sam", "device"))
 def train_relations(
     root: Annotated[Path, typer.Argument(help="The folder of PSG: psg.json, and COCO's photos and panoptic images.")],
     out: Annotated[Path, typer.Option(help="The folder of weights, log, recall and checkpoint; resumes.")],
@@ -49,18 +51,16 @@ def train_relations(
     resamples: Annotated[int, typer.Option(help="Resamples of the bootstrap.")] = 2000,
     start: Annotated[Path | None, typer.Option(help="A head to begin with, such as ram_epoch12.pth.")] = None,
     as_json: shared.JsonOption = False,
-    profile: shared.ProfileOption = "lite",
-    sam: SamOption = None,
-    device: shared.DeviceOption = "auto",
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
+    **choices: Any,
 ) -> None:
     """Train the relation head on PSG, and compare it with the spatial rules on the held-out images."""
-    from semetric.lab.experiments.values import from_values
     from semetric.learn.relation_head import ExampleMaker, RelationTraining, compare, train
     from semetric.models.relate_anything import load_relate_anything
     from semetric.results.files import write_json
     from semetric.scoring import runtime
+    from semetric.settings import from_values
 
     values = read_config(config, "train-relations")
     values |= shared.given(epochs=epochs, batch=batch, learning_rate=learning_rate, seed=seed)
@@ -71,7 +71,7 @@ def train_relations(
         values["size"] = {**values.get("size", {}), **size}
     chosen = from_values(RelationTraining, values)
     training, held_out = (_load(root, part, coco, limit, chosen.seed) for part in ("train", "test"))
-    used = runtime(profile, device=device, store=None if no_cache else "default", **shared.given(sam=sam))
+    used = runtime(store=None if no_cache else "default", **taken(Networks, choices))
     maker = ExampleMaker(used, masks=masks, **shared.given(min_iou=min_iou))  # type: ignore[arg-type]
     with shared.downloads_if(fetch):
         learnt, measured = _prepared(training, held_out, maker)

@@ -13,12 +13,13 @@ import typer
 
 from semetric.cli import _console as shared
 from semetric.cli import _datasets
-from semetric.cli._choices import PredicatesOption, accepts, scene_options, words
+from semetric.cli._choices import accepts, flags, taken, words
 from semetric.cli._lab_options import Words
 from semetric.cli._names import log_names
 from semetric.cli._progress import counter
 from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError
+from semetric.score_settings import Networks, SceneNetworks
 
 if TYPE_CHECKING:
     from semetric.learn.agreement.resampling import Estimate
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
     from semetric.learn.triplets import Choice, ScoredTriplet
     from semetric.learn.tuning import Space, Tuning
     from semetric.scene.build import GraphBuilder
+    from semetric.scoring import StoreChoice
 
 __all__ = ["tune"]
 
 _log = logging.getLogger(__name__)
 
 
-@accepts(scene_options)
+@accepts(SceneNetworks, flags(Networks, "profile", "device", "predicates"))
 def tune(
     source: _datasets.SourceArgument,
     out: Annotated[Path, typer.Option(help="The folder of results; the same command goes on where it stopped.")],
@@ -60,12 +62,9 @@ def tune(
     workers: Annotated[int | None, typer.Option(help="Threads that match; default: one a core.")] = None,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the pictures.")] = True,
     as_json: shared.JsonOption = False,
-    profile: shared.ProfileOption = "lite",
     variant: Annotated[
         str | None, typer.Option(help="The SeSS that is tuned: graded or paper. Default: the profile's.")
     ] = None,
-    device: shared.DeviceOption = "auto",
-    predicates: PredicatesOption = None,
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
     **choices: Any,
@@ -82,8 +81,7 @@ def tune(
     from semetric.results.database import FILE
     from semetric.results.files import held
 
-    choices = shared.given(predicates=predicates, **choices)
-    builder = _builder(profile, variant, device, None if no_cache else "default", choices)
+    builder = _builder(variant, None if no_cache else "default", taken(Networks, choices))
     graded = builder.variant == "graded"
     space = (Space.graded(builder.graded_settings) if graded else Space()).narrowed(words(vary), _fixed(fix or ()))
     options = TuneOptions(
@@ -189,11 +187,11 @@ def _triplets(loaded: Dataset) -> list[ScoredTriplet | Choice]:
     return list(scored) if len(scored) == len(loaded.items) else list(choices_of(loaded))
 
 
-def _builder(profile: str, variant: str | None, device: str, store: Any, choices: dict[str, str]) -> GraphBuilder:
+def _builder(variant: str | None, store: StoreChoice, options: dict[str, Any]) -> GraphBuilder:
     from semetric.scene.build import GraphBuilder
     from semetric.scoring import runtime
 
-    networks = runtime(profile, device=device, store=store, **choices)
+    networks = runtime(store=store, **options)
     chosen = variant or networks.profile.variant
     if chosen == "graded":
         return GraphBuilder(networks, variant="graded")

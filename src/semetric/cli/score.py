@@ -4,43 +4,33 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from semetric.cli import _console as shared
 from semetric.cli import _folders
-from semetric.cli._choices import (
-    MetricsOption,
-    accepts,
-    execution_of,
-    execution_options,
-    image_options,
-    metric_options,
-    scene_options,
-    words,
-)
+from semetric.cli._choices import MetricsOption, accepts, taken, words
 from semetric.cli._datasets import dataset_options
 from semetric.cli._scores import exit_code, say_missing, say_notes, score_tables
 from semetric.cli._tables import show_tables
+from semetric.score_settings import Execution, ScoreSettings
+
+if TYPE_CHECKING:
+    from semetric.scoring import StoreChoice
 
 __all__ = ["score"]
 
 _log = logging.getLogger(__name__)
 
 
-@accepts(dataset_options, execution_options, scene_options, metric_options, image_options)
+@accepts(dataset_options, Execution, ScoreSettings)
 def score(
     reference: Annotated[str | None, typer.Argument(help="The image to compare with, or a folder of them.")] = None,
     image: Annotated[str | None, typer.Argument(help="The image to score, or a folder of them.")] = None,
     metric: MetricsOption = None,
-    profile: shared.ProfileOption = "lite",
-    device: shared.DeviceOption = "auto",
     as_json: shared.JsonOption = False,
     save_plot: Annotated[Path | None, typer.Option(help="Write a picture of the matched objects and scores.")] = None,
-    resize: Annotated[
-        str | None, typer.Option(help="'reference' resizes the image to the reference's size first.")
-    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="SeSS's hyper-parameters from a TOML file, as learn tune writes it.")
     ] = None,
@@ -51,6 +41,7 @@ def score(
     batch: Annotated[int | None, typer.Option(help="Pairs scored together, for folders and --pairs.")] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that decode, for folders and --pairs.")] = None,
     limit: Annotated[int | None, typer.Option(help="Score the first pairs alone, for folders and --pairs.")] = None,
+    retry_failed: shared.RetryFailedOption = False,
     **choices: Any,
 ) -> None:
     """Score two images with every metric of a profile; or folders, the pairs of a list or a data set, into --out."""
@@ -65,36 +56,26 @@ def score(
         batch=batch,
         workers=workers,
         limit=limit,
-        retry_failed=choices.pop("retry_failed") or None,
+        retry_failed=retry_failed or None,
         jobs=choices["jobs"],
         ray=choices["ray"],
     )
-    execution = execution_of(choices, fetch=fetch)
+    execution = Execution(fetch=fetch, **taken(Execution, choices))
     import semetric
 
     metrics = words(metric)
-    choices = shared.given(resize=resize, **choices)
+    options = taken(ScoreSettings, choices)
     if save_plot is not None:
         from semetric.report import check_output
 
-        check_output(save_plot, shared.files_of(reference, image, config, *choices.values()))  # before the work
+        check_output(save_plot, shared.files_of(reference, image, config, *options.values()))  # before the work
     if config is not None:
         from semetric.metrics.sess_settings import read_sess_settings
 
-        choices["settings"] = read_sess_settings(config)
-    if no_cache:
-        choices["store"] = None
+        options["settings"] = read_sess_settings(config)
+    store: StoreChoice = None if no_cache else "default"
     if many is not None:
-        code = _folders.run(
-            many,
-            metrics,
-            profile,
-            device=device,
-            as_json=as_json,
-            fetch=fetch,
-            execution=execution,
-            **choices,
-        )
+        code = _folders.run(many, metrics, options, store=store, as_json=as_json, fetch=fetch, execution=execution)
         if code:
             raise typer.Exit(code)
         return
@@ -105,7 +86,7 @@ def score(
         def progress(name: str, position: int, count: int) -> None:
             stage(f"{name} (metric {position} of {count})")
 
-        scores = semetric.score(reference, image, metrics, profile, device=device, progress=progress, **choices)
+        scores = semetric.score(reference, image, metrics, store=store, progress=progress, **options)
     if as_json:
         shared.show_json(scores.to_dict())
     else:
@@ -117,7 +98,7 @@ def score(
     if save_plot is not None and scores.scores:
         from semetric.report import save_plot as draw
 
-        reading = {name: choices[name] for name in ("max_pixels", "background") if name in choices}
+        reading = ScoreSettings(**options).reading
         draw(scores, semetric.read_image(reference, **reading), semetric.read_image(image, **reading), save_plot)
     code = exit_code(scores.scores, scores.errors, asked=metrics or ())
     if code:

@@ -11,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import ImageError, UsageError, did_you_mean
+from semetric.score_settings import MAX_PIXELS
 
 __all__ = ["MAX_PIXELS", "Decoded", "Pixels", "Raster", "check_background", "check_size", "to_rgb"]
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
-
-MAX_PIXELS = 178_956_970
-"""Where Pillow's own guard raises: 537 MB as 8-bit RGB. 30,000 × 30,000 is five times that."""
 
 _GRID = 1e-4  # in 8-bit steps: float32 rounding of k / 255, however it was computed, stays below 5e-5
 _BAND = 1 << 20  # pixels that are converted at a time

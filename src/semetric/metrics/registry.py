@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from semetric.errors import SemetricError, UsageError, did_you_mean
 
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from semetric.metrics.base import Metric
     from semetric.models.runtime import Runtime
     from semetric.profiles import Profile
+    from semetric.score_settings import MetricSettings
 
-__all__ = ["METRICS", "MetricSpec", "check_options", "create", "default_metrics", "names_of"]
+__all__ = ["METRICS", "MetricSpec", "check_options", "create", "default_metrics", "names_of", "spec", "takes"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,23 +193,22 @@ def names_of(metrics: str | Sequence[str] | None) -> list[str] | None:
     return [spec(name).name for name in dict.fromkeys(given)]
 
 
-def check_options(runtime: Runtime, options: Mapping[str, Any], *, overridden: bool) -> None:
+def check_options(runtime: Runtime, settings: MetricSettings) -> None:
     """Checks options by making the metrics that they are for, whether these are scored or not.
 
     Args:
         runtime: with the profile's choices.
-        options: metrics' options.
-        overridden: whether single choices of the profile were made, which its networks' metrics check.
+        settings: options of metrics, and networks in place of the profile's.
 
     Raises:
         UsageError: a value that does not exist.
     """
     by_default = default_metrics(runtime.profile)
     for entry in _SPECS:
-        own = {option: options[option] for option in entry.options if option in options}
-        if own or (overridden and entry.by_profile and entry.name in by_default):
+        options = settings.options_of(entry.options)
+        if options or (settings.choices and entry.by_profile and entry.name in by_default):
             try:
-                _ = create(entry.name, runtime, **own).weights
+                _ = create(entry.name, runtime, settings).weights
             except UsageError:
                 raise
             except SemetricError:  # such as weights that are missing: no fault of the option
@@ -226,17 +226,18 @@ def spec(name: str) -> MetricSpec:
     return METRICS[name]
 
 
-def create(name: str, runtime: Runtime, **options: Any) -> Metric:
-    """Makes a metric on a runtime. Loads no weights yet.
+def takes(option: str) -> bool:
+    """Whether any metric has an option of that name."""
+    return any(option in entry.options for entry in _SPECS)
+
+
+def create(name: str, runtime: Runtime, settings: MetricSettings) -> Metric:
+    """Makes a metric on a runtime, with those of its options that are set. Loads no weights yet.
 
     Raises:
-        UsageError: no such metric, or an option that it does not take.
+        UsageError: no such metric, or an option with a value that does not exist.
     """
     entry = spec(name)
-    unknown = set(options) - set(entry.options)
-    if unknown:
-        takes = ", ".join(entry.options) or "none"
-        raise UsageError(f"{name} takes the options {takes}; found {', '.join(sorted(unknown))}.")
     module, _, attribute = entry.target.partition(":")
-    metric: Metric = getattr(importlib.import_module(module), attribute)(runtime, **options)
+    metric: Metric = getattr(importlib.import_module(module), attribute)(runtime, **settings.options_of(entry.options))
     return metric

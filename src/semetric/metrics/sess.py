@@ -21,12 +21,13 @@ from semetric.image import Picture
 from semetric.metrics.base import Metric, Score
 from semetric.metrics.sess_settings import SessSettings, Settings
 from semetric.models.runtime import Runtime
-from semetric.profiles import VARIANTS, Variant
+from semetric.profiles import VARIANTS
 from semetric.scene.build import GraphBuilder
 from semetric.scene.graded import GradedSettings, match_graded
 from semetric.scene.graph import SceneGraph
 from semetric.scene.matching import Matching, MatchingSettings, match, prepare
 from semetric.scene.weighting import weigh
+from semetric.score_settings import Variant
 
 __all__ = ["Sess"]
 

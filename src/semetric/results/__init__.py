@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from semetric.results.database import Row
 from semetric.results.run import Plan, Run, Started, execute, open_run
-from semetric.results.runner import Execution, Recipe, Task, Worker
+from semetric.results.runner import Recipe, Task, Worker
+from semetric.score_settings import Execution
 
 __all__ = [
     "Execution",

@@ -21,7 +21,8 @@ from typing import Any
 
 from semetric.errors import MissingExtraError, SemetricError
 from semetric.results.database import Row
-from semetric.results.runner import Death, Execution, Recipe, Task
+from semetric.results.runner import Death, Recipe, Task
+from semetric.score_settings import Execution
 
 __all__ = ["Cluster"]
 

@@ -24,7 +24,8 @@ from semetric.results.database import FILE, Database, Row
 from semetric.results.export import file_digest, read_table, write_csv, write_parquet
 from semetric.results.files import TEMPORARY, held, named_errors, remove_temporary, write_json, write_whole
 from semetric.results.record import differences, plain
-from semetric.results.runner import Execution, Recipe, Task
+from semetric.results.runner import Recipe, Task
+from semetric.score_settings import Execution
 
 if TYPE_CHECKING:
     import pyarrow as pa

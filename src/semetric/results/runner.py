@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from semetric.errors import SemetricError, UsageError
+from semetric.errors import SemetricError
 from semetric.results.database import Row
+from semetric.score_settings import Execution
 
-__all__ = ["Death", "Execution", "Pool", "Recipe", "Task", "Worker", "cores", "work"]
+__all__ = ["Death", "Pool", "Recipe", "Task", "Worker", "cores", "work"]
 
 _STRIKES = 3  # workers that a unit may kill
 
@@ -64,44 +65,6 @@ class Recipe(Protocol):
 
     def worker(self) -> Worker:
         """Makes it, and checks that all it needs is on this machine."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Execution:
-    """Where units are done.
-
-    Attributes:
-        jobs: processes on this machine, each with its share of the cores; 1 works in this process.
-        ray: None; or a Ray cluster: "local" starts one on this machine, "auto" takes the one that this machine is part
-            of, "ray://host:port" or "host:port" name one; "default" takes one that runs here, else starts one.
-        ray_workers: actors; None for as many as the cluster's cores and GPUs allow.
-        ray_cpus: cores of each.
-        ray_gpus: GPUs of each; a half lets two share one.
-        fetch: let nodes of the cluster download weights that they lack.
-
-    Raises:
-        UsageError: a number out of range, or processes beside a cluster.
-    """
-
-    jobs: int = 1
-    ray: str | None = None
-    ray_workers: int | None = None
-    ray_cpus: float = 1.0
-    ray_gpus: float = 0.0
-    fetch: bool = False
-
-    def __post_init__(self) -> None:
-        for name, least in (("jobs", 1), ("ray_workers", 1), ("ray_cpus", 0), ("ray_gpus", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise UsageError(f"Expected {name} to be at least {least}; found {value}.")
-        if self.ray is not None and self.jobs > 1:
-            raise UsageError("Expected --jobs or --ray; found both. On a cluster --ray-workers says how many.")
-
-    @property
-    def inline(self) -> bool:
-        """Whether units are done in this process."""
-        return self.ray is None and self.jobs == 1
 
 
 @dataclass(frozen=True, kw_only=True)

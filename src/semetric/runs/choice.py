@@ -8,41 +8,29 @@ from typing import TYPE_CHECKING, Any
 from semetric.errors import SemetricError, UsageError
 from semetric.metrics import registry
 from semetric.models.runtime import Runtime
-from semetric.scoring import runtime
+from semetric.score_settings import MetricSettings
+from semetric.scoring import runtime_of, settings_of
 from semetric.weights import with_one_command
 
 if TYPE_CHECKING:
     from semetric.metrics.base import Metric
 
-__all__ = ["check_weights", "describe_metrics", "fetch_weights", "make_metrics", "own_options", "profile_choices"]
-
-_OF_RUNS = ("resize", "store", "background", "max_pixels")  # options of `score_pairs` that shape no network
+__all__ = ["check_weights", "describe_metrics", "fetch_weights", "make_metrics"]
 
 
-def profile_choices(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those options that belong to no metric, and so to the profile."""
-    known = {option for spec in registry.METRICS.values() for option in spec.options}
-    return {name: value for name, value in options.items() if name not in known}
-
-
-def own_options(metric: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those options that the metric takes."""
-    return {name: options[name] for name in registry.spec(metric).options if name in options}
-
-
-def describe_metrics(metrics: Mapping[str, Metric], options: Mapping[str, Any]) -> dict[str, Any]:
+def describe_metrics(metrics: Mapping[str, Metric], settings: MetricSettings) -> dict[str, Any]:
     """What the record of a run says of its metrics.
 
     Args:
         metrics: name → metric.
-        options: of metrics and of the profile.
+        settings: with the options of the metrics.
     """
     return {
         name: {
             "higher_is_better": metric.higher_is_better,
             "range": list(metric.range),
             "weights": dict(metric.weights),
-            "options": own_options(name, options),
+            "options": settings.options_of(registry.spec(name).options),
         }
         for name, metric in metrics.items()
     }
@@ -54,19 +42,19 @@ def fetch_weights(metrics: str | Sequence[str] | None = None, profile: str = "li
     Args:
         metrics: a name or several; None for the default ones.
         profile: lite, standard or paper.
-        options: as `score_pairs` takes them.
+        options: further fields of `ScoreSettings`.
 
     Raises:
         SemetricError: a metric that was named cannot be scored.
     """
-    chosen = {name: value for name, value in options.items() if name not in _OF_RUNS}
-    make_metrics(metrics, runtime(profile, store=None, **profile_choices(chosen)), chosen)
+    settings = settings_of(profile, options)
+    make_metrics(metrics, runtime_of(settings, store=None), settings)
 
 
 def make_metrics(
     names: str | Sequence[str] | None,
-    used: Runtime,
-    options: Mapping[str, Any],
+    runtime: Runtime,
+    settings: MetricSettings,
     *,
     default: Sequence[str] | None = None,
 ) -> tuple[dict[str, Metric], dict[str, str]]:
@@ -74,8 +62,8 @@ def make_metrics(
 
     Args:
         names: a metric or several; None takes the default ones, without those that cannot be scored.
-        used: the runtime.
-        options: of metrics and of the profile.
+        runtime: what the metrics share.
+        settings: with the options of the metrics.
         default: the default ones; None takes the profile's.
 
     Returns:
@@ -85,26 +73,25 @@ def make_metrics(
         SemetricError: a metric that was named cannot be scored.
         UsageError: none of the default ones can, or an option has a value that does not exist.
     """
-    made: dict[str, Metric] = {}
+    metrics: dict[str, Metric] = {}
     errors: dict[str, SemetricError] = {}
-    asked = registry.names_of(names)
-    chosen = asked if asked is not None else default or registry.default_metrics(used.profile)
-    registry.check_options(used, options, overridden=bool(profile_choices(options)))
-    for name in chosen:
+    requested = registry.names_of(names)
+    registry.check_options(runtime, settings)
+    for name in requested if requested is not None else default or registry.default_metrics(runtime.profile):
         try:
-            metric = registry.create(name, used, **own_options(name, options))
+            metric = registry.create(name, runtime, settings)
             check_weights(metric.weights)
         except SemetricError as error:
-            if asked is not None or isinstance(error, UsageError):
+            if requested is not None or isinstance(error, UsageError):
                 raise
             errors[name] = error
         else:
-            made[name] = metric
+            metrics[name] = metric
     left_out = {name: str(error) for name, error in with_one_command(errors).items()}
-    if not made:
+    if not metrics:
         reasons = " ".join(dict.fromkeys(left_out.values())) or "None is named."
         raise UsageError(f"Expected at least one metric that can be scored. {reasons}")
-    return made, left_out
+    return metrics, left_out
 
 
 def check_weights(weights: Mapping[str, str]) -> None:

@@ -11,22 +11,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from semetric.errors import ImageError, SemetricError, UsageError, WeightsError
-from semetric.image import MAX_PIXELS, Picture, read_image, resize_to
+from semetric.image import Picture, read_image, resize_to
 from semetric.metrics import registry
 from semetric.models.runtime import Runtime
 from semetric.results import Execution, Plan, Row, Run, Started, Task, execute
 from semetric.results.runner import cores
-from semetric.runs.choice import describe_metrics, make_metrics, profile_choices
+from semetric.runs.choice import describe_metrics, make_metrics
 from semetric.runs.loading import Loaded, load_pairs
 from semetric.runs.order import visiting_order
 from semetric.runs.pairing import Pair, Pairing, pair_folders, read_pairs, shown
 from semetric.runs.summary import summarise
-from semetric.scoring import StoreChoice, runtime
+from semetric.score_settings import ScoreSettings
+from semetric.scoring import StoreChoice, runtime_of, settings_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,11 +72,8 @@ def score_pairs(
     profile: str = "lite",
     *,
     device: str = "auto",
-    resize: Literal["reference"] | None = None,
     store: StoreChoice = "default",
     shared: Runtime | None = None,
-    background: str = "white",
-    max_pixels: int = MAX_PIXELS,
     batch: int | None = None,
     workers: int | None = None,
     execution: Execution | None = None,
@@ -96,11 +94,8 @@ def score_pairs(
         metrics: a name or several; None takes every metric that the profile can score by default.
         profile: lite, standard or paper.
         device: auto, cpu or cuda.
-        resize: "reference" brings each image to its reference's size first.
         store: where embeddings and scene graphs are cached; None caches in memory alone.
         shared: a runtime to use rather than making one; in this process alone.
-        background: what transparent pixels are composited on.
-        max_pixels: refuse larger images before decoding them.
         batch: pairs that are scored together; None takes 8, or 1 where no metric gains from more or, on a CPU,
             networks of the profile take seconds a pair.
         workers: threads that decode; None takes one a core, at most 8.
@@ -109,7 +104,7 @@ def score_pairs(
         limit: the first pairs alone; a later call without goes on with the others.
         started: told what is known when scoring begins.
         progress: told how many pairs were finished since it was told last, and how many workers are at it.
-        options: metrics' options (padding, variant) and the profile's single choices (sam, masks, objects, …).
+        options: further fields of `ScoreSettings`: resize, background, padding, variant, sam, masks, objects, …
 
     Raises:
         UsageError: an unknown metric, profile or option; or the folder holds a run with other settings,
@@ -121,24 +116,15 @@ def score_pairs(
     for name, value in (("batch", batch), ("workers", workers), ("limit", limit)):
         if value is not None and value < 1:
             raise UsageError(f"Expected {name} to be at least 1; found {value}.")
-    if resize not in (None, "reference"):
-        raise UsageError(f"Expected resize to be 'reference' or None; found {resize!r}.")
-    read_image(np.zeros((1, 1, 4), np.uint8), background=background)  # whether it is a colour
-    if shared is not None and profile_choices(options):
-        named = ", ".join(sorted(profile_choices(options)))
-        raise UsageError(f"A shared runtime has made its choices; found {named} beside it.")
+    settings = settings_of(profile, {"device": device, **options})
+    read_image(np.zeros((1, 1, 4), np.uint8), **settings.reading)  # whether the background is a colour
     if shared is not None and execution is not None and not execution.inline:
         raise UsageError("A shared runtime stays in this process; found processes or a cluster beside it.")
     recipe = PairRecipe(
         metrics=metrics if metrics is None else tuple(registry.names_of(metrics) or ()),
-        profile=profile,
-        device=device,
+        settings=settings,
         store=store,
         shared=shared,
-        options=options,
-        resize=resize,
-        background=background,
-        max_pixels=max_pixels,
         batch=batch,
         threads=workers or min(8, cores()),
     )
@@ -158,26 +144,19 @@ class PairRecipe:
     """How pairs are scored: the arguments of `score_pairs`, which can be sent to another process."""
 
     metrics: tuple[str, ...] | None
-    profile: str = "lite"
-    device: str = "auto"
+    settings: ScoreSettings = field(default_factory=ScoreSettings)
     store: StoreChoice = "default"
     shared: Runtime | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    resize: Literal["reference"] | None = None
-    background: str = "white"
-    max_pixels: int = MAX_PIXELS
     batch: int | None = None
     threads: int = 1
 
     def runtime(self) -> Runtime:
         """The runtime that the metrics share."""
-        if self.shared is not None:
-            return self.shared
-        return runtime(self.profile, device=self.device, store=self.store, **profile_choices(self.options))
+        return runtime_of(self.settings, store=self.store, shared=self.shared)
 
     def worker(self) -> PairWorker:
         """Makes the metrics, whose weights must be here."""
-        metrics, _ = make_metrics(self.metrics, self.runtime(), self.options)
+        metrics, _ = make_metrics(self.metrics, self.runtime(), self.settings)
         return PairWorker(self, metrics)
 
 
@@ -198,7 +177,7 @@ class PairPlan(Plan):
 
     def __init__(self, pairing: Pairing, recipe: PairRecipe) -> None:
         runtime = recipe.runtime()
-        made, self.left_out = make_metrics(recipe.metrics, runtime, recipe.options)
+        made, self.left_out = make_metrics(recipe.metrics, runtime, recipe.settings)
         self.pairing = pairing
         self.metrics = tuple(made)
         self.asked = recipe.metrics is not None
@@ -216,8 +195,10 @@ class PairPlan(Plan):
             "kind": "pairs",
             "version": version("semetric"),
             "profile": runtime.profile,
-            "settings": {name: getattr(recipe, name) for name in ("device", "resize", "background", "max_pixels")},
-            "metrics": describe_metrics(made, recipe.options),
+            "settings": {
+                name: getattr(recipe.settings, name) for name in ("device", "resize", "background", "max_pixels")
+            },
+            "metrics": describe_metrics(made, recipe.settings),
             "pairs": {"number": self.units, "digest": pairing.digest()},
             "fields": ["reference", "image", *pairing.columns],
             "source": pairing.source,
@@ -366,7 +347,7 @@ class PairWorker:
 
     def _read(self, path: str) -> Picture:
         place = self.places.get(path, path)
-        picture = read_image(place, background=self._recipe.background, max_pixels=self._recipe.max_pixels)
+        picture = read_image(place, **self._recipe.settings.reading)
         if self._digests:
             picture.digest  # noqa: B018 (computed here, beside the networks)
         return picture
@@ -374,7 +355,7 @@ class PairWorker:
     def _score(self, units: list[int], batch: Sequence[Loaded]) -> list[Row]:
         """The rows of a batch, whose units are taken from the front of the list."""
         own, units[: len(batch)] = units[: len(batch)], []
-        return score_batch(own, batch, self._metrics, resize=self._recipe.resize == "reference")
+        return score_batch(own, batch, self._metrics, resize=self._recipe.settings.resize == "reference")
 
 
 def score_batch(

@@ -29,12 +29,13 @@ from semetric.models.encoders import ObjectEncoder, object_encoder
 from semetric.models.runtime import Arrays, Runtime
 from semetric.models.segmenter import SAMS, Segmenter
 from semetric.models.torch_state import clean_state
-from semetric.profiles import VARIANTS, Variant
+from semetric.profiles import VARIANTS
 from semetric.scene import runs
 from semetric.scene.boxes import bounds
 from semetric.scene.calibration import calibration_of
 from semetric.scene.graded import GradedSettings
 from semetric.scene.graph import SceneGraph
+from semetric.score_settings import Variant
 from semetric.weights import CHECKPOINTS, FOLDERS, RELATE_ANYTHING, absent_of, file_identity, missing_together
 
 if TYPE_CHECKING:

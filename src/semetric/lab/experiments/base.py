@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from semetric.errors import UsageError
-from semetric.lab.experiments.values import from_values, to_values
 from semetric.lab.systems import System
+from semetric.settings import from_values, to_values
 
 if TYPE_CHECKING:
     from semetric.lab.experiments.images import ImageFile

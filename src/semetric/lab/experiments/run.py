@@ -139,7 +139,7 @@ class ExperimentPlan(Plan):
                 "asked": self.asked,
                 "axis": dataclasses.asdict(experiment.level_axis()),
                 "systems": [sweep.to_dict() for sweep in sweeps],
-                "metrics": describe_metrics(metrics, settings.options),
+                "metrics": describe_metrics(metrics, settings),
                 "profile": dataclasses.asdict(runtime.profile),
                 "images": [image.to_dict() for image in self._images],
                 "number of images": len(files),

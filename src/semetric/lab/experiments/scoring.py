@@ -65,7 +65,7 @@ class ExperimentRecipe:
         from semetric.runs.choice import make_metrics
 
         runtime = self.settings.runtime(cached=self.cached)
-        metrics, _ = make_metrics(self.metrics, runtime, self.settings.options)
+        metrics, _ = make_metrics(self.metrics, runtime, self.settings)
         context = Context(runtime=runtime, images=self.images, reading=self.settings.reading)
         return Scorer(self.experiment.sweeps(context), self.settings, metrics, nested=self.experiment.nested)
 

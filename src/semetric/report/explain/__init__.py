@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from semetric.errors import UsageError
-from semetric.image import MAX_PIXELS, ImageLike, Picture, read_image, resize_to
+from semetric.image import ImageLike, Picture
 from semetric.metrics import registry
 from semetric.report.explain.data import gather
 from semetric.report.explain.maps import overlays
 from semetric.report.explain.page import check_page, render, write_page
-from semetric.scoring import Scores, StoreChoice, runtime, score
+from semetric.scoring import Scores, StoreChoice, read_pair, runtime, runtime_of, score_pictures, settings_of
 
 if TYPE_CHECKING:
     from semetric.models.runtime import Runtime
@@ -24,15 +23,12 @@ def explain(
     reference: ImageLike,
     image: ImageLike,
     out: str | os.PathLike[str],
-    metrics: Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     profile: str = "lite",
     *,
     device: str = "auto",
-    resize: Literal["reference"] | None = None,
     store: StoreChoice = "default",
     shared: Runtime | None = None,
-    background: str = "white",
-    max_pixels: int = MAX_PIXELS,
     **options: Any,
 ) -> Scores:
     """Scores one pair as `semetric.score` does, and writes a page that shows what the scores rest on.
@@ -41,8 +37,8 @@ def explain(
         reference: path, PIL image, numpy (H, W, 3) uint8 or torch (3, H, W) float in [0, 1].
         image: likewise.
         out: the page, .html.
-        metrics: names; None takes every metric that the profile can score by default.
-        profile, device, resize, store, shared, background, max_pixels, options: as for `semetric.score`.
+        metrics: a name or several; None takes every metric that the profile can score by default.
+        profile, device, store, shared, options: as for `semetric.score`.
 
     Returns:
         The scores that the page shows.
@@ -52,21 +48,14 @@ def explain(
         UsageError: another suffix, or a file that is read.
         StoreError: the page cannot be written there.
     """
-    check_page(out, [one for one in (reference, image, *options.values()) if isinstance(one, str | os.PathLike)])
-    if resize not in (None, "reference"):
-        raise UsageError(f"Expected resize to be 'reference' or None; found {resize!r}.")
-    for name in metrics or ():
-        registry.spec(name)  # an unknown one is said before anything is read
-    if shared is None:
-        own = {option for spec in registry.METRICS.values() for option in spec.options}
-        choices = {name: options.pop(name) for name in set(options) - own}
-        shared = runtime(profile, device=device, store=store, **choices)
-    one = read_image(reference, background=background, max_pixels=max_pixels)
-    two = read_image(image, background=background, max_pixels=max_pixels)
-    if resize == "reference":
-        two = resize_to(two, one.size)
-    scores = score(one, two, metrics, shared=shared, **options)
-    save_explanation(scores, one, two, out, shared=shared)
+    check_page(out, [path for path in (reference, image, *options.values()) if isinstance(path, str | os.PathLike)])
+    names = registry.names_of(metrics)
+    settings = settings_of(profile, {"device": device, **options})
+    shared = runtime_of(settings, store=store, shared=shared)
+    registry.check_options(shared, settings)
+    pictures = read_pair(reference, image, settings)
+    scores = score_pictures(*pictures, names, shared, settings)
+    save_explanation(scores, *pictures, out, shared=shared)
     return scores
 
 
