@@ -97,7 +97,7 @@ class Checked(Settings):
         ({"sizes": (512, 8)}, "Expected sizes to be at least 16; found 8"),
         (
             {"fading": "rayliegh"},
-            r"Expected fading to be one of none, rayleigh; found 'rayliegh'. Did you mean rayleigh\?",
+            r"Expected fading among none, rayleigh; found 'rayliegh'. Did you mean rayleigh\?",
         ),
         ({"start": "nowhere.pt"}, "Expected start as the path of a file or folder; nothing is at nowhere.pt"),
     ],

@@ -221,7 +221,7 @@ def _fitting(name: str, value: Any, hint: Any, *, choices: bool = False) -> Any:
         words = typing.get_args(kind)
         if choices and value not in words:
             raise UsageError(
-                f"Expected {name} to be one of {', '.join(words)}; found {value!r}.{did_you_mean(str(value), words)}"
+                f"Expected {name} among {', '.join(words)}; found {value!r}.{did_you_mean(str(value), words)}"
             )
         return _single(name, value, str)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
