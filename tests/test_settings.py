@@ -127,9 +127,16 @@ def test_flags_follow_from_the_fields() -> None:
 
 def test_flags_become_the_values_of_a_record() -> None:
     options: dict[str, Any] = dict.fromkeys(Checked().to_dict())
-    options |= {"sizes": ["64,128", "32"], "names": ["none"], "strengths": ["a=1,2", "b=3"], "steps": 4, "other": 1}
+    options |= {
+        "sizes": ["64,128", "32"],
+        "names": ["none"],
+        "strengths": ["a=1,2", "b=3"],
+        "steps": 4,
+        "hidden": 2,
+        "other": 1,
+    }
     record = Checked.from_dict(taken(Checked, options))
-    assert options == {"other": 1}
+    assert options == {"hidden": 2, "other": 1}
     assert record.sizes == (64, 128, 32)
     assert record.names == ()
     assert record.strengths == {"a": [1.0, 2.0], "b": [3.0]}

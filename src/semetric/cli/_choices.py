@@ -9,14 +9,14 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import typer
 
 from semetric.errors import UsageError
-from semetric.settings import Settings, fields_of, rule_of
+from semetric.settings import Settings, rule_of
 
 __all__ = [
     "MetricsOption",
@@ -70,10 +70,8 @@ def flags(kind: type[Settings], *names: str) -> list[inspect.Parameter]:
         names: fields; none takes all that have a flag.
     """
     hints, parameters = get_type_hints(kind), []
-    for declared in fields(kind):  # type: ignore[arg-type]  # the records are dataclasses
-        rule = rule_of(declared)
-        if rule is None or not rule.flag or (names and declared.name not in names):
-            continue
+    for declared in _flagged(kind, names):
+        rule = declared.metadata["rule"]
         form, choices = _form(hints[declared.name])
         completed = rule.words or choices
         option = typer.Option(
@@ -85,6 +83,12 @@ def flags(kind: type[Settings], *names: str) -> list[inspect.Parameter]:
         annotation = Annotated[form | None, option]  # type: ignore[valid-type]
         parameters.append(inspect.Parameter(declared.name, _KEYWORD, default=None, annotation=annotation))
     return parameters
+
+
+def _flagged(kind: Any, names: Sequence[str]) -> list[Field[Any]]:
+    """The fields of a record that have a flag: the named ones, or all."""
+    rules = [(declared, rule_of(declared)) for declared in fields(kind) if not names or declared.name in names]
+    return [declared for declared, rule in rules if rule is not None and rule.flag]
 
 
 def _completion(words: Sequence[str]) -> Callable[[], list[str]]:
@@ -126,7 +130,8 @@ def taken(kind: type[Settings], options: dict[str, Any], *names: str) -> dict[st
     """
     hints = get_type_hints(kind)
     values: dict[str, Any] = {}
-    for name in names or fields_of(kind):
+    for declared in _flagged(kind, names):
+        name = declared.name
         value = options.pop(name, None)
         if value is None or value == []:
             continue
