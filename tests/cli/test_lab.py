@@ -11,6 +11,10 @@ import pytest
 from PIL import Image
 
 from semetric.cli import main
+from semetric.cli._choices import flags
+from semetric.lab.experiments import EXPERIMENTS, RunSettings
+from semetric.metrics.registry import METRICS
+from semetric.metrics.sess_settings import SessSettings
 
 QUICK = ["--metrics", "psnr,mse", "--examples", "0", "--device", "cpu", "--no-cache"]
 
@@ -84,6 +88,33 @@ def test_a_file_of_options_that_is_nested_too_deeply(name: str, here: Path, caps
     (here / name).write_text(("" if name.endswith("json") else "x = ") + "[" * 50_000 + "]" * 50_000)
     assert lab("compression", "photos", "--config", name, "--out", "run", *QUICK) == 2
     assert f"in {name}; it is nested too deeply" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", EXPERIMENTS)
+def test_the_documentation_has_every_option(kind: str) -> None:
+    """Help texts and defaults come from the record; so does the page."""
+    page = (Path(__file__).parents[2] / "docs" / "lab" / "README.md").read_text(encoding="utf-8")
+    section = page.split(f"`{kind}`:\n", 1)[1].split("\n\n", 2)[1]
+    rows = [
+        f"| `--{flag.name.replace('_', '-')}` | {flag.annotation.__metadata__[0].help} |"
+        for flag in flags(EXPERIMENTS[kind])
+    ]
+    assert section.splitlines()[2:] == rows
+
+
+def test_a_file_of_options_holds_the_hyper_parameters_of_sess(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "a.toml").write_text('metrics = ["psnr"]\n[sess]\nalpha = 0.5\n')
+    words = ["compression", "photos", "--codecs", "jpeg", "--rates-bpp", "2", "--device", "cpu", "--no-cache"]
+    assert lab(*words, "--config", "a.toml", "--out", "run") == 0
+    record = json.loads((here / "run" / "run.json").read_text())
+    assert record["config"]["sess"] == {"alpha": 0.5}
+    settings = RunSettings.from_dict({"sess": record["config"]["sess"]})
+    assert settings.options_of(METRICS["sess"].options) == {"settings": SessSettings(alpha=0.5)}
+    assert lab(*words, "--config", "run/run.json", "--out", "again") == 0
+    (here / "b.toml").write_text("[sess]\nomega = 0.5\n")
+    capsys.readouterr()
+    assert lab(*words, "--config", "b.toml", "--out", "none") == 2
+    assert "Expected in [sess] of the options: alpha, " in capsys.readouterr().err
 
 
 def test_levels_are_folders(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

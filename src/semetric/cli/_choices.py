@@ -107,7 +107,7 @@ def _form(hint: Any) -> tuple[Any, tuple[str, ...]]:
 
 def _help(text: str, default: Any) -> str:
     """The help text of a field, with its default."""
-    if default is None or default is MISSING or default is False or default is True:
+    if default is None or default is MISSING or default is False or default is True or "Default:" in text:
         return text
     shown = ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in _listed(default)) or "none"
     return f"{text} Default: {shown}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, TypeVar
 
 import typer
@@ -55,8 +56,16 @@ _PLACE: dict[str | None, int] = {None: 0, **{panel: place for place, panel in en
 class App(typer.Typer):
     """A typer application whose help shows what belongs to a verb alone first, then the panels in their order."""
 
-    def __init__(self, *, help: str, **settings: Any) -> None:
-        super().__init__(help=help, cls=_Group, no_args_is_help=True, **settings)
+    def __init__(self, *, help: str, verbs: Callable[[], typer.Typer] | None = None, **settings: Any) -> None:
+        """Makes an application without verbs.
+
+        Args:
+            help: what its verbs do.
+            verbs: makes the first of its verbs when one is named, where importing what they are made of takes long.
+            settings: as typer takes them.
+        """
+        group = _Group if verbs is None else type("_LazyGroup", (_LazyGroup,), {"make": staticmethod(verbs)})
+        super().__init__(help=help, cls=group, no_args_is_help=True, **settings)
 
     def verb(self, name: str, *examples: str) -> Callable[[_Verb], _Verb]:
         """Registers a function as a verb.
@@ -77,6 +86,24 @@ class _Command(TyperCommand):
 class _Group(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
         return _arranged(super().get_params(ctx))
+
+
+class _LazyGroup(_Group):
+    """The verbs of the application that `make` gives, made when one is named, and behind them its own."""
+
+    make: Callable[[], typer.Typer]
+
+    @cached_property
+    def _lazy(self) -> dict[str, Any]:
+        return dict(typer.main.get_group(self.make()).commands)
+
+    @property  # type: ignore[override]  # an attribute of typer's groups
+    def commands(self) -> dict[str, Any]:
+        return {**self._lazy, **self._own}
+
+    @commands.setter
+    def commands(self, own: dict[str, Any]) -> None:
+        self._own = own
 
 
 def _arranged(parameters: list[Any]) -> list[Any]:

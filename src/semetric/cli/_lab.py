@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from semetric.cli import _console as shared
-from semetric.cli._choices import taken, words
+from semetric.cli._choices import taken
 from semetric.cli._lab_options import read_config, systems
 from semetric.cli._names import log_names
 from semetric.cli._progress import counter, say_interrupted
 from semetric.cli._tables import Column, Table, show_tables
 from semetric.errors import UsageError
 from semetric.score_settings import Execution
+from semetric.settings import fields_of
 
 if TYPE_CHECKING:
     from semetric.lab.experiments import Experiment, ImageFile, RunSettings
@@ -25,29 +26,17 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _WHOLE = "summary.json"
-_KEPT = (
-    "out",
-    "config",
-    "as_json",
-    "fetch",
-    "no_cache",
-    "retry_failed",
-    "limit",
-    "system",
-    "system_levels",
-)  # shared options that are no setting of a run
-
 _log = logging.getLogger(__name__)
 
 
-def run(kind: str, images: Sequence[str | ImageFile], own: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+def run(kind: type[Experiment], images: Sequence[str | ImageFile], options: Mapping[str, Any], **words: Any) -> None:
     """Runs an experiment.
 
     Args:
-        kind: its name.
+        kind: of the experiment.
         images: files and folders; or pairs.
-        own: its own flags; None where one was not given.
-        options: the shared ones.
+        options: all options of its command.
+        words: further fields of the experiment; None where one was not given.
 
     Raises:
         typer.Exit: with code 1, where units failed.
@@ -55,13 +44,13 @@ def run(kind: str, images: Sequence[str | ImageFile], own: Mapping[str, Any], op
     from semetric.lab.experiments import Context, run_experiment
 
     options = dict(options)
-    execution = Execution(fetch=options["fetch"], **taken(Execution, options))
-    experiment, settings = _configured(kind, own, options)
-    if options["fetch"]:
-        used = settings.runtime(cached=False)
+    execution = Execution(**taken(Execution, options))
+    experiment, settings = _configured(kind, options, words)
+    if execution.fetch:
+        runtime = settings.runtime(cached=False)
         with shared.downloads_if(True):
-            settings.make_metrics(used)
-            experiment.sweeps(Context(runtime=used, images=experiment.find(images), reading=settings.reading))
+            settings.make_metrics(runtime)
+            experiment.sweeps(Context(runtime=runtime, images=experiment.find(images), reading=settings.reading))
     out: Path = options["out"]
     for title, names in experiment.passed_over().items():
         log_names(f"{title}: {len(names)}", names, _WHOLE)
@@ -99,25 +88,25 @@ def run(kind: str, images: Sequence[str | ImageFile], own: Mapping[str, Any], op
         raise typer.Exit(1)
 
 
-def _configured(kind: str, own: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[Experiment, RunSettings]:
+def _configured(
+    kind: type[Experiment], options: dict[str, Any], words: Mapping[str, Any]
+) -> tuple[Experiment, RunSettings]:
     """The experiment and the settings of a file and of flags, which win."""
-    from semetric.lab.experiments import EXPERIMENTS, RunSettings
-    from semetric.settings import fields_of
+    from semetric.lab.experiments import RunSettings
 
-    flags = {name: value for name, value in options.items() if name not in _KEPT}
-    flags["metrics"] = words(flags["metrics"])
-    merged = read_config(options["config"], kind) | shared.given(**flags) | shared.given(**own)
+    merged = read_config(options["config"], kind.kind)
+    merged |= taken(kind, options) | taken(RunSettings, options) | shared.given(**words)
     own_systems = systems(options["system"], options["system_levels"], merged.get("systems") or ())
     merged |= shared.given(systems=own_systems)
-    theirs, ours = fields_of(EXPERIMENTS[kind]), fields_of(RunSettings)
-    unknown = [name for name in merged if name not in (*theirs, *ours)]
+    fields, shared_fields = fields_of(kind), fields_of(RunSettings)
+    unknown = [name for name in merged if name not in (*fields, *shared_fields)]
     if unknown:
         raise UsageError(
-            f"Expected options among {', '.join((*theirs, *ours))}; {options['config']} has "
+            f"Expected options among {', '.join((*fields, *shared_fields))}; {options['config']} has "
             f"{', '.join(map(repr, unknown))}."
         )
-    experiment = EXPERIMENTS[kind].from_dict({name: merged[name] for name in theirs if name in merged})
-    return experiment, RunSettings.from_dict({name: merged[name] for name in ours if name in merged})
+    experiment = kind.from_dict({name: merged[name] for name in fields if name in merged})
+    return experiment, RunSettings.from_dict({name: merged[name] for name in shared_fields if name in merged})
 
 
 def _report(known: Started) -> None:
@@ -140,9 +129,9 @@ def _tell(summary: Mapping[str, Any], broken: Container[str] = ()) -> None:
             summary["units"],
         )
     failed = [
-        f"{one['image']}, {one['system']} at {one['level']:g}: {'; '.join(dict.fromkeys(one['errors'].values()))}"
-        for one in summary["failed"]
-        if one["image"] not in broken
+        f"{unit['image']}, {unit['system']} at {unit['level']:g}: {'; '.join(dict.fromkeys(unit['errors'].values()))}"
+        for unit in summary["failed"]
+        if unit["image"] not in broken
     ]
     log_names(f"{len(failed)} of {summary['units']} units failed:", failed, _WHOLE)
 
@@ -155,7 +144,7 @@ def _table(summary: Mapping[str, Any]) -> Table:
     columns = [Column("system", "key"), Column(f"{target}{summary['axis']['label']}", repeated=True)]
     columns += [Column("bits per pixel")] if rates else []
     columns += [Column("fallbacks")]
-    columns += [Column(f"{name} {'↑' if one['higher_is_better'] else '↓'}") for name, one in metrics.items()]
+    columns += [Column(f"{name} {'↑' if metric['higher_is_better'] else '↓'}") for name, metric in metrics.items()]
     table = Table(columns)
     before = None
     for point in summary["points"]:
@@ -173,10 +162,10 @@ def _table(summary: Mapping[str, Any]) -> Table:
     return table
 
 
-def _number(one: Mapping[str, Any]) -> str:
+def _number(statistics: Mapping[str, Any]) -> str:
     """A mean; ∞ where all scores were infinite."""
     from semetric.cli._scores import number
 
-    if one["mean"] is None:
-        return "∞" if one["infinite"] else "–"
-    return number(one["mean"])
+    if statistics["mean"] is None:
+        return "∞" if statistics["infinite"] else "–"
+    return number(statistics["mean"])

@@ -38,7 +38,7 @@ def folder_systems(folders: Sequence[str], levels: Sequence[str] | None, rates: 
         if _is_named(word):
             name, _, value = word.partition("=")
             own = tables.setdefault(name.strip(), {"name": name.strip(), "folders": []})
-            own["folders"] += [found for pattern in value.split(",") for found in _expanded(pattern.strip())]
+            own["folders"] += [folder for pattern in value.split(",") for folder in _expanded(pattern.strip())]
     for option, given in (("--levels", levels), ("--rates", rates)):
         for name, value in named(option, [word for word in given or () if _is_named(word)]).items():
             if name not in tables:

@@ -96,7 +96,6 @@ def test_the_rates_are_six_evenly_spaced_on_a_logarithmic_axis() -> None:
         (Channel(deepjscc=(), code_rate="7/8"), "code rate"),
         (Channel(deepjscc=(), fading="snow"), "fading"),
         (Channel(codecs=(), fading="snow"), "fading of none, .*; found 'snow'"),
-        (Channel(deepjscc=(), fallback="pink"), "fallback"),
         (Channel(deepjscc=(), uses_per_pixel=0.0), "channel uses per pixel"),
         (Channel(deepjscc=(), snrs_db=(500.0,)), "snrs_db above -50 and up to 100; found 500"),
         (Channel(codecs=("none",), deepjscc=()), "found neither"),
@@ -123,6 +122,21 @@ def test_the_rates_are_six_evenly_spaced_on_a_logarithmic_axis() -> None:
 def test_what_does_not_exist_is_named(experiment: Experiment, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         sweeps(experiment)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (Channel, {"fallback": "pink"}, "fallback to be one of grey, rows; found 'pink'"),
+        (Channel, {"snr_kind": "cn0"}, "snr_kind to be one of es_n0, eb_n0"),
+        (Levels, {"originals": "o", "against": "time"}, "against to be one of level, rate"),
+        (Compression, {"codecs": "jpeg"}, "codecs to be a list"),
+        (Deformation, {"rows": 1.5}, "rows to be a whole number"),
+    ],
+)
+def test_a_configuration_checks_itself(kind: type[Experiment], values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        kind(**values)
 
 
 def test_a_codec_of_ones_own(tmp_path: Path) -> None:

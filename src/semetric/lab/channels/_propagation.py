@@ -137,7 +137,7 @@ def _checks_hold(starts: Any, columns: Any, shifts: Any, hard: Any, parity: Any)
 
 
 @_compiled
-def propagate(llrs: Any, starts: Any, columns: Any, shifts: Any, iterations: int, hard: Any, used: Any) -> None:
+def propagate(llrs: Any, starts: Any, columns: Any, shifts: Any, iterations: int, hard: Any, needed: Any) -> None:
     """Decodes a batch of codewords.
 
     Args:
@@ -158,7 +158,7 @@ def propagate(llrs: Any, starts: Any, columns: Any, shifts: Any, iterations: int
     for b in range(len(llrs)):
         messages[:] = _ZERO
         new[:] = llrs[b]
-        used[b] = iterations + 1
+        needed[b] = iterations + 1
         for iteration in range(iterations):
             old[:] = new
             new[:] = llrs[b]
@@ -168,5 +168,5 @@ def propagate(llrs: Any, starts: Any, columns: Any, shifts: Any, iterations: int
                 for i in range(z):
                     hard[b, column, i] = new[column, i] <= _ZERO
             if _checks_hold(starts, columns, shifts, hard[b], parity):
-                used[b] = iteration + 1
+                needed[b] = iteration + 1
                 break

@@ -56,10 +56,10 @@ def last_good_rows(stream: bytes, size: tuple[int, int], level: int = GREY) -> t
                 image.load()
             except OSError:
                 image.tile = []  # nothing left to decode: what follows takes the image as it is
-            found = np.array(image.convert("RGB"), dtype=np.uint8)
+            decoded = np.array(image.convert("RGB"), dtype=np.uint8)
     except Exception:  # a header that breaks off surfaces as every kind of exception there is
         return pixels, 0
-    written = np.flatnonzero(found.any(axis=(1, 2)))
+    written = np.flatnonzero(decoded.any(axis=(1, 2)))
     rows = int(written[-1]) + 1 if len(written) else 0
-    pixels[:rows] = found[:rows]
+    pixels[:rows] = decoded[:rows]
     return pixels, rows

@@ -38,8 +38,8 @@ class LdpcCode:
         self._systematic = int(self._encoder.k_ldpc)  # k and the filler bits
         self._order = self._encoder.out_int_inv.numpy()
         # Rows of the base graph beyond the bits that are sent check nothing: their parity bits are unknown.
-        used = -(-(2 * z + n + self._systematic - k) // z)
-        rows = max(4, used - self._systematic // z)
+        graph_columns = -(-(2 * z + n + self._systematic - k) // z)
+        rows = max(4, graph_columns - self._systematic // z)
         self._columns = self._systematic // z + rows
         matrix = self._encoder.pcm
         edges = [np.sort(matrix.indices[matrix.indptr[r * z] : matrix.indptr[r * z + 1]]) for r in range(rows)]
@@ -83,10 +83,10 @@ class LdpcCode:
         beliefs[:, self.k : self._systematic] = LLR_MAX
         beliefs[:, self._systematic : self._systematic + self.n - head] = sent[:, head:]
         hard = np.empty(beliefs.shape, np.uint8)
-        used = np.empty(len(llrs), np.int64)
+        needed = np.empty(len(llrs), np.int64)
         shape = (len(llrs), self._columns, self._z)
-        propagate(beliefs.reshape(shape), *self._graph, iterations, hard.reshape(shape), used)
-        return hard[:, : self.k], used <= iterations
+        propagate(beliefs.reshape(shape), *self._graph, iterations, hard.reshape(shape), needed)
+        return hard[:, : self.k], needed <= iterations
 
 
 @lru_cache(maxsize=64)

@@ -20,7 +20,7 @@ __all__ = ["CodedSystem"]
 
 _MARGIN = 0.015  # the search aims so far below the budget and takes what comes as near to that
 _DURATIONS = {"symbol": ("", ""), "block": ("_block", " by block"), "stream": ("_stream", " by image")}
-_KEPT = 4  # encoded images: an experiment over SNRs sends one image several times
+_MEMORY = 4  # encoded images: an experiment over SNRs sends one image several times
 
 
 class CodedSystem(System):
@@ -34,6 +34,18 @@ class CodedSystem(System):
     The stream has no protection but the code. The receiver knows the stream's length and the image's size, which are
     sent free of charge. Damage that the codec decodes is shown as it decodes; where it rejects the stream, the result
     is the fallback, marked as failed.
+
+    Args:
+        codec: makes the stream.
+        link: carries it; None takes QPSK at code rate 1/2 over Gaussian noise.
+        uses_per_pixel: complex channel symbols per pixel of the image, at most.
+        fallback: grey, or rows (baseline JPEG only; other streams get grey).
+        grey_level: of the fallback, 0..255.
+        name: None makes one of codec, code rate, modulation and fading, "jpeg-ldpc12-qpsk".
+        label: likewise, "JPEG + LDPC 1/2, QPSK".
+
+    Raises:
+        UsageError: no such budget, fallback or grey.
     """
 
     def __init__(
@@ -47,20 +59,6 @@ class CodedSystem(System):
         name: str | None = None,
         label: str | None = None,
     ) -> None:
-        """Joins the two.
-
-        Args:
-            codec: makes the stream.
-            link: carries it; None takes QPSK at code rate 1/2 over Gaussian noise.
-            uses_per_pixel: complex channel symbols per pixel of the image, at most.
-            fallback: grey, or rows (baseline JPEG only; other streams get grey).
-            grey_level: of the fallback, 0..255.
-            name: None makes one of codec, code rate, modulation and fading, "jpeg-ldpc12-qpsk".
-            label: likewise, "JPEG + LDPC 1/2, QPSK".
-
-        Raises:
-            UsageError: no such budget, fallback or grey.
-        """
         if not (math.isfinite(uses_per_pixel) and uses_per_pixel > 0):
             raise UsageError(f"Expected more than 0 channel uses per pixel; found {uses_per_pixel!r}.")
         if fallback not in get_args(Fallback):
@@ -140,12 +138,12 @@ class CodedSystem(System):
     def _encoded(self, image: Pixels) -> tuple[bytes, Quality]:
         """The stream that fits the budget, and its quality; from memory where the image was sent before."""
         key = hashlib.sha256(f"{image.shape}".encode() + np.ascontiguousarray(image).tobytes()).digest()
-        found = self._streams.get(key) or self._fit(image)
-        self._streams[key] = found
+        encoded = self._streams.get(key) or self._fit(image)
+        self._streams[key] = encoded
         self._streams.move_to_end(key)
-        while len(self._streams) > _KEPT:
+        while len(self._streams) > _MEMORY:
             self._streams.popitem(last=False)
-        return found
+        return encoded
 
     def _fit(self, image: Pixels) -> tuple[bytes, Quality]:
         h, w = image.shape[:2]
@@ -153,8 +151,8 @@ class CodedSystem(System):
         capacity = self.link.capacity_bytes(budget)
         if capacity:
             target = 8 * capacity / (h * w) * (1 - _MARGIN)
-            found = encode_at_rate(self.codec, image, target, _MARGIN)
-            stream, quality = found.stream, found.quality
+            encoded = encode_at_rate(self.codec, image, target, _MARGIN)
+            stream, quality = encoded.stream, encoded.quality
             # A codec of few steps may have none near the target, and the nearest one above it.
             step = min(range(len(self.codec.steps)), key=lambda i: abs(self.codec.steps[i] - quality))
             while len(stream) > capacity and step > 0:

@@ -77,5 +77,5 @@ def _tail(x: Floats, fading: bool) -> Floats:
     """Q(√(2x)), or its mean over an exponential x with that mean."""
     from scipy import special
 
-    found: Any = (1 - np.sqrt(x / (1 + x))) / 2 if fading else special.erfc(np.sqrt(x)) / 2
-    return np.asarray(found, np.float64)
+    tail: Any = (1 - np.sqrt(x / (1 + x))) / 2 if fading else special.erfc(np.sqrt(x)) / 2
+    return np.asarray(tail, np.float64)

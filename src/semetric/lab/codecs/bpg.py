@@ -24,8 +24,12 @@ __all__ = ["BPG"]
 class BPG(Codec):
     """Better Portable Graphics: HEVC intra frames behind a header of some 20 bytes.
 
-    Attributes:
-        effort: bpgenc's compression level, 1..9.
+    Args:
+        effort: bpgenc's compression level, 1 (fast) to 9.
+        timeout_s: seconds that a program may take.
+
+    Raises:
+        UsageError: another effort, or the programs are not on the PATH.
     """
 
     name = "bpg"
@@ -35,15 +39,6 @@ class BPG(Codec):
     usual_bpp: ClassVar[tuple[float, float]] = (0.04, 7.0)
 
     def __init__(self, *, effort: int = 8, timeout_s: float = TIMEOUT_S) -> None:
-        """Chooses the effort.
-
-        Args:
-            effort: 1 (fast) to 9.
-            timeout_s: seconds that a program may take.
-
-        Raises:
-            UsageError: another effort, or the programs are not on the PATH.
-        """
         if effort not in range(1, 10):
             raise UsageError(f"Expected an effort from 1 to 9 for BPG; found {effort!r}.")
         for program in ("bpgenc", "bpgdec"):

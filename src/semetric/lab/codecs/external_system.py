@@ -38,11 +38,25 @@ class ExternalSystem(System):
     With `steps`, the level is a rate in bits per pixel, met by search over them as for a codec; the system has to
     give its stream then. Without, the level is handed over as it is, as the quality, the SNR or whatever it means.
 
-    Attributes:
-        steps: qualities from the lowest rate to the highest, or None.
+    Args:
+        run: a command line with {input}, a PNG to read, and {output}, the image to write; it may have {level}
+            (or {quality}, the same number), {seed}, {stream}, a file to write, whose bytes count, and {uses}, a
+            file to write the number of channel uses to. Or a function ("module:function" or "file.py:function"
+            as well) of (pixels, level, rng) that gives the pixels, or (pixels, spent), where spent is the stream
+            as bytes, or a number as `counts` says, or a `Received`.
+        name: of the curve.
+        label: in the legend; the name if None.
+        steps: qualities to search, or None.
         tolerance: of a target rate.
-        uses_per_pixel: complex channel symbols per pixel that it takes for every image; None where it states its own.
-        unit: of its levels, in words; empty where the experiment's holds.
+        timeout_s: seconds that a program may take for one image.
+        counts: what a number beside a function's pixels is.
+        uses_per_pixel: complex channel symbols per pixel that it takes for every image; None where it gives its
+            own number, or has no channel.
+        unit: of its levels, in words.
+
+    Raises:
+        UsageError: a wrong command line, no such function, steps that are no scale, or steps with a command line
+            that writes no {stream}.
     """
 
     def __init__(
@@ -58,28 +72,6 @@ class ExternalSystem(System):
         uses_per_pixel: float | None = None,
         unit: str = "",
     ) -> None:
-        """Checks what is to be run; runs nothing.
-
-        Args:
-            run: a command line with {input}, a PNG to read, and {output}, the image to write; it may have {level}
-                (or {quality}, the same number), {seed}, {stream}, a file to write, whose bytes count, and {uses}, a
-                file to write the number of channel uses to. Or a function ("module:function" or "file.py:function"
-                as well) of (pixels, level, rng) that gives the pixels, or (pixels, spent), where spent is the stream
-                as bytes, or a number as `counts` says, or a `Received`.
-            name: of the curve.
-            label: in the legend; the name if None.
-            steps: qualities to search, or None.
-            tolerance: of a target rate.
-            timeout_s: seconds that a program may take for one image.
-            counts: what a number beside a function's pixels is.
-            uses_per_pixel: complex channel symbols per pixel that it takes for every image; None where it gives its
-                own number, or has no channel.
-            unit: of its levels, in words.
-
-        Raises:
-            UsageError: a wrong command line, no such function, steps that are no scale, or steps with a command line
-                that writes no {stream}.
-        """
         check_rate(1.0, tolerance)
         self.name, self.label = name, label or name
         self.steps = None if steps is None else check_scale(steps)

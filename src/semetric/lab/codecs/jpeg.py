@@ -41,9 +41,12 @@ class JPEG(Codec):
     whole numbers the stream is byte for byte that of `quality=q`. Between them the rate moves by about 1% a tenth,
     where from 2 to 3 it would jump by an eighth.
 
-    Attributes:
-        subsampling: of the colour differences.
+    Args:
+        subsampling: of the colour differences, "4:2:0", "4:2:2" or "4:4:4".
         progressive: several scans; smaller above about 1 bit per pixel, larger below.
+
+    Raises:
+        UsageError: another subsampling, or `progressive` is neither true nor false.
     """
 
     name = "jpeg"
@@ -53,15 +56,6 @@ class JPEG(Codec):
     usual_bpp: ClassVar[tuple[float, float]] = (0.1, 6.0)
 
     def __init__(self, *, subsampling: str = "4:2:0", progressive: bool = False) -> None:
-        """Chooses the kind of JPEG.
-
-        Args:
-            subsampling: "4:2:0", "4:2:2" or "4:4:4".
-            progressive: several scans instead of one.
-
-        Raises:
-            UsageError: another subsampling, or `progressive` is neither true nor false.
-        """
         if subsampling not in _SUBSAMPLINGS:
             raise UsageError(f"Expected subsampling of {', '.join(_SUBSAMPLINGS)}; found {subsampling!r}.")
         if not isinstance(progressive, bool):

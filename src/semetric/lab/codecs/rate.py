@@ -164,10 +164,10 @@ def rate_note(steps: Sequence[Quality], rates: dict[int, float], best: int, targ
         target_bpp: what was asked for.
         tolerance: of the target.
     """
-    found = rates[best]
-    if _meets(found, target_bpp, tolerance):
+    rate_bpp = rates[best]
+    if _meets(rate_bpp, target_bpp, tolerance):
         return ""
-    given = f"quality {steps[best]:g} gives {found:.4g} ({found / target_bpp - 1:+.1%})"
+    given = f"quality {steps[best]:g} gives {rate_bpp:.4g} ({rate_bpp / target_bpp - 1:+.1%})"
     if 0 in rates and min(rates.values()) > target_bpp:
         where = "below the lowest rate on this image"
     elif len(steps) - 1 in rates and max(rates.values()) < target_bpp:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from semetric.lab.codecs.base import Codec
 from semetric.lab.codecs.rate import TOLERANCE, check_rate, encode_at_rate
 from semetric.lab.systems import Pixels, Received, System
 
-__all__ = ["CodecSystem", "Level", "check_level"]
+__all__ = ["CodecSystem", "Level"]
 
 Level: TypeAlias = Literal["rate", "quality"]
 """What the level of a system is: bits per pixel to meet, or a step of the codec's own scale."""
@@ -20,10 +20,15 @@ Level: TypeAlias = Literal["rate", "quality"]
 class CodecSystem(System):
     """Encodes and decodes, over a channel without loss.
 
-    Attributes:
+    Args:
         codec: the codec.
-        level: what `send` takes as its level.
-        tolerance: of a target rate.
+        level: what `send` takes as its level: "rate", in bits per pixel, or "quality".
+        tolerance: of a target rate; 0.03 is 3%.
+        name: of the curve, where one codec has several; the codec's if None.
+        label: in the legend; the codec's if None.
+
+    Raises:
+        UsageError: another level or tolerance.
     """
 
     def __init__(
@@ -35,19 +40,8 @@ class CodecSystem(System):
         name: str | None = None,
         label: str | None = None,
     ) -> None:
-        """Wraps a codec.
-
-        Args:
-            codec: the codec.
-            level: "rate", in bits per pixel, or "quality".
-            tolerance: of a target rate; 0.03 is 3%.
-            name: of the curve, where one codec has several; the codec's if None.
-            label: in the legend; the codec's if None.
-
-        Raises:
-            UsageError: another level or tolerance.
-        """
-        check_level(level)
+        if level not in get_args(Level):
+            raise UsageError(f"Expected a level of 'rate' (bits per pixel) or 'quality'; found {level!r}.")
         check_rate(1.0, tolerance)
         self.codec = codec
         self.level = level
@@ -89,13 +83,3 @@ class CodecSystem(System):
     def to_dict(self) -> dict[str, Any]:
         """The codec's, with what the level is."""
         return self.codec.to_dict() | super().to_dict() | {"level": self.level, "tolerance": self.tolerance}
-
-
-def check_level(level: str) -> None:
-    """Refuses all but "rate" and "quality".
-
-    Raises:
-        UsageError: anything else.
-    """
-    if level not in ("rate", "quality"):
-        raise UsageError(f"Expected a level of 'rate' (bits per pixel) or 'quality'; found {level!r}.")

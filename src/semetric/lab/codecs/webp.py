@@ -28,8 +28,11 @@ def _quality(share: float) -> float:
 class WebP(Codec):
     """Lossy WebP.
 
-    Attributes:
-        method: effort, 0..6.
+    Args:
+        method: effort, 0 (fast) to 6 (2–5% smaller, twice the time of 4).
+
+    Raises:
+        UsageError: another method.
     """
 
     name = "webp"
@@ -39,14 +42,6 @@ class WebP(Codec):
     usual_bpp: ClassVar[tuple[float, float]] = (0.1, 4.0)
 
     def __init__(self, *, method: int = 4) -> None:
-        """Chooses the effort.
-
-        Args:
-            method: 0 (fast) to 6 (2–5% smaller, twice the time of 4).
-
-        Raises:
-            UsageError: another method.
-        """
         if method not in range(7):
             raise UsageError(f"Expected a method from 0 to 6 for WebP; found {method!r}.")
         self.method = int(method)

@@ -61,7 +61,7 @@ class DeepJscc(nn.Module):
         Returns:
             (B, 2·S, ⌈H/8⌉, ⌈W/8⌉): S in-phase parts, then S quadrature parts, of unit mean power an image.
         """
-        symbols = cast("Tensor", self.encoder(_padded(images) * 2.0 - 1.0, self._told(snr_db)))
+        symbols = cast("Tensor", self.encoder(_padded(images) * 2.0 - 1.0, self._within_training(snr_db)))
         return constrain(symbols.float(), self.config.constellation)  # power in float32 under autocast too
 
     def decode(self, received: Tensor, snr_db: Tensor, size: tuple[int, int]) -> Tensor:
@@ -75,7 +75,7 @@ class DeepJscc(nn.Module):
         Returns:
             (B, 3, H, W), about [0, 1] and not clamped.
         """
-        images = cast("Tensor", self.decoder(received, snr_db, self._told(snr_db))).float() * 0.5 + 0.5
+        images = cast("Tensor", self.decoder(received, snr_db, self._within_training(snr_db))).float() * 0.5 + 0.5
         return images[:, :, : size[0], : size[1]]
 
     def forward(self, images: Tensor, snr_db: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -113,7 +113,7 @@ class DeepJscc(nn.Module):
         received, seen_db = add_noise(sent, snr_db, noise, gain)
         return self.decode(received, seen_db, (images.shape[2], images.shape[3])), seen_db
 
-    def _told(self, snr_db: Tensor) -> Tensor:
+    def _within_training(self, snr_db: Tensor) -> Tensor:
         """The SNR as the layers see it: within the range of the training."""
         return snr_db.clamp(self.config.snr_min_db, self.config.snr_max_db)
 
@@ -156,23 +156,23 @@ class _Decoder(nn.Module):
         self.fine = _Block(half)
         self.head = nn.Conv2d(half, 3 * SHUFFLE**2, 3, padding=1)
 
-    def forward(self, received: Tensor, snr_db: Tensor, told_db: Tensor) -> Tensor:
+    def forward(self, received: Tensor, snr_db: Tensor, clamped_db: Tensor) -> Tensor:
         noise = torch.pow(10.0, -snr_db / 10.0) + self.own_noise  # (B,) per complex symbol of unit power
         y = self.unmix(received).float()
         y = y / self._factor(y, noise)[:, None, None, None]
         y = y * torch.sigmoid(self.log_power - noise.log()[:, None])[:, :, None, None]
         x = self.stem(y)  # (B, width, H/8, W/8)
         for block in self.blocks:
-            x = block(x, told_db)
-        x = self.fine(F.pixel_shuffle(self.up(x), 2), told_db)  # (B, width/2, H/4, W/4)
+            x = block(x, clamped_db)
+        x = self.fine(F.pixel_shuffle(self.up(x), 2), clamped_db)  # (B, width/2, H/4, W/4)
         return cast("Tensor", self.linear(y) + F.pixel_shuffle(self.head(x), SHUFFLE))
 
     def _factor(self, y: Tensor, noise: Tensor) -> Tensor:
         """(B,) by how much the power constraint scaled each image: least squares, drawn to 1 where that is unsure."""
         energy = self.pilot.square().sum()
-        found = (y.mean(dim=(2, 3)) * self.pilot).sum(dim=1) / energy
+        measured = (y.mean(dim=(2, 3)) * self.pilot).sum(dim=1) / energy
         sureness = energy * (y.shape[2] * y.shape[3]) / (noise + 0.1)  # 0.1: the means of the components themselves
-        return ((sureness * found + PRIOR) / (sureness + PRIOR)).clamp(0.1, 10.0)
+        return ((sureness * measured + PRIOR) / (sureness + PRIOR)).clamp(0.1, 10.0)
 
 
 class _Gains(nn.Module):

@@ -53,10 +53,10 @@ def begin_linear(network: DeepJscc, moment: torch.Tensor, seed: int) -> None:
         seed: of the rotation.
     """
     parts = 2 * network.config.symbols
-    kept = min(parts, len(moment))
+    components = min(parts, len(moment))
     values, vectors = torch.linalg.eigh(moment)
-    values = values.flip(0)[:kept].clamp_min(1e-6 * float(values[-1]))
-    basis = vectors.flip(1).T[:kept]  # (components, 192)
+    values = values.flip(0)[:components].clamp_min(1e-6 * float(values[-1]))
+    basis = vectors.flip(1).T[:components]  # (components, 192)
     power = values.sqrt()
     power = power * (1.0 - PILOT_SHARE) * parts / 2.0 / power.sum()  # of each component; 1/2 a real number
     gain = (power / values).sqrt()
@@ -70,10 +70,10 @@ def begin_linear(network: DeepJscc, moment: torch.Tensor, seed: int) -> None:
         for layer in (encoder.linear, decoder.linear, encoder.head, decoder.head, encoder.allocate.expand):
             for parameter in layer.parameters():
                 parameter.zero_()
-        encoder.linear.weight[:kept] = (basis * gain[:, None]).reshape(kept, 3, STRIDE, STRIDE).float()
-        decoder.linear.weight[:kept] = (basis / gain[:, None]).reshape(kept, 3, STRIDE, STRIDE).float()
+        encoder.linear.weight[:components] = (basis * gain[:, None]).reshape(components, 3, STRIDE, STRIDE).float()
+        decoder.linear.weight[:components] = (basis / gain[:, None]).reshape(components, 3, STRIDE, STRIDE).float()
         encoder.offset.copy_(pilot)
         decoder.pilot.copy_(pilot)
-        decoder.log_power[:kept] = (2.0 * power).log().float()
+        decoder.log_power[:components] = (2.0 * power).log().float()
         encoder.mix.weight.copy_(rotation[:, :, None, None])
         decoder.unmix.weight.copy_(rotation.T[:, :, None, None])

@@ -106,7 +106,7 @@ class DeepJsccSystem(System):
                 snr_db = torch.full((1,), float(level), device=self._device)
                 batch = pixels.to(self._device, torch.float32) / 255.0
                 output, seen_db = self._network.transmit(batch, snr_db, generator, channel=self._channel)
-                got = output.clamp(0.0, 1.0).mul(255.0).round().to("cpu", torch.uint8)[0].permute(1, 2, 0).numpy()
+                received = output.clamp(0.0, 1.0).mul(255.0).round().to("cpu", torch.uint8)[0].permute(1, 2, 0).numpy()
         except (MemoryError, RuntimeError) as error:
             if isinstance(error, MemoryError) or "memory" in str(error).lower():
                 raise CodecError(f"{self.label} ran out of memory on an image of {w} × {h} px. Shrink it.") from error
@@ -114,7 +114,9 @@ class DeepJsccSystem(System):
         details: dict[str, Any] = {"channel_uses": config.channel_uses(h, w)}
         if self._channel.label:
             details["received_snr_db"] = float(seen_db)
-        return Received(pixels=np.ascontiguousarray(got), uses_per_pixel=config.uses_per_pixel(h, w), details=details)
+        return Received(
+            pixels=np.ascontiguousarray(received), uses_per_pixel=config.uses_per_pixel(h, w), details=details
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Name, label, network, fading, and the SHA-256 of the weights."""

@@ -93,23 +93,23 @@ def _config(entries: dict[str, str], path: str | os.PathLike[str]) -> DeepJsccCo
         )
     try:
         header: Any = json.loads(entries[KEY])
-        found = header["format"]
-        if found == FORMAT:
+        version = header["format"]
+        if version == FORMAT:
             return DeepJsccConfig.from_dict(header["config"])
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:  # UsageError is a ValueError
         raise WeightsCorruptError(f"Expected a DeepJSCC config in the header of {os.fspath(path)}; {error}") from error
-    raise WeightsCorruptError(f"Expected format {FORMAT} in {os.fspath(path)}; found {found!r}.")
+    raise WeightsCorruptError(f"Expected format {FORMAT} in {os.fspath(path)}; found {version!r}.")
 
 
-def _check(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], path: str | os.PathLike[str]) -> None:
+def _check(state: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], path: str | os.PathLike[str]) -> None:
     where = f"in {os.fspath(path)}"
-    for what, names in (("without", expected.keys() - found.keys()), ("with", found.keys() - expected.keys())):
+    for what, names in (("without", expected.keys() - state.keys()), ("with", state.keys() - expected.keys())):
         if names:
             raise WeightsCorruptError(
                 f"Expected the {len(expected)} tensors of its config {where}; found it {what} {sorted(names)[0]}"
                 f"{f' and {len(names) - 1} more' if len(names) > 1 else ''}."
             )
-    for name, tensor in found.items():
+    for name, tensor in state.items():
         if tensor.shape != expected[name].shape:
             raise WeightsCorruptError(
                 f"Expected {name} of shape {tuple(expected[name].shape)} {where}; found {tuple(tensor.shape)}."

@@ -92,5 +92,5 @@ def turned(pixels: Pixels, mask: Masks, degrees: float) -> tuple[Pixels, Masks]:
     rim = 2  # px, of the bicubic window: nothing of the black around the box comes in
     picture = Image.fromarray(np.pad(pixels, ((rim, rim), (rim, rim), (0, 0)), mode="edge"))
     shape = Image.fromarray(np.pad(mask, rim).astype(np.uint8) * 255)
-    found = np.array(picture.rotate(degrees, Image.Resampling.BICUBIC, expand=True))
-    return found, np.asarray(shape.rotate(degrees, Image.Resampling.NEAREST, expand=True)) >= 128
+    turned_pixels = np.array(picture.rotate(degrees, Image.Resampling.BICUBIC, expand=True))
+    return turned_pixels, np.asarray(shape.rotate(degrees, Image.Resampling.NEAREST, expand=True)) >= 128

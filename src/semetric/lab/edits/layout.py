@@ -49,8 +49,8 @@ def swap(image: Pixels, masks: Masks, strength: float, rng: np.random.Generator)
         return image.copy()
     rows, columns = image.shape[:2]
     canvas = remove(image, masks[[i for pair in chosen for i in pair]])
-    for one, two in reversed(chosen):  # the larger pair first, so that smaller objects end in front
-        cuts = [cut_out_of(image, masks[i]) for i in (one, two)]
+    for first, second in reversed(chosen):  # the larger pair first, so that smaller objects end in front
+        cuts = [cut_out_of(image, masks[i]) for i in (first, second)]
         for (pixels, shape, _, _), (_, other, top, left) in (cuts, cuts[::-1]):
             (h, w), (foot, middle) = shape.shape, (top + other.shape[0], left + other.shape[1] / 2)
             y, x = min(max(foot - h, 0), rows - h), min(max(round(middle - w / 2), 0), columns - w)

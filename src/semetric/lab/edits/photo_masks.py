@@ -46,8 +46,8 @@ class PhotoMasks:
         """
         picture = read_image(pixels)
         work = working_picture(picture)
-        found = self._builder.masks(work)
-        masks = decode((found["runs"], found["ends"]), work.size)
+        encoded = self._builder.masks(work)
+        masks = decode((encoded["runs"], encoded["ends"]), work.size)
         if work.size == picture.size:
             return masks
         rows, columns = (

@@ -87,13 +87,13 @@ class Edit:
 
 
 def _usable(masks: Masks, most: int, least: int, purpose: str) -> Masks:
-    found = choose(masks, most)
-    if len(found) < least:
+    objects = choose(masks, most)
+    if len(objects) < least:
         raise ImageError(
             f"Expected {least} or more objects {purpose} (0.5% to 40% of the image, clear of its corners); "
-            f"found {len(found)} among {len(masks)} masks. Take another photo."
+            f"found {len(objects)} among {len(masks)} masks. Take another photo."
         )
-    return found
+    return objects
 
 
 _ALL = (

@@ -7,19 +7,17 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from semetric.errors import UsageError
 from semetric.lab.systems import System
-from semetric.settings import from_values, to_values
+from semetric.settings import Settings
 
 if TYPE_CHECKING:
     from semetric.lab.experiments.images import ImageFile
     from semetric.models.runtime import Runtime
 
 __all__ = ["Axis", "Context", "Experiment", "Report", "Sweep", "check_levels"]
-
-ExperimentT = TypeVar("ExperimentT", bound="Experiment")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,36 +95,30 @@ class Report:
     source: str = ""
 
 
-class Experiment(ABC):
-    """The configuration of an experiment: a frozen dataclass of plain values.
+class Experiment(Settings, ABC):
+    """The configuration of an experiment: a frozen dataclass, whose `setting` fields are the flags of its command.
+
+    Its docstring, up to the attributes, is the help text of the command.
 
     Attributes:
         kind: its name, as the command has it.
         axis: what its levels are.
         title: the heading of its report.
         report: the tables and figures of its report.
+        example: a command line, for its help.
         nested: whether all levels of a system draw from one generator an image, so that a stronger change is more of
             the same: the same noise, scaled. Else each level has its own.
+        takes: what its command names: images; images, or pairs of a source and its translation; or originals and
+            folders of images made of them.
     """
 
     kind: ClassVar[str]
     axis: ClassVar[Axis]
     title: ClassVar[str]
     report: ClassVar[Report] = Report()
+    example: ClassVar[str] = ""
     nested: ClassVar[bool] = False
-
-    @classmethod
-    def from_dict(cls: type[ExperimentT], values: Mapping[str, Any]) -> ExperimentT:
-        """Makes the configuration of plain values.
-
-        Raises:
-            UsageError: a key that does not exist, or a value of another kind.
-        """
-        return from_values(cls, values)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, from which `from_dict` makes an equal one."""
-        return to_values(self)
+    takes: ClassVar[Literal["images", "pairs", "folders"]] = "images"
 
     @abstractmethod
     def sweeps(self, context: Context) -> tuple[Sweep, ...]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from semetric.errors import UsageError
+from semetric.lab.channels.registry import CHANNELS, channel_named
 from semetric.lab.experiments.base import Axis, Context, Report, Sweep, check_levels
 from semetric.lab.experiments.own_systems import OpenExperiment, check_options, codec_table, named_codec, sweep_of
+from semetric.settings import setting
 
 if TYPE_CHECKING:
     from semetric.lab.channels.link import Link
@@ -24,24 +26,12 @@ _SHIPPED = {"plain": "none", "16qam": "16qam"}  # name here → constellation
 
 @dataclass(frozen=True, kw_only=True)
 class Channel(OpenExperiment):
-    """Codecs behind a channel code, DeepJSCC and systems of one's own, at equal channel uses per pixel and rising SNR.
+    """Codecs with LDPC against DeepJSCC, over a noisy channel.
 
-    A system of one's own takes an image and the SNR in dB, and gives an image and its number of channel uses, which are
-    held against the others'.
+    All take equal channel uses per pixel. A system of one's own takes an image and the SNR in dB, and gives an image
+    and its number of channel uses, which are held against the others'.
 
     Attributes:
-        codecs: names of codecs; empty, or "none", leaves the digital links out.
-        modulations: bpsk, qpsk, 16qam, 64qam: a system each with every codec.
-        code_rate: of the LDPC code: 1/3, 1/2, 2/3, 3/4, 5/6, or 1 for none.
-        deepjscc: weights of DeepJSCC: "plain" or "16qam", which come with the package, or the path of a file that
-            `semetric lab train-deepjscc` wrote; empty, or "none", leaves it out.
-        uses_per_pixel: complex channel symbols per pixel that the digital links and one's own systems may take; None
-            takes what the first DeepJSCC takes.
-        snrs_db: signal-to-noise ratios.
-        snr_kind: es_n0; or eb_n0, of an information bit, which DeepJSCC does not have.
-        fading: none, rayleigh (a gain a symbol), rayleigh_block (a gain a code block), rayleigh_stream (a gain an
-            image, as DeepJSCC has under all), rician or jakes, with options as "rician:k_factor=4".
-        fallback: what a receiver shows where the decoder rejects the stream: grey or rows.
         codec_options: a codec's name → its options.
     """
 
@@ -49,16 +39,32 @@ class Channel(OpenExperiment):
     axis: ClassVar[Axis] = Axis(name="snr_db", label="SNR", unit="dB")
     title: ClassVar[str] = "Metrics over a channel"
     report: ClassVar[Report] = Report(tables=("overall", "differences", "crossings", "failed"))
+    example: ClassVar[str] = "semetric lab channel photos --snrs-db 0,5,10,15 --metric psnr,sess --out runs/channel"
 
-    codecs: tuple[str, ...] = ("jpeg",)
-    modulations: tuple[str, ...] = ("16qam",)
-    code_rate: str = "1/2"
-    deepjscc: tuple[str, ...] = ("plain",)
-    uses_per_pixel: float | None = None
-    snrs_db: tuple[float, ...] = (0.0, 3.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0)
-    snr_kind: str = "es_n0"
-    fading: str = "none"
-    fallback: str = "grey"
+    codecs: tuple[str, ...] = setting(("jpeg",), "Codecs of the digital links; none for no digital link.")
+    modulations: tuple[str, ...] = setting(("16qam",), "Modulations: bpsk, qpsk, 16qam, 64qam.")
+    code_rate: str = setting(
+        "1/2",
+        "Rate of the LDPC code: 1/3, 1/2, 2/3, 3/4, 5/6, or 1 for no code.",
+        words=("1/3", "1/2", "2/3", "3/4", "5/6", "1"),
+    )
+    deepjscc: tuple[str, ...] = setting(
+        ("plain",), "DeepJSCC networks: plain, 16qam, files of weights (see train-deepjscc), or none."
+    )
+    uses_per_pixel: float | None = setting(
+        None, "Complex channel symbols per pixel of the digital links and of systems of your own. Default: DeepJSCC's."
+    )
+    snrs_db: tuple[float, ...] = setting((0.0, 3.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0), "Signal-to-noise ratios in dB.")
+    snr_kind: Literal["es_n0", "eb_n0"] = setting(
+        "es_n0", "What the SNR is: es_n0, of a symbol; or eb_n0, of an information bit, which DeepJSCC does not have."
+    )
+    fading: str = setting(
+        "none",
+        "Fading: none; rayleigh, a gain a symbol; rayleigh_block, a code block; rayleigh_stream, an image, as DeepJSCC "
+        "has under all; rician or jakes, with options as rician:k_factor=4.",
+        words=tuple(CHANNELS),
+    )
+    fallback: Literal["grey", "rows"] = setting("grey", "Image shown for a rejected stream: grey or rows.")
     codec_options: Mapping[str, Any] = field(default_factory=dict)
 
     def level_axis(self) -> Axis:
@@ -68,7 +74,6 @@ class Channel(OpenExperiment):
     def sweeps(self, context: Context) -> tuple[Sweep, ...]:
         """Each codec with each modulation, then each DeepJSCC, then the systems of one's own."""
         from semetric.lab.channels.budget import check_uses
-        from semetric.lab.channels.registry import channel_named
 
         check_levels("snrs_db", self.snrs_db, low=-50.0, high=100.0)
         channel_named(self.fading)
@@ -128,17 +133,12 @@ class Channel(OpenExperiment):
     def _link(self, modulation: str) -> Link:
         from semetric.lab.channels.link import Link
 
-        return Link(
-            modulation=modulation,
-            code_rate=self.code_rate,
-            fading=self.fading,
-            snr_kind=self.snr_kind,  # type: ignore[arg-type]  # checked there
-        )
+        return Link(modulation=modulation, code_rate=self.code_rate, fading=self.fading, snr_kind=self.snr_kind)
 
     def _coded(self, codec: Any, link: Link, uses: float) -> System:
         from semetric.lab.channels.system import CodedSystem
 
-        return CodedSystem(codec, link, uses_per_pixel=uses, fallback=self.fallback)  # type: ignore[arg-type]
+        return CodedSystem(codec, link, uses_per_pixel=uses, fallback=self.fallback)
 
     def _network(self, weights: str, name: str, context: Context) -> System:
         from semetric.lab.deepjscc.system import DeepJsccSystem
@@ -152,8 +152,8 @@ class Channel(OpenExperiment):
 
 def _names(weights: Sequence[str]) -> list[str]:
     """Of the curves: a file's own name, or its folder's where the name says nothing or another file has it."""
-    stems = [Path(one).name.removesuffix(".safetensors") for one in weights]
-    folders = [Path(one).absolute().parent.name for one in weights]
+    stems = [Path(path).name.removesuffix(".safetensors") for path in weights]
+    folders = [Path(path).absolute().parent.name for path in weights]
     return [
         folder if folder and (stem == "weights" or stems.count(stem) > 1) else stem
         for stem, folder in zip(stems, folders, strict=True)

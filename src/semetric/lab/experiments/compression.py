@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from semetric.errors import UsageError
 from semetric.lab.experiments.base import Axis, Context, Sweep, check_levels
 from semetric.lab.experiments.own_systems import MAX_RATE_BPP, OpenExperiment, codec_sweeps
+from semetric.settings import setting
 
 __all__ = ["RATES_BPP", "Compression"]
 
@@ -17,12 +18,9 @@ RATES_BPP = (0.1, 0.18, 0.33, 0.6, 1.1, 2.0)  # six, evenly spaced on a logarith
 
 @dataclass(frozen=True, kw_only=True)
 class Compression(OpenExperiment):
-    """Codecs × target rates.
+    """Rate–distortion curves: codecs at target rates.
 
     Attributes:
-        codecs: names of codecs.
-        rates_bpp: target rates, in bits per pixel.
-        tolerance: of a target: how far off a rate still meets it; else the nearest quality step is taken, and said.
         codec_options: a codec's name → its options. With an option "codec" the name is one of your own:
             {"ours": {"codec": "external", …}}. With level = "quality" its levels are qualities.
     """
@@ -30,10 +28,13 @@ class Compression(OpenExperiment):
     kind: ClassVar[str] = "compression"
     axis: ClassVar[Axis] = Axis(name="rate_bpp", label="rate", unit="bits per pixel")
     title: ClassVar[str] = "Metrics against rate"
+    example: ClassVar[str] = "semetric lab compression photos --codecs jpeg,avif --metric psnr,sess --out runs/codecs"
 
-    codecs: tuple[str, ...] = ("jpeg", "jpeg2000", "webp", "avif")
-    rates_bpp: tuple[float, ...] = RATES_BPP
-    tolerance: float = 0.03
+    codecs: tuple[str, ...] = setting(("jpeg", "jpeg2000", "webp", "avif"), "Codecs.")
+    rates_bpp: tuple[float, ...] = setting(RATES_BPP, "Target rates, bits per pixel.")
+    tolerance: float = setting(
+        0.03, "Relative tolerance of a target rate; beyond it the nearest quality is taken, and noted."
+    )
     codec_options: Mapping[str, Any] = field(default_factory=dict)
 
     def sweeps(self, context: Context) -> tuple[Sweep, ...]:

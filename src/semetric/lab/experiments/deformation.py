@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from semetric.errors import UsageError
 from semetric.lab.experiments.base import Axis, Context, Report, Sweep
 from semetric.lab.experiments.own_systems import OpenExperiment
 from semetric.lab.experiments.transform import strengths_of
+from semetric.settings import setting
 
 __all__ = ["Deformation"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deformation(OpenExperiment):
-    """Piecewise affine deformation and Gaussian noise, each at rising strength; |Pearson r| of metric and strength.
+    """Piecewise affine deformation and noise, and what follows their strength: SAMScore's protocol.
 
-    Of pairs, as `pair_images` gives them, the translated image is deformed or disturbed and scored against its source;
-    strength 0, the translation as it is, is then a level as well.
-
-    Attributes:
-        deformations: standard deviations of the mesh's nodes, as shares of the side; empty leaves them out.
-        noises: standard deviations of the noise, of 255; likewise.
-        rows: of the mesh; None takes the transformation's own.
-        columns: likewise.
+    On images, or on pairs of a source and its translation (--translated, --pairs, --dataset): the translation is
+    deformed or disturbed and scored against its source; strength 0, the translation as it is, is then a level as well.
     """
 
     kind: ClassVar[str] = "deformation"
@@ -33,12 +28,18 @@ class Deformation(OpenExperiment):
     report: ClassVar[Report] = Report(
         tables=("correlations",), figures=("correlations",), findings="followed", scatter=True
     )
+    example: ClassVar[str] = "semetric lab deformation photos --metric samscore,lpips --out runs/deformation"
     nested: ClassVar[bool] = True
+    takes: ClassVar[Literal["images", "pairs", "folders"]] = "pairs"
 
-    deformations: tuple[float, ...] = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1)
-    noises: tuple[float, ...] = (5.0, 10.0, 25.0, 50.0, 75.0, 100.0)
-    rows: int | None = None
-    columns: int | None = None
+    deformations: tuple[float, ...] = setting(
+        (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1), "Standard deviations of the mesh points, as shares of the side."
+    )
+    noises: tuple[float, ...] = setting(
+        (5.0, 10.0, 25.0, 50.0, 75.0, 100.0), "Standard deviations of Gaussian noise, on the scale 0 to 255."
+    )
+    rows: int | None = setting(None, "Rows of the deformed mesh. Default: 4.")
+    columns: int | None = setting(None, "Columns of the deformed mesh. Default: 4.")
 
     def sweeps(self, context: Context) -> tuple[Sweep, ...]:
         """The two systems, deformation and noise; then the systems of one's own."""

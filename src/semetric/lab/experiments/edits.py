@@ -11,6 +11,7 @@ from semetric.lab.experiments.images import find_images, read_picture
 from semetric.lab.experiments.own_systems import OpenExperiment
 from semetric.lab.systems import Pixels
 from semetric.runs.choice import check_weights
+from semetric.settings import setting
 
 __all__ = ["MAX_DONORS", "Edits"]
 
@@ -19,24 +20,25 @@ MAX_DONORS = 24  # photos that give objects; they are held in memory
 
 @dataclass(frozen=True, kw_only=True)
 class Edits(OpenExperiment):
-    """Edits × strengths, on the masks of the profile.
+    """Edits of objects that change the meaning.
 
-    Attributes:
-        edits: names of edits, or dimensions, whose first edit stands for them.
-        strengths: above 0, up to 1; empty takes each edit's own.
-        donors: files or folders of photos whose objects "replace" and "insert" take; empty takes the images that are
-            sent.
+    The objects are the masks of the profile.
     """
 
     kind: ClassVar[str] = "edits"
     axis: ClassVar[Axis] = Axis(name="strength", label="strength")
     title: ClassVar[str] = "Metrics under edits that change meaning"
     report: ClassVar[Report] = Report(tables=("sensitivity",), figures=("sensitivity",), findings="noticed")
+    example: ClassVar[str] = "semetric lab edits photos --edits content,layout --out runs/edits"
     nested: ClassVar[bool] = True
 
-    edits: tuple[str, ...] = ("colour", "texture", "layout", "pose", "content")
-    strengths: tuple[float, ...] = ()
-    donors: tuple[str, ...] = ()
+    edits: tuple[str, ...] = setting(
+        ("colour", "texture", "layout", "pose", "content"), "Edits, or dimensions, whose first edit stands for them."
+    )
+    strengths: tuple[float, ...] = setting((), "Strengths, above 0 and up to 1. Default: each edit's own.")
+    donors: tuple[str, ...] = setting(
+        (), "Files or folders of photos that give objects to 'replace' and 'insert'. Default: the images."
+    )
 
     def sweeps(self, context: Context) -> tuple[Sweep, ...]:
         """An edit a system, each at its strengths; then the systems of one's own."""
@@ -64,9 +66,9 @@ class Edits(OpenExperiment):
 
     def _donors(self, context: Context) -> list[Pixels]:
         files = find_images(self.donors) if self.donors else context.images
-        found: dict[str, Pixels] = {}
+        donors: dict[str, Pixels] = {}
         for file in files:
-            if len(found) == MAX_DONORS:
+            if len(donors) == MAX_DONORS:
                 break
             try:
                 picture = read_picture(file.path, **context.reading)  # as it is sent, so that none gives to itself
@@ -74,9 +76,10 @@ class Edits(OpenExperiment):
                 if self.donors:
                     raise
                 continue  # it costs its own rows
-            found[picture.digest] = picture.to_uint8()
-        if len(found) < 2:
+            donors[picture.digest] = picture.to_uint8()
+        if len(donors) < 2:
             raise UsageError(
-                f"Expected two or more photos that can give objects; found {len(found)}. Pass more images, or --donors."
+                f"Expected two or more photos that can give objects; found {len(donors)}. "
+                "Pass more images, or --donors."
             )
-        return list(found.values())
+        return list(donors.values())

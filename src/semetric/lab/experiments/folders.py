@@ -80,7 +80,7 @@ def check_folders(table: Mapping[str, Any], levels: Sequence[float] | None) -> t
     """
     name, folders = table["name"], table["folders"]
     folders = [folders] if isinstance(folders, str) else folders
-    if not isinstance(folders, list | tuple) or not folders or not all(isinstance(one, str) for one in folders):
+    if not isinstance(folders, list | tuple) or not folders or not all(isinstance(folder, str) for folder in folders):
         raise UsageError(f"Expected folders of {name}, at least one; found {folders!r}.")
     fit = table.get("fit", "original")
     if fit not in ("original", "none"):
@@ -210,7 +210,7 @@ class FolderSystem(NamedSystem):
             **super().to_dict(),
             "level": "quality",
             "fit": self.fit,
-            "contents": [dict(one) for one in self.contents],
+            "contents": [dict(content) for content in self.contents],
             **{name: value for name, value in own.items() if value not in ("", None)},
         }
 

@@ -93,31 +93,31 @@ def find_images(inputs: Sequence[str | os.PathLike[str] | ImageFile]) -> list[Im
     Raises:
         UsageError: an input is not there, a folder holds no image, or paths stand beside image files.
     """
-    known = [one for one in inputs if isinstance(one, ImageFile)]
-    paths_given = [Path(one) for one in inputs if not isinstance(one, ImageFile)]
+    known = [entry for entry in inputs if isinstance(entry, ImageFile)]
+    paths_given = [Path(entry) for entry in inputs if not isinstance(entry, ImageFile)]
     if known and paths_given:
         raise UsageError(f"Expected either paths or pairs of images; found {paths_given[0]} beside pairs.")
     if known:
         return known
-    found: dict[str, tuple[Path, str | None]] = {}
-    for one in paths_given:
-        if one.is_dir():
-            names = sorted(image_files(one)[0])
+    files: dict[str, tuple[Path, str | None]] = {}
+    for entry in paths_given:
+        if entry.is_dir():
+            names = sorted(image_files(entry)[0])
             if not names:
-                raise UsageError(f"Expected a folder with images; {one} has none, nor have its subfolders.")
+                raise UsageError(f"Expected a folder with images; {entry} has none, nor have its subfolders.")
             for name in names:
-                found.setdefault(os.path.realpath(one / name), (one / name, str(one)))
-        elif one.exists():
-            found.setdefault(os.path.realpath(one), (one, None))
+                files.setdefault(os.path.realpath(entry / name), (entry / name, str(entry)))
+        elif entry.exists():
+            files.setdefault(os.path.realpath(entry), (entry, None))
         else:
-            raise UsageError(f"Expected image files or folders of them; {one} is not there.")
-    if not found:
+            raise UsageError(f"Expected image files or folders of them; {entry} is not there.")
+    if not files:
         raise UsageError("Expected at least one image or folder of images; none is named.")
-    paths = [Path(os.path.abspath(path)) for path, _ in found.values()]
+    paths = [Path(os.path.abspath(path)) for path, _ in files.values()]
     root = os.path.commonpath([path.parent for path in paths])
     return [
-        ImageFile(name=shown(path.relative_to(root).as_posix()), path=str(given), root=searched)
-        for path, (given, searched) in zip(paths, found.values(), strict=True)
+        ImageFile(name=shown(path.relative_to(root).as_posix()), path=str(path_text), root=searched)
+        for path, (path_text, searched) in zip(paths, files.values(), strict=True)
     ]
 
 
@@ -202,18 +202,18 @@ def look_at(images: Sequence[ImageFile], *, examples: int, **reading: Any) -> li
         reading: as `read_picture` takes it.
     """
     folders = _folders([image.name for image in images])
-    found = []
+    known = []
     left = examples
     for image, own in zip(images, folders, strict=True):
         try:
             picture = read_picture(image.path, **reading)
             sent = None if image.sent is None else read_sent(image.sent, picture, **reading)
         except ImageError as error:
-            found.append(Known(name=image.name, error=shown(str(error))))
+            known.append(Known(name=image.name, error=shown(str(error))))
             continue
         folder = own if left > 0 else None
         left -= 1
-        found.append(
+        known.append(
             Known(
                 name=image.name,
                 digest=picture.digest,
@@ -223,7 +223,7 @@ def look_at(images: Sequence[ImageFile], *, examples: int, **reading: Any) -> li
                 example=folder,
             )
         )
-    return found
+    return known
 
 
 def _folders(names: Sequence[str]) -> list[str]:

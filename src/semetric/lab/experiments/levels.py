@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from semetric.errors import UsageError
 from semetric.lab.experiments.base import Axis, Context, Sweep
@@ -15,51 +15,52 @@ from semetric.lab.experiments.folders import check_folders
 from semetric.lab.experiments.images import ImageFile
 from semetric.lab.experiments.own_systems import OpenExperiment, codec_sweeps, levels_in
 from semetric.runs.pairing import Pairing, pair_folders
+from semetric.settings import setting
 
 __all__ = ["Levels"]
-
-_AGAINST = ("level", "rate")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Levels(OpenExperiment):
-    """Folders of images, a folder a level, each image paired with the original of its name.
+    """Images made elsewhere, at rising noise or any other level; several systems; against the rate, beside codecs.
 
-    `folders` are one system. Further ones are tables of `systems` with `folders` of their own.
+    Each image is paired with the original of its name. `folders` are one system; further ones are tables of `systems`
+    with `folders` of their own.
 
     Attributes:
         originals: the folder of originals.
         folders: a folder a level.
         levels: one a folder; empty takes the number in each folder's name, or 1, 2, 3, … where one has none.
-        name: of the curve.
-        level_label: what a level is, as a figure's axis has it.
-        level_unit: its unit, in words.
-        fit: "original" brings each image to its original's size (bicubic) where it has another; "none" leaves it, and
-            metrics that compare pixels in place give no score.
         rates: what the images' streams took, for every system without rates of its own: "files" where their files are
             the streams; a CSV file with the columns image, size_bytes or rate_bpp, and perhaps system and level; or,
             of one level, the folder of streams. Empty where that is not known.
-        against: "level" or "rate": what stands on the axis; empty takes the rate where codecs take part.
-        codecs: names of codecs that the originals go through, beside.
-        rates_bpp: their target rates, in bits per pixel.
         codec_options: a codec's name → its options.
     """
 
     kind: ClassVar[str] = "levels"
     axis: ClassVar[Axis] = Axis(name="level", label="level")
     title: ClassVar[str] = "Metrics against level"
+    example: ClassVar[str] = "semetric lab levels originals noise_10 noise_20 noise_40 --out runs/noise"
+    takes: ClassVar[Literal["images", "pairs", "folders"]] = "folders"
 
     originals: str
     folders: tuple[str, ...] = ()
     levels: tuple[float, ...] = ()
-    name: str = "levels"
-    level_label: str = "level"
-    level_unit: str = ""
-    fit: str = "original"
     rates: str = ""
-    against: str = ""
-    codecs: tuple[str, ...] = ()
-    rates_bpp: tuple[float, ...] = RATES_BPP
+    against: Literal["level", "rate"] | None = setting(
+        None, "The axis: level, or rate in bits per pixel. Default: the rate beside codecs, else the level."
+    )
+    codecs: tuple[str, ...] = setting((), "Codecs beside, at target rates; the axis is then the rate.")
+    rates_bpp: tuple[float, ...] = setting(RATES_BPP, "Their target rates.")
+    name: str = setting("levels", "Name of the curve of folders without NAME.")
+    level_label: str = setting("level", "Label of the axis of levels.")
+    level_unit: str = setting("", "Unit of a level.")
+    fit: str = setting(
+        "original",
+        "original brings images to their original's size (bicubic); none leaves them, and metrics that compare pixels "
+        "in place give no score.",
+        words=("original", "none"),
+    )
     codec_options: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -101,12 +102,12 @@ class Levels(OpenExperiment):
     def passed_over(self) -> dict[str, list[str]]:
         """Files without a partner, and originals that some level lacks."""
         sent = {image.name for image in self.find()}
-        alone = [name for name in self.pairings[0][1].unmatched_references if name not in sent]
-        found = {"originals without an image at any level": alone}
+        originals = [name for name in self.pairings[0][1].unmatched_references if name not in sent]
+        unmatched = {"originals without an image at any level": originals}
         for folder, pairing in self.pairings:
-            found[f"images of {folder} without an original"] = list(pairing.unmatched_images)
-            found[f"names that several files share, not scored, in {folder}"] = list(pairing.ambiguous)
-        return {what: names for what, names in found.items() if names}
+            unmatched[f"images of {folder} without an original"] = list(pairing.unmatched_images)
+            unmatched[f"names that several files share, not scored, in {folder}"] = list(pairing.ambiguous)
+        return {what: names for what, names in unmatched.items() if names}
 
     def find(self, inputs: Sequence[str | os.PathLike[str] | ImageFile] = ()) -> list[ImageFile]:
         """The originals that have an image at a level or more."""
@@ -117,8 +118,6 @@ class Levels(OpenExperiment):
 
     def sweeps(self, context: Context) -> tuple[Sweep, ...]:
         """The folders' systems, in the order of their levels; then codecs."""
-        if self.against not in ("", *_AGAINST):
-            raise UsageError(f"Expected against to be {' or '.join(_AGAINST)}; found {self.against!r}.")
         axis = self.level_axis()
         if self.codecs and axis.name != "rate_bpp":
             raise UsageError("Expected against = 'rate' beside codecs, whose levels are rates; found 'level'.")

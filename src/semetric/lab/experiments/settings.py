@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +32,26 @@ class RunSettings(Reading, MetricSettings):
         None, "Shrink images whose longer side is above this many px before sending them.", low=16
     )
 
+    sess: Mapping[str, Any] = setting(
+        dict, "SeSS's hyper-parameters, as the table [sess] of `semetric score --config` has them.", flag=False
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.metrics == ():
             raise UsageError("Expected at least one metric; found none.")
+        if self.sess:
+            self.options_of(("settings",))  # which looks at names and ranges
+
+    def options_of(self, names: Iterable[str]) -> dict[str, Any]:
+        """Those of the named options of a metric that are set."""
+        names = tuple(names)
+        options = super().options_of(names)
+        if self.sess and "settings" in names:
+            from semetric.metrics.sess_settings import sess_settings
+
+            options["settings"] = sess_settings(self.sess, source="the options")
+        return options
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -51,7 +68,7 @@ class RunSettings(Reading, MetricSettings):
 
         return runtime_of(self, store="default" if cached else None)
 
-    def make_metrics(self, used: Runtime) -> tuple[dict[str, Metric], dict[str, str]]:
+    def make_metrics(self, runtime: Runtime) -> tuple[dict[str, Metric], dict[str, str]]:
         """Name → metric; and of the default ones, name → why it is left out.
 
         Raises:
@@ -60,4 +77,4 @@ class RunSettings(Reading, MetricSettings):
         """
         from semetric.runs.choice import make_metrics
 
-        return make_metrics(self.metrics, used, self, default=DEFAULT_METRICS)
+        return make_metrics(self.metrics, runtime, self, default=DEFAULT_METRICS)

@@ -56,9 +56,9 @@ def summarise(columns: Mapping[str, Any], record: Mapping[str, Any], *, asked: b
     metrics = record["metrics"]
     points = []
     for system in record["systems"]:
-        ours = columns["system"] == system["name"]
+        rows = columns["system"] == system["name"]
         for level in system["levels"]:
-            points.append(_point(columns, ours & (columns["level"] == level), system["name"], level, metrics))
+            points.append(_point(columns, rows & (columns["level"] == level), system["name"], level, metrics))
     scores = _scores(columns, record)
     shown = {*record["report"]["tables"], *record["report"]["figures"], record["report"]["findings"]}
     return {
@@ -70,8 +70,12 @@ def summarise(columns: Mapping[str, Any], record: Mapping[str, Any], *, asked: b
         "units": len(columns["value"]) // len(metrics),
         "fallbacks": sum(point["failed"] for point in points),
         "metrics": {
-            name: {"higher_is_better": one["higher_is_better"], "range": one["range"], "weights": one["weights"]}
-            for name, one in metrics.items()
+            name: {
+                "higher_is_better": metric["higher_is_better"],
+                "range": metric["range"],
+                "weights": metric["weights"],
+            }
+            for name, metric in metrics.items()
         },
         "left_out": record["left_out"],
         "points": points,
@@ -87,19 +91,19 @@ def _point(
     columns: Mapping[str, Any], here: NDArray[np.bool_], system: str, level: float, metrics: Mapping[str, Any]
 ) -> dict[str, Any]:
     """One system at one level, over all images."""
-    one = here & (columns["metric"] == next(iter(metrics)))  # a line an image
-    found: dict[str, Any] = {
+    images = here & (columns["metric"] == next(iter(metrics)))  # a line an image
+    point: dict[str, Any] = {
         "system": system,
         "level": level,
-        "images": int(one.sum()),
-        "failed": int(columns["failed"][one].sum()),
-        **{name: _mean(columns[name][one]) for name in ("rate_bpp", "size_bytes", "uses_per_pixel")},
+        "images": int(images.sum()),
+        "failed": int(columns["failed"][images].sum()),
+        **{name: _mean(columns[name][images]) for name in ("rate_bpp", "size_bytes", "uses_per_pixel")},
         "metrics": {},
     }
     for name in metrics:
         rows = here & (columns["metric"] == name)
-        found["metrics"][name] = {**describe_all(columns["value"][rows]), "failed": int(columns["failed"][rows].sum())}
-    return found
+        point["metrics"][name] = {**describe_all(columns["value"][rows]), "failed": int(columns["failed"][rows].sum())}
+    return point
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -123,10 +127,10 @@ def _scores(columns: Mapping[str, Any], record: Mapping[str, Any]) -> dict[tuple
     images = np.array([places[name] for name in columns["image"]], np.intp)
     tables = {}
     for system in record["systems"]:
-        ours = columns["system"] == system["name"]
-        levels = np.unique(columns["level"][ours])
+        of_system = columns["system"] == system["name"]
+        levels = np.unique(columns["level"][of_system])
         for metric in record["metrics"]:
-            rows = ours & (columns["metric"] == metric)
+            rows = of_system & (columns["metric"] == metric)
             place = images[rows], np.searchsorted(levels, columns["level"][rows])
             values, errors = np.full((len(places), len(levels)), np.nan), np.zeros((len(places), len(levels)), bool)
             values[place], errors[place] = columns["value"][rows], np.isnan(columns["value"][rows])
@@ -218,9 +222,9 @@ def _failures(columns: Mapping[str, Any], *, asked: bool, metrics: int) -> list[
         key = columns["image"][i], columns["system"][i], float(columns["level"][i])
         errors.setdefault(key, {})[columns["metric"][i]] = columns["error"][i]
     return [
-        {"image": image, "system": system, "level": level, "errors": found}
-        for (image, system, level), found in errors.items()
-        if asked or len(found) == metrics
+        {"image": image, "system": system, "level": level, "errors": reasons}
+        for (image, system, level), reasons in errors.items()
+        if asked or len(reasons) == metrics
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from semetric.errors import UsageError
 from semetric.lab.experiments.base import Axis, Context, Report, Sweep, check_levels
 from semetric.lab.experiments.own_systems import OpenExperiment
+from semetric.settings import setting
 
 __all__ = ["PUBLISHED", "Transform", "strengths_of"]
 
@@ -30,13 +31,7 @@ as 1 − d; here it is the distance d."""
 
 @dataclass(frozen=True, kw_only=True)
 class Transform(OpenExperiment):
-    """Transformations × strengths.
-
-    Attributes:
-        transformations: names of transformations; by default the five of the paper.
-        strengths: a transformation's name → strengths, in its own unit; its default ones otherwise.
-        transformation_options: a transformation's name → its options.
-    """
+    """Transformations that keep the meaning, at rising strength."""
 
     kind: ClassVar[str] = "transform"
     axis: ClassVar[Axis] = Axis(name="strength", label="strength")
@@ -48,11 +43,14 @@ class Transform(OpenExperiment):
         published=PUBLISHED,
         source="SeSS paper, Fig. 13",
     )
+    example: ClassVar[str] = "semetric lab transform photos --transformations rotation,translation --out runs/transform"
     nested: ClassVar[bool] = True
 
-    transformations: tuple[str, ...] = tuple(PUBLISHED)
-    strengths: Mapping[str, Any] = field(default_factory=dict)
-    transformation_options: Mapping[str, Any] = field(default_factory=dict)
+    transformations: tuple[str, ...] = setting(tuple(PUBLISHED), "Transformations.")
+    strengths: Mapping[str, Any] = setting(
+        dict, "NAME=0.02,0.06 for strengths other than a transformation's own, in its unit; repeat for more."
+    )
+    transformation_options: Mapping[str, Any] = setting(dict, "A transformation's name → its options.", flag=False)
 
     def sweeps(self, context: Context) -> tuple[Sweep, ...]:
         """A transformation a system, each at its own strengths; then the systems of one's own."""
@@ -94,7 +92,7 @@ class Transform(OpenExperiment):
         return {"figure_13": rows}
 
 
-def strengths_of(name: str, given: Any, options: Mapping[str, Any]) -> tuple[float, ...]:
+def strengths_of(name: str, listed: Any, options: Mapping[str, Any]) -> tuple[float, ...]:
     """The strengths of a transformation: those given, or its own.
 
     Raises:
@@ -103,11 +101,11 @@ def strengths_of(name: str, given: Any, options: Mapping[str, Any]) -> tuple[flo
     from semetric.lab.transformations import TRANSFORMATIONS
 
     known = TRANSFORMATIONS[name]
-    if given is None:
+    if listed is None:
         return known.strengths
-    if not isinstance(given, list | tuple) or not all(type(one) in (int, float) for one in given):
-        raise UsageError(f"Expected the strengths of {name} to be a list of numbers; found {given!r}.")
-    levels = tuple(float(one) for one in given)
+    if not isinstance(listed, list | tuple) or not all(type(strength) in (int, float) for strength in listed):
+        raise UsageError(f"Expected the strengths of {name} to be a list of numbers; found {listed!r}.")
+    levels = tuple(float(strength) for strength in listed)
     check_levels(f"strengths of {name}", levels)
     low, high = known.range
     for level in levels:
