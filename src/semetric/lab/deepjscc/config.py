@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, TypeAlias, get_args
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 from semetric.errors import UsageError
 from semetric.lab.channels.registry import channel_named
+from semetric.settings import Settings, fields_of, setting
 
 __all__ = ["STRIDE", "Constellation", "DeepJsccConfig"]
 
@@ -17,42 +18,27 @@ STRIDE = 8  # pixels of the image, along each side, per position of the latent
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeepJsccConfig:
-    """One network: saved inside its weights file.
+class DeepJsccConfig(Settings):
+    """One network: saved inside its weights file."""
 
-    Attributes:
-        symbols: complex channel symbols per latent position, that is, per STRIDE × STRIDE pixels.
-        width: channels of the layers at the latent's resolution; half as many at twice that resolution.
-        blocks: residual blocks at the latent's resolution, in the encoder and in the decoder each.
-        constellation: "none" for symbols anywhere in the complex plane, "16qam" for sixteen points.
-        fading: the channel of the training, as `channel_named` takes it: "none" is AWGN alone.
-        snr_min_db: the lowest signal-to-noise ratio of the training, Es/N0 per complex symbol.
-        snr_max_db: the highest.
-    """
-
-    symbols: int = 16
-    width: int = 88
-    blocks: int = 2
-    constellation: Constellation = "none"
-    fading: str = "none"
-    snr_min_db: float = 0.0
-    snr_max_db: float = 20.0
+    symbols: int = setting(16, "Channel symbols per 8 × 8 pixels.", low=1)
+    width: int = setting(
+        88, "Channels of the layers at the latent's resolution, a multiple of 8; half as many at twice that.", low=8
+    )
+    blocks: int = setting(2, "Residual blocks at the latent's resolution, in encoder and decoder each.", low=1)
+    constellation: Constellation = setting("none", "Constellation of the symbols: none or 16qam.")
+    fading: str = setting("none", "Fading during the training, as `semetric lab channel --fading` takes it.")
+    snr_min_db: float = setting(0.0, "The lowest SNR of the training, Es/N0 per symbol.", low=-50, high=100)
+    snr_max_db: float = setting(20.0, "The highest SNR of the training.", low=-50, high=100)
 
     def __post_init__(self) -> None:
-        for name, lowest in (("symbols", 1), ("width", 8), ("blocks", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-                raise UsageError(f"Expected {name} of at least {lowest} for DeepJSCC; found {value!r}.")
+        super().__post_init__()
         if self.width % 8:
             raise UsageError(f"Expected a width that is a multiple of 8 for DeepJSCC; found {self.width}.")
-        if self.constellation not in get_args(Constellation):
-            known = " or ".join(get_args(Constellation))
-            raise UsageError(f"Expected constellation {known}; found {self.constellation!r}.")
         channel_named(self.fading)
-        if not -50.0 <= self.snr_min_db <= self.snr_max_db <= 100.0:
+        if self.snr_min_db > self.snr_max_db:
             raise UsageError(
-                "Expected signal-to-noise ratios from -50 to 100 dB, the lowest first; "
-                f"found {self.snr_min_db} and {self.snr_max_db}."
+                f"Expected signal-to-noise ratios, the lowest first; found {self.snr_min_db} and {self.snr_max_db}."
             )
 
     @property
@@ -73,10 +59,6 @@ class DeepJsccConfig:
         """Complex symbols per pixel of the image: 3·k/n where no padding is needed, else a little more."""
         return self.channel_uses(height, width) / (height * width)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Every field, as plain JSON values."""
-        return asdict(self)
-
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DeepJsccConfig:
         """The config that `to_dict` wrote.
@@ -84,7 +66,7 @@ class DeepJsccConfig:
         Raises:
             UsageError: an unknown field, a missing one, or a value out of range.
         """
-        known = {field.name for field in fields(cls)}
+        known = set(fields_of(cls))
         if set(values) != known:
             wrong = ", ".join(sorted(set(values) ^ known))
             raise UsageError(f"Expected the fields {', '.join(sorted(known))}; missing or unknown: {wrong}.")
