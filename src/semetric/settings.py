@@ -175,6 +175,8 @@ def to_values(config: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Settings):
+        return value.to_dict()
     if callable(value):
         return _function_name(value)
     if isinstance(value, Mapping):

@@ -295,7 +295,7 @@ def test_a_network_is_trained_and_used(here: Path, capsys: pytest.CaptureFixture
     record = json.loads((here / "run" / "run.json").read_text())
     assert record["systems"][0]["levels"] == [-5.0, 20.0]
     assert lab("train-deepjscc", "photos", "--out", "trained", "--symbols", "0") == 2
-    assert "symbols of at least 1" in capsys.readouterr().err
+    assert "symbols to be at least 1" in capsys.readouterr().err
 
 
 def test_systems_of_ones_own_on_the_command_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

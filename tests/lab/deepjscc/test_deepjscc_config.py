@@ -86,12 +86,12 @@ def test_unknown_and_missing_fields_are_refused() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"steps": 0}, "steps of at least 1; found 0"),
-        ({"patience": -1}, "patience of at least 0"),
+        ({"steps": 0}, "steps to be at least 1; found 0"),
+        ({"patience": -1}, "patience to be at least 0"),
         ({"patch": 60}, "multiple of 8 px; found 60"),
         ({"longest_sides": (64,)}, "at least 96 px"),
-        ({"learning_rate": 0.0}, "learning_rate between 0 and 1"),
-        ({"validation_share": 1.0}, "validation_share between 0 and 1"),
+        ({"learning_rate": 0.0}, "learning_rate to be above 0 and below 1"),
+        ({"validation_share": 1.0}, "validation_share to be above 0 and below 1"),
         ({"validation_snrs_db": ()}, "one SNR or more"),
     ],
 )
