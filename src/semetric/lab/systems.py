@@ -105,5 +105,9 @@ def generator(digest: str, system: str, level: float, seed: int = 0) -> np.rando
         system: its name.
         level: the operating point.
         seed: of the experiment.
+
+    Examples:
+        >>> generator("digest", "jpeg", 0.5).random() == generator("digest", "jpeg", 0.5).random()
+        True
     """
     return np.random.default_rng([seed, zlib.crc32(f"{digest} {system} {level!r}".encode())])

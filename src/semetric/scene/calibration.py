@@ -128,7 +128,7 @@ def fit(
     Example:
         >>> midpoint, scale = fit([0.7, 0.8, 0.9, 0.6] * 5, [0.1, 0.2, 0.3, 0.5] * 5)
         >>> round(midpoint, 2)
-        0.55
+        0.53
     """
     from scipy.optimize import minimize
 

@@ -64,6 +64,10 @@ def check_uses(label: str, uses: float | None, budget: float, tolerance: float =
 
     Raises:
         UsageError: they are not known, or more than the budget.
+
+    Examples:
+        >>> check_uses("Mine", 0.2, 0.25)
+        'takes 0.2 of 0.25 channel uses per pixel'
     """
     if uses is None:
         raise UsageError(

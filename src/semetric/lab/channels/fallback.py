@@ -24,6 +24,10 @@ def grey(size: tuple[int, int], level: int = GREY) -> Pixels:
     Args:
         size: (H, W).
         level: 0..255.
+
+    Examples:
+        >>> grey((1, 2)).tolist()
+        [[[128, 128, 128], [128, 128, 128]]]
     """
     return np.full((*size, 3), level, np.uint8)
 

@@ -84,6 +84,11 @@ class Link:
         snr_kind: what `snr_db` means: Es / N0 or Eb / N0.
         iterations: of belief propagation, at most; a block ends where its parity checks hold.
         block_bits: the longest block in information bits, a multiple of 360 up to 8280.
+
+    Examples:
+        >>> link = Link(modulation="16qam", code_rate="1/2", fading="rician:k_factor=4")
+        >>> link.bits_per_use, link.channel_uses(1000)  # with 100 bits of padding
+        (Fraction(2, 1), 4140)
     """
 
     modulation: str = "qpsk"

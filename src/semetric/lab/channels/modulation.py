@@ -25,6 +25,10 @@ def bits_per_symbol(modulation: str) -> int:
 
     Raises:
         UsageError: another name.
+
+    Examples:
+        >>> bits_per_symbol("16qam")
+        4
     """
     if modulation not in MODULATIONS:
         raise UsageError(f"Expected a modulation of {', '.join(MODULATIONS)}; found {modulation!r}.")

@@ -35,6 +35,10 @@ def bit_error_rate(modulation: str, es_n0_db: ArrayLike, *, fading: bool = False
 
     Raises:
         UsageError: another modulation; an SNR that is not finite.
+
+    Examples:
+        >>> print(f"{bit_error_rate('bpsk', 9.6):.1e}")
+        9.7e-06
     """
     bits, snr = bits_per_symbol(modulation), _ratio(es_n0_db)
     if bits == 1:

@@ -176,6 +176,10 @@ def check_scale(steps: Sequence[Quality]) -> tuple[Quality, ...]:
 
     Raises:
         UsageError: none, no finite numbers, or neither rising nor falling.
+
+    Examples:
+        >>> check_scale(range(3, 0, -1))
+        (3, 2, 1)
     """
     try:
         scale = tuple(steps)

@@ -24,7 +24,17 @@ __all__ = ["ExternalCodec"]
 
 
 class ExternalCodec(Codec):
-    """An encoder and a decoder of somebody else's. Command lines find the files between them in a temporary folder."""
+    """An encoder and a decoder of somebody else's. Command lines find the files between them in a temporary folder.
+
+    Examples:
+        >>> codec = ExternalCodec(
+        ...     encode=lambda pixels, quality: pixels.tobytes(),
+        ...     decode=lambda stream: np.frombuffer(stream, np.uint8).reshape(2, 2, 3),
+        ...     steps=[1],
+        ... )
+        >>> codec.decode(codec.encode(np.ones((2, 2, 3), np.uint8), 1)).sum().item()
+        12
+    """
 
     def __init__(
         self,

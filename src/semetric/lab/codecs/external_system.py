@@ -57,6 +57,11 @@ class ExternalSystem(System):
     Raises:
         UsageError: a wrong command line, no such function, steps that are no scale, or steps with a command line
             that writes no {stream}.
+
+    Examples:
+        >>> system = ExternalSystem(lambda pixels, level, rng: (pixels // 2 * 2, 100), name="halves")
+        >>> system.send(np.ones((8, 8, 3), np.uint8), 1.0, np.random.default_rng(0)).rate_bpp
+        12.5
     """
 
     def __init__(

@@ -52,7 +52,14 @@ def encode_at_rate(codec: Codec, pixels: Pixels, target_bpp: float, tolerance: f
 
     Raises:
         CodecError: the codec fails on this image.
-        UsageError: no such rate or tolerance. A rate that is merely out of reach is met as nearly as can be, and said.
+        UsageError: no such rate or tolerance. A rate that is merely out of reach is met as nearly as can be, and noted.
+
+    Examples:
+        >>> import numpy as np
+        >>> from semetric.lab.codecs import create_codec
+        >>> noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+        >>> encode_at_rate(create_codec("jpeg"), noise, 4.0).met
+        True
     """
     check_rate(target_bpp, tolerance)
     check_pixels(pixels)

@@ -29,6 +29,12 @@ class CodecSystem(System):
 
     Raises:
         UsageError: another level or tolerance.
+
+    Examples:
+        >>> from semetric.lab.codecs import create_codec
+        >>> system = CodecSystem(create_codec("jpeg"), level="quality")
+        >>> system.send(np.zeros((16, 16, 3), np.uint8), 50, np.random.default_rng(0)).details
+        {'quality': 50.0}
     """
 
     def __init__(

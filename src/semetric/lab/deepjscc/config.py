@@ -19,7 +19,12 @@ STRIDE = 8  # pixels of the image, along each side, per position of the latent
 
 @dataclass(frozen=True, kw_only=True)
 class DeepJsccConfig(Settings):
-    """One network: saved inside its weights file."""
+    """One network: saved inside its weights file.
+
+    Examples:
+        >>> DeepJsccConfig(symbols=16).uses_per_pixel(512, 512)
+        0.25
+    """
 
     symbols: int = setting(16, "Channel symbols per 8 × 8 pixels.", low=1)
     width: int = setting(

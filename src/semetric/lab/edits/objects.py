@@ -89,7 +89,12 @@ def choose(masks: Masks, limit: int) -> Masks:
 
 
 def how_many(strength: float, count: int) -> int:
-    """How many of `count` things a strength in [0, 1] changes: none at 0, one above it, all at 1."""
+    """How many of `count` things a strength in [0, 1] changes: none at 0, one above it, all at 1.
+
+    Examples:
+        >>> how_many(0.5, 3)
+        2
+    """
     return math.ceil(strength * count - 1e-9)
 
 

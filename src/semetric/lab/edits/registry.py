@@ -130,6 +130,10 @@ def edit_named(name: str) -> Edit:
 
     Raises:
         UsageError: neither.
+
+    Examples:
+        >>> edit_named("layout").name
+        'move'
     """
     for edit in _ALL:
         if name in (edit.name, edit.dimension):

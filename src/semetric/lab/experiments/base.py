@@ -162,7 +162,13 @@ class Experiment(Settings, ABC):
 
 
 def check_levels(name: str, levels: Sequence[float], *, low: float = -math.inf, high: float = math.inf) -> None:
-    """Raises UsageError where there is no level, one is outside low < level ≤ high, or one comes twice."""
+    """Raises UsageError where there is no level, one is outside low < level ≤ high, or one comes twice.
+
+    Examples:
+        >>> check_levels("rates", [0.5, 0.5], low=0.0)
+        Traceback (most recent call last):
+        semetric.errors.UsageError: Expected rates that differ; found 0.5, 0.5.
+    """
     if not levels:
         raise UsageError(f"Expected at least one of {name}; found none.")
     for level in levels:

@@ -22,7 +22,11 @@ class Compression(OpenExperiment):
 
     Attributes:
         codec_options: a codec's name → its options. With an option "codec" the name is one of your own:
-            {"ours": {"codec": "external", …}}. With level = "quality" its levels are qualities.
+            {"mine": {"codec": "external", …}}. With level = "quality" its levels are qualities.
+
+    Examples:
+        >>> Compression(codecs=("jpeg",), rates_bpp=(0.3, 1.0)).to_dict()["rates_bpp"]
+        [0.3, 1.0]
     """
 
     kind: ClassVar[str] = "compression"

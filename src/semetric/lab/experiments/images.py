@@ -245,6 +245,11 @@ def _folders(names: Sequence[str]) -> list[str]:
 
 
 def level_name(level: float) -> str:
-    """A level as the name of a file: 0.25, 12, 1e-05."""
+    """A level as the name of a file.
+
+    Examples:
+        >>> level_name(0.25), level_name(12.0), level_name(1e-5)
+        ('0.25', '12', '1e-05')
+    """
     short = f"{level:g}"
     return short if float(short) == level else repr(level)

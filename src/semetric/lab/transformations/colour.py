@@ -51,6 +51,10 @@ def hue_rotation(degrees: float) -> NDArray[np.float64]:
 
     Args:
         degrees: any angle.
+
+    Examples:
+        >>> (hue_rotation(120).round() @ [1, 2, 3]).tolist()
+        [3.0, 1.0, 2.0]
     """
     angle = math.radians(degrees)
     # Rodrigues' formula about (1, 1, 1) / √3.

@@ -24,6 +24,11 @@ class TransformationSystem(System):
 
     Raises:
         UsageError: a name or an option that does not exist, or an option's value that does not fit.
+
+    Examples:
+        >>> system = TransformationSystem("reflection")
+        >>> system.send(np.arange(6, dtype=np.uint8).reshape(1, 2, 3), 1.0, np.random.default_rng(0)).pixels.tolist()
+        [[[3, 4, 5], [0, 1, 2]]]
     """
 
     def __init__(
