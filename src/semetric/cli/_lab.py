@@ -44,7 +44,7 @@ def run(kind: type[Experiment], images: Sequence[str | ImageFile], options: Mapp
     from semetric.lab.experiments import Context, run_experiment
 
     options = dict(options)
-    execution = Execution(**taken(Execution, options))
+    execution = Execution(fetch=options["fetch"], **taken(Execution, options))
     experiment, settings = _configured(kind, options, words)
     if execution.fetch:
         runtime = settings.runtime(cached=False)

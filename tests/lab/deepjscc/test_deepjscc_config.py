@@ -65,7 +65,7 @@ def test_a_training_is_plain_json() -> None:
         ({"symbols": 0}, "symbols to be at least 1; found 0"),
         ({"symbols": 1.5}, "found 1.5"),
         ({"width": 20}, "multiple of 8 .* found 20"),
-        ({"constellation": "qpsk"}, "one of none, 16qam; found 'qpsk'"),
+        ({"constellation": "qpsk"}, "constellation among none, 16qam; found 'qpsk'"),
         ({"fading": "rice"}, "fading of none, .*; found 'rice'"),
         ({"snr_min_db": 5.0, "snr_max_db": 4.0}, "found 5.0 and 4.0"),
         ({"snr_max_db": float("nan")}, "nan"),

@@ -127,9 +127,9 @@ def test_what_does_not_exist_is_named(experiment: Experiment, message: str) -> N
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [
-        (Channel, {"fallback": "pink"}, "fallback to be one of grey, rows; found 'pink'"),
-        (Channel, {"snr_kind": "cn0"}, "snr_kind to be one of es_n0, eb_n0"),
-        (Levels, {"originals": "o", "against": "time"}, "against to be one of level, rate"),
+        (Channel, {"fallback": "pink"}, "fallback among grey, rows; found 'pink'"),
+        (Channel, {"snr_kind": "cn0"}, "snr_kind among es_n0, eb_n0"),
+        (Levels, {"originals": "o", "against": "time"}, "against among level, rate"),
         (Compression, {"codecs": "jpeg"}, "codecs to be a list"),
         (Deformation, {"rows": 1.5}, "rows to be a whole number"),
     ],
