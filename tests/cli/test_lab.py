@@ -206,7 +206,7 @@ def test_unknown_keys_of_a_file_name_the_known_ones(here: Path, capsys: pytest.C
     assert lab("compression", "photos", "--config", "a.toml", "--out", "run") == 2
     err = capsys.readouterr().err
     assert "Expected options among systems, system_options, codecs, rates_bpp, tolerance, codec_options, " in err
-    assert ", background, max_pixels, metrics, seed, examples, resize_longest; a.toml has 'bitrate'" in err
+    assert ", background, max_pixels, metrics, seed, examples, resize_longest, sess; a.toml has 'bitrate'" in err
     assert "a.toml has 'bitrate'" in err
 
 

@@ -29,7 +29,9 @@ def verb_of(experiment: type[Experiment]) -> Callable[..., None]:
         experiment.takes
     ]
     verb = make(experiment)
-    verb.__doc__ = inspect.cleandoc(experiment.__doc__ or experiment.title).partition("Attributes:")[0]
+    text = inspect.cleandoc(experiment.__doc__ or experiment.title)
+    text = text.partition("Attributes:")[0].partition("Examples:")[0]
+    verb.__doc__ = "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
     return accepts(experiment, *own, run_options, Execution, _SETTINGS)(verb)
 
 

@@ -83,13 +83,13 @@ def test_a_budget_too_small_is_an_error(uses: float, words: str) -> None:
 
 
 def test_a_rejected_stream_shows_the_fallback_and_says_so() -> None:
-    system = CodedSystem(FakeCodec(), uses_per_pixel=0.5, grey_level=100)
+    system = CodedSystem(FakeCodec(), uses_per_pixel=0.5)
     received = system.send(IMAGE, -5.0, rng())
     assert received.failed
-    assert (received.pixels == 100).all()
+    assert (received.pixels == 128).all()
     assert received.pixels.shape == IMAGE.shape
     assert "rejected" in received.note
-    assert received.note.endswith("in its place: grey 100")
+    assert received.note.endswith("in its place: grey 128")
     details: dict[str, Any] = dict(received.details)
     assert details["bit_errors"] > 0
     assert details["block_errors"] == details["blocks"] == 1
@@ -170,7 +170,6 @@ def test_names_and_record() -> None:
         ({"uses_per_pixel": 0.0}, "more than 0 channel uses"),
         ({"uses_per_pixel": math.nan}, "more than 0 channel uses"),
         ({"uses_per_pixel": 1.0, "fallback": "black"}, "grey, rows; found 'black'"),
-        ({"uses_per_pixel": 1.0, "grey_level": 256}, "0..255"),
     ],
 )
 def test_bad_options(options: dict[str, Any], message: str) -> None:

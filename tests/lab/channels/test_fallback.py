@@ -26,16 +26,15 @@ def jpeg(pixels: Pixels, **options: object) -> bytes:
 
 def test_grey_is_plain() -> None:
     assert grey((2, 3)).tolist() == np.full((2, 3, 3), 128).tolist()
-    assert (grey((2, 3), 0) == 0).all()
 
 
 @pytest.mark.parametrize("share", [0.4, 0.6, 0.9])
 def test_the_rows_that_came_are_those_of_the_whole_image(share: float) -> None:
     stream = jpeg(photo())
     whole = np.asarray(Image.open(io.BytesIO(stream)).convert("RGB"))
-    pixels, rows = last_good_rows(stream[: int(share * len(stream))], (120, 160), 90)
+    pixels, rows = last_good_rows(stream[: int(share * len(stream))], (120, 160))
     assert 0 < rows < 120
-    assert (pixels[rows:] == 90).all()
+    assert (pixels[rows:] == 128).all()
     # Chroma is interpolated across the two rows where the decoder broke off.
     assert np.array_equal(pixels[: rows - 18], whole[: rows - 18])
     assert not ImageFile.LOAD_TRUNCATED_IMAGES

@@ -27,7 +27,7 @@ def bright(pixels: Pixels) -> Masks:
 def test_it_sends_edited_photos() -> None:
     image = photo(0)
     system = EditSystem("remove", masks_of=bright)
-    assert (system.name, system.label, system.strengths) == ("remove", "removed", (0.25, 0.5, 0.75, 1.0))
+    assert (system.name, system.label, system.edit.strengths) == ("remove", "removed", (0.25, 0.5, 0.75, 1.0))
     received = system.send(image, 1.0, rng(0))
     assert (received.pixels == edit_named("remove")(image, bright(image), 1.0, rng(0))).all()
     assert received.details == {"changed_share": float((received.pixels != image).any(-1).mean())}

@@ -54,7 +54,7 @@ def test_a_broken_image_is_known_beforehand_and_keeps_no_example(tmp_path: Path)
     known = look_at(find_images([tmp_path]), examples=1)
     assert [one.error is None for one in known] == [False, True, True]
     assert [one.example for one in known] == [None, "1", None]
-    assert known[1].size == (24, 24)
+    assert (known[1].height, known[1].width) == (24, 24)
     with pytest.raises(ImageError):
         read_picture(str(tmp_path / "0.png"))
 

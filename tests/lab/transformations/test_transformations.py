@@ -128,7 +128,7 @@ def test_other_pixels_are_an_error(image: np.ndarray) -> None:
 def test_as_a_system(each: Transformation) -> None:
     system = TransformationSystem(each.name)
     image = photo()
-    level = system.strengths[0]
+    level = each.strengths[0]
     received = system.send(image, level, generator("digest", system.name, level))
     assert (received.pixels == each(image, level, generator("digest", system.name, level))).all()
     assert received.size_bytes is None

@@ -24,12 +24,11 @@ class BudgetedSystem(System):
 
     Attributes:
         uses_per_pixel: the budget, in complex channel symbols per pixel.
-        tolerance: of the budget, for padding.
     """
 
-    def __init__(self, system: System, *, uses_per_pixel: float, tolerance: float = USES_TOLERANCE) -> None:
+    def __init__(self, system: System, *, uses_per_pixel: float) -> None:
         self.name, self.label = system.name, system.label
-        self.uses_per_pixel, self.tolerance = uses_per_pixel, tolerance
+        self.uses_per_pixel = uses_per_pixel
         self._system = system
 
     def send(self, image: Pixels, level: float, rng: np.random.Generator) -> Received:
@@ -41,7 +40,7 @@ class BudgetedSystem(System):
         """
         received = self._system.send(image, level, rng)
         try:
-            note = check_uses(self.label, received.uses_per_pixel, self.uses_per_pixel, self.tolerance)
+            note = check_uses(self.label, received.uses_per_pixel, self.uses_per_pixel)
         except UsageError as error:
             if received.uses_per_pixel is None:
                 raise
@@ -50,17 +49,16 @@ class BudgetedSystem(System):
 
     def to_dict(self) -> dict[str, Any]:
         """The system's, with the budget."""
-        return self._system.to_dict() | {"budget_uses_per_pixel": self.uses_per_pixel, "uses_tolerance": self.tolerance}
+        return self._system.to_dict() | {"budget_uses_per_pixel": self.uses_per_pixel, "uses_tolerance": USES_TOLERANCE}
 
 
-def check_uses(label: str, uses: float | None, budget: float, tolerance: float = USES_TOLERANCE) -> str:
+def check_uses(label: str, uses: float | None, budget: float) -> str:
     """What a reader has to know of a system's channel uses beside those of the others; empty where they are equal.
 
     Args:
         label: of the system.
         uses: complex channel symbols per pixel; None where they are not known.
         budget: what the others may take.
-        tolerance: of the budget.
 
     Raises:
         UsageError: they are not known, or more than the budget.
@@ -74,9 +72,9 @@ def check_uses(label: str, uses: float | None, budget: float, tolerance: float =
             f"Expected the channel uses of {label}, to hold them against the others'; it gives none. Return "
             "(pixels, number of channel uses), or set uses_per_pixel of the system."
         )
-    if uses > budget * (1 + tolerance):
+    if uses > budget * (1 + USES_TOLERANCE):
         raise UsageError(
             f"{label} takes {uses:.4g} channel uses per pixel, where the others may take {budget:.4g}. Let it take "
             f"fewer, or give all of them as many (--uses-per-pixel {uses:.4g})."
         )
-    return "" if uses >= budget * (1 - tolerance) else f"takes {uses:.4g} of {budget:.4g} channel uses per pixel"
+    return "" if uses >= budget * (1 - USES_TOLERANCE) else f"takes {uses:.4g} of {budget:.4g} channel uses per pixel"

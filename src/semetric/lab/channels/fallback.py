@@ -18,21 +18,20 @@ GREY = 128
 """Mid-grey, of 255."""
 
 
-def grey(size: tuple[int, int], level: int = GREY) -> Pixels:
+def grey(size: tuple[int, int]) -> Pixels:
     """A plain image.
 
     Args:
         size: (H, W).
-        level: 0..255.
 
     Examples:
         >>> grey((1, 2)).tolist()
         [[[128, 128, 128], [128, 128, 128]]]
     """
-    return np.full((*size, 3), level, np.uint8)
+    return np.full((*size, 3), GREY, np.uint8)
 
 
-def last_good_rows(stream: bytes, size: tuple[int, int], level: int = GREY) -> tuple[Pixels, int]:
+def last_good_rows(stream: bytes, size: tuple[int, int]) -> tuple[Pixels, int]:
     """The rows at the top of a baseline JPEG that breaks off, grey below.
 
     Pillow's own switch for truncated files is one for the whole process. Here the decoder stops with an error as
@@ -42,7 +41,6 @@ def last_good_rows(stream: bytes, size: tuple[int, int], level: int = GREY) -> t
     Args:
         stream: the start of the file, as far as it can be trusted.
         size: (H, W) that was sent.
-        level: of the grey, 0..255.
 
     Returns:
         (H, W, 3) pixels and the number of good rows; 0 where the start holds no baseline JPEG of that size.
@@ -51,7 +49,7 @@ def last_good_rows(stream: bytes, size: tuple[int, int], level: int = GREY) -> t
 
     from semetric.image.pillow import strict_pillow
 
-    pixels = grey(size, level)
+    pixels = grey(size)
     try:
         with strict_pillow(), JpegImageFile(io.BytesIO(stream)) as image:
             if (image.height, image.width) != size or "progressive" in image.info:

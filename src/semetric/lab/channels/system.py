@@ -40,12 +40,11 @@ class CodedSystem(System):
         link: carries it; None takes QPSK at code rate 1/2 over Gaussian noise.
         uses_per_pixel: complex channel symbols per pixel of the image, at most.
         fallback: grey, or rows (baseline JPEG only; other streams get grey).
-        grey_level: of the fallback, 0..255.
         name: None makes one of codec, code rate, modulation and fading, "jpeg-ldpc12-qpsk".
         label: likewise, "JPEG + LDPC 1/2, QPSK".
 
     Raises:
-        UsageError: no such budget, fallback or grey.
+        UsageError: no such budget, fallback.
     """
 
     def __init__(
@@ -55,7 +54,6 @@ class CodedSystem(System):
         *,
         uses_per_pixel: float,
         fallback: Fallback = "grey",
-        grey_level: int = GREY,
         name: str | None = None,
         label: str | None = None,
     ) -> None:
@@ -63,13 +61,10 @@ class CodedSystem(System):
             raise UsageError(f"Expected more than 0 channel uses per pixel; found {uses_per_pixel!r}.")
         if fallback not in get_args(Fallback):
             raise UsageError(f"Expected a fallback of {', '.join(get_args(Fallback))}; found {fallback!r}.")
-        if grey_level not in range(256):
-            raise UsageError(f"Expected a grey level in 0..255; found {grey_level!r}.")
         self.codec = codec
         self.link = link or Link()
         self.uses_per_pixel = float(uses_per_pixel)
         self.fallback: Fallback = fallback
-        self.grey_level = int(grey_level)
         self.name = name or _name(codec.name, self.link)
         self.label = label or _label(codec.label, self.link)
         self._streams: OrderedDict[bytes, tuple[bytes, Quality]] = OrderedDict()
@@ -125,15 +120,14 @@ class CodedSystem(System):
             "link": self.link.to_dict(),
             "uses_per_pixel": self.uses_per_pixel,
             "fallback": self.fallback,
-            "grey_level": self.grey_level,
         }
 
     def _fall_back(self, intact: bytes, size: tuple[int, int]) -> tuple[Pixels, str]:
         if self.fallback == "rows":
-            pixels, rows = last_good_rows(intact, size, self.grey_level)
+            pixels, rows = last_good_rows(intact, size)
             if rows:
-                return pixels, f"the first {rows} of {size[0]} rows, and grey {self.grey_level} below"
-        return grey(size, self.grey_level), f"grey {self.grey_level}"
+                return pixels, f"the first {rows} of {size[0]} rows, and grey {GREY} below"
+        return grey(size), f"grey {GREY}"
 
     def _encoded(self, image: Pixels) -> tuple[bytes, Quality]:
         """The stream that fits the budget, and its quality; from memory where the image was sent before."""

@@ -49,11 +49,6 @@ class EditSystem(System):
         self.name = name or self.edit.name
         self.label = label or self.edit.label
 
-    @property
-    def strengths(self) -> tuple[float, ...]:
-        """The levels of its curve where none are named, mildest first."""
-        return self.edit.strengths
-
     def send(self, image: Pixels, level: float, rng: np.random.Generator) -> Received:
         """Edits one photo.
 

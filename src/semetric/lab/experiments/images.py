@@ -54,7 +54,7 @@ class Known:
         name: as rows name it.
         digest: of the pixels that results are scored against; None where the file cannot be read.
         sent_digest: of the pixels that are sent, where these are others.
-        size: (H, W) of these; likewise.
+        height, width: of these, in pixels; likewise.
         notes: every conversion that reading it took.
         error: why it cannot be read; None where it can.
         example: the folder of its received pictures below "examples"; None without.
@@ -63,24 +63,11 @@ class Known:
     name: str
     digest: str | None = None
     sent_digest: str | None = None
-    size: tuple[int, int] | None = None
+    height: int | None = None
+    width: int | None = None
     notes: tuple[str, ...] = ()
     error: str | None = None
     example: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        height, width = self.size or (None, None)
-        return {
-            "name": self.name,
-            "digest": self.digest,
-            "height": height,
-            "width": width,
-            "notes": list(self.notes),
-            "error": self.error,
-            "example": self.example,
-            **({} if self.sent_digest is None else {"sent_digest": self.sent_digest}),
-        }
 
 
 def find_images(inputs: Sequence[str | os.PathLike[str] | ImageFile]) -> list[ImageFile]:
@@ -218,7 +205,8 @@ def look_at(images: Sequence[ImageFile], *, examples: int, **reading: Any) -> li
                 name=image.name,
                 digest=picture.digest,
                 sent_digest=None if sent is None else sent.digest,
-                size=picture.size,
+                height=picture.size[0],
+                width=picture.size[1],
                 notes=picture.notes if sent is None else tuple(dict.fromkeys((*picture.notes, *sent.notes))),
                 example=folder,
             )

@@ -24,12 +24,11 @@ __all__ = ["Levels"]
 class Levels(OpenExperiment):
     """Images made elsewhere, at rising noise or any other level; several systems; against the rate, beside codecs.
 
-    Each image is paired with the original of its name. `folders` are one system; further ones are tables of `systems`
-    with `folders` of their own.
+    Each image is paired with the original of its name.
 
     Attributes:
         originals: the folder of originals.
-        folders: a folder a level.
+        folders: a folder a level, of one system; further systems are tables of `systems` with `folders` of their own.
         levels: one a folder; empty takes the number in each folder's name, or 1, 2, 3, … where one has none.
         rates: what the images' streams took, for every system without rates of its own: "files" where their files are
             the streams; a CSV file with the columns image, size_bytes or rate_bpp, and perhaps system and level; or,

@@ -141,7 +141,7 @@ class ExperimentPlan(Plan):
                 "systems": [sweep.to_dict() for sweep in sweeps],
                 "metrics": describe_metrics(metrics, settings),
                 "profile": dataclasses.asdict(runtime.profile),
-                "images": [image.to_dict() for image in self._images],
+                "images": [dataclasses.asdict(image) for image in self._images],
                 "number of images": len(files),
                 "names": digest([image.name for image in files]),
                 "fields": FIELDS,

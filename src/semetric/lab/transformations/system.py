@@ -44,11 +44,6 @@ class TransformationSystem(System):
         self.label = label or self.transformation.label
         self.options = options
 
-    @property
-    def strengths(self) -> tuple[float, ...]:
-        """The levels of its curve where none are named, mildest first."""
-        return self.transformation.strengths
-
     def send(self, image: Pixels, level: float, rng: np.random.Generator) -> Received:
         """Transforms one image.
 
