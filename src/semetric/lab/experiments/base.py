@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from semetric.errors import UsageError
 from semetric.lab.systems import System
-from semetric.settings import Settings
+from semetric.settings import Settings, setting
 
 if TYPE_CHECKING:
     from semetric.lab.experiments.images import ImageFile
@@ -68,31 +68,33 @@ class Context:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
-    """What `semetric lab report` shows of an experiment beside what every run has: curves, means, examples, errors.
-
-    Attributes:
-        tables: in their order. overall: means over all levels, a row a system. differences: paired, every two systems.
-            crossings: where two systems change places. failed: failed decodes, also where none failed.
-            transformations: a row a transformation, at its mild strength. correlations: of each metric with strength.
-            sensitivity: the fall from the weakest to the strongest level.
-        figures: beside-sess: SeSS and each other metric on two axes. transformations: a panel a system, all metrics in
-            it, in place of a figure a metric. correlations, sensitivity: as the tables.
-        findings: the sentence a metric. compared: which system is best. extremes: under which system a metric changes
-            least and most. followed: which strength it follows. noticed: which system it notices most.
-        scatter: whether single images stand behind the curves.
-        published: system → metric → a mean of the paper, shown below the run's in `transformations`.
-        source: of `published`, in words.
-    """
+class Report(Settings):
+    """What `semetric lab report` shows of an experiment beside what every run has: curves, means, examples, errors."""
 
     tables: tuple[
         Literal["overall", "differences", "crossings", "failed", "transformations", "correlations", "sensitivity"], ...
-    ] = ("overall", "differences", "crossings")
-    figures: tuple[Literal["beside-sess", "transformations", "correlations", "sensitivity"], ...] = ("beside-sess",)
-    findings: Literal["compared", "extremes", "followed", "noticed"] = "compared"
-    scatter: bool = False
-    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    source: str = ""
+    ] = setting(
+        ("overall", "differences", "crossings"),
+        "In their order. overall: means over all levels, a row a system. differences: paired, every two systems. "
+        "crossings: where two systems change places. failed: failed decodes, also where none failed. transformations: "
+        "a row a transformation, at its mild strength. correlations: of each metric with strength. sensitivity: the "
+        "fall from the weakest to the strongest level.",
+    )
+    figures: tuple[Literal["beside-sess", "transformations", "correlations", "sensitivity"], ...] = setting(
+        ("beside-sess",),
+        "beside-sess: SeSS and each other metric on two axes. transformations: a panel a system, all metrics in it, in "
+        "place of a figure a metric. correlations, sensitivity: as the tables.",
+    )
+    findings: Literal["compared", "extremes", "followed", "noticed"] = setting(
+        "compared",
+        "The sentence a metric. compared: which system is best. extremes: under which system a metric changes least "
+        "and most. followed: which strength it follows. noticed: which system it notices most.",
+    )
+    scatter: bool = setting(False, "Whether single images stand behind the curves.")
+    published: Mapping[str, Mapping[str, float]] = setting(
+        dict, "System → metric → a mean of the paper, shown below the run's in the table transformations."
+    )
+    source: str = setting("", "Of `published`, in words.")
 
 
 class Experiment(Settings, ABC):

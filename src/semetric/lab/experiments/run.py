@@ -134,7 +134,7 @@ class ExperimentPlan(Plan):
                 "version": version("semetric"),
                 "experiment": experiment.kind,
                 "title": experiment.title,
-                "report": dataclasses.asdict(experiment.report),
+                "report": experiment.report.to_dict(),
                 "config": {**experiment.to_dict(), **settings.to_dict(), "metrics": list(metrics)},
                 "asked": self.asked,
                 "axis": dataclasses.asdict(experiment.level_axis()),
