@@ -154,17 +154,17 @@ def check_pixels(pixels: Pixels) -> None:
         raise ImageError(f"Expected an array (H, W, 3) of uint8; found {pixels.shape} of {pixels.dtype}.")
 
 
-def check_size(found: Sequence[int], expected: Size | None) -> None:
+def check_size(claimed: Sequence[int], expected: Size | None) -> None:
     """Refuses a size that a stream claims, before any pixel of it is allocated.
 
     Args:
-        found: (H, W) of the stream.
+        claimed: (H, W) of the stream.
         expected: (H, W) that was sent; None where it is not known.
 
     Raises:
         CodecError: not the expected size, or larger than any image that can be read.
     """
-    h, w = found
+    h, w = claimed
     if expected is not None and (h, w) != tuple(expected):
         raise CodecError(f"its header claims {w} × {h} px where {expected[1]} × {expected[0]} px were sent.")
     if h * w > MAX_PIXELS:

@@ -21,7 +21,7 @@ class HEIC(Codec):
     """HEVC's intra coding, 4:2:0, 8 bits: the coding tools of BPG, in another container, and never called BPG.
 
     The quality has 51 distinct steps: x265's constant rate factor is (100 − quality) / 2 without its fraction, and the
-    frame's quantiser is a whole number whatever is asked for.
+    frame's quantiser is a whole number whatever is requested.
 
     Args:
         preset: effort in x265's names, "ultrafast" … "placebo". "slow" saves up to 10% against "medium" at 1.2 to 2

@@ -26,7 +26,7 @@ class Encoded:
         stream: the bytes.
         quality: at which they were made.
         rate_bpp: 8 × len(stream) / (H × W): all of the bytes count, headers too.
-        target_bpp: what was asked for.
+        target_bpp: the requested rate.
         met: whether the rate is within the tolerance of it.
         note: empty where it is; else which step is the nearest, and how far off.
         encodes: how many times the search ran the encoder.
@@ -168,7 +168,7 @@ def rate_note(steps: Sequence[Quality], rates: dict[int, float], best: int, targ
         steps: the scale.
         rates: of the steps that were tried.
         best: the step that was taken.
-        target_bpp: what was asked for.
+        target_bpp: the requested rate.
         tolerance: of the target.
     """
     rate_bpp = rates[best]

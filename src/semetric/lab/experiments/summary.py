@@ -194,7 +194,7 @@ def _sensitivities(scores: Mapping[tuple[str, str], _Scores], record: Mapping[st
     """
     groups: dict[tuple[str, ...], str] = {(system["name"],): "" for system in record["systems"]}
     for dimension in dict.fromkeys(filter(None, (system.get("dimension") for system in record["systems"]))):
-        names = tuple(one["name"] for one in record["systems"] if one.get("dimension") == dimension)
+        names = tuple(system["name"] for system in record["systems"] if system.get("dimension") == dimension)
         groups[names] = dimension
     entries: list[dict[str, Any]] = [
         {"systems": list(names), "dimension": dimension, "metrics": {}} for names, dimension in groups.items()
