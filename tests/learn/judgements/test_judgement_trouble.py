@@ -42,7 +42,7 @@ def test_a_file_opens_while_somebody_writes(
     store: JudgementStore, studied: STUDIED, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     studied()
-    monkeypatch.setattr("semetric.learn.judgements.file._BUSY_MS", 100)
+    monkeypatch.setattr("semetric.learn.judgements.store._BUSY_MS", 100)
     with store.transaction(), JudgementStore(store.path) as other:
         assert len(list(other.items(other.study()))) == 5
 
