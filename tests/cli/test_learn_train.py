@@ -14,7 +14,7 @@ from PIL import Image
 from fake_dreamsim import random_state, tiny
 from semetric.cli import main
 from semetric.learn.judgements import Answer, Item, JudgementStore
-from semetric.learn.judgements.jsonl import export_jsonl
+from semetric.learn.judgements.jsonl import study_lines
 from semetric.learn.training import trunks
 from semetric.models.dreamsim.variants import Trunk
 
@@ -155,7 +155,7 @@ def test_a_study_or_its_export_is_trained_on(data: Path, capsys: pytest.CaptureF
         store.add_items(study, items)
         for item in items:
             store.judge(study, item.key, store.annotator(study, "Ada"), Answer(choice="a"), shown_left="a", seconds=1.0)
-        export_jsonl(store, study, data / "study.jsonl")
+        (data / "study.jsonl").write_text("".join(study_lines(store, study)), encoding="utf-8")
     given = options(data, "--method", "mlp", "--study", "first", "--limit", "6", "--json")
     given[2] = str(data / name)
     assert main(given) == 0

@@ -73,10 +73,11 @@ def import_(
     images: Annotated[Path | None, typer.Option(help="For jsonl: the image folder of a new study.")] = None,
 ) -> None:
     """Fill a study with items and judgements; what is there already stays as it is."""
+    from semetric.learn.datasets.bapps import load_bapps, load_bapps_jnd
+    from semetric.learn.datasets.nights import load_nights
     from semetric.learn.judgements import JudgementStore
-    from semetric.learn.judgements.bapps import import_bapps
     from semetric.learn.judgements.jsonl import import_jsonl
-    from semetric.learn.judgements.nights import import_nights
+    from semetric.learn.judgements.pooled import import_dataset
     from semetric.learn.judgements.table import import_csv
 
     _check_format(form)
@@ -84,15 +85,17 @@ def import_(
         raise UsageError("Expected a file to import; for bapps none: its folders lie below the study's image folder.")
     with JudgementStore(file, create=form == "jsonl") as store:
         if form == "jsonl" and source is not None:
-            root = None if images is None else str(images.resolve())
-            filled = import_jsonl(store, _text(source).split("\n"), name=study, image_root=root)
+            folder = None if images is None else str(images.resolve())
+            filled = import_jsonl(store, _text(source).split("\n"), name=study, image_root=folder)
             new, old = sum(1 for _ in store.items(filled)), 0
         else:
             filled = store.study(study)
+            root = store.root(filled)
             if form == "bapps":
-                new, old = import_bapps(store, filled)
-            elif form == "nights":
-                new, old = import_nights(store, filled, source or "")
+                load = load_bapps_jnd if filled.kind == "same" else load_bapps
+                new, old = import_dataset(store, filled, load(root), form)
+            elif form == "nights" and source is not None:
+                new, old = import_dataset(store, filled, load_nights(source, min_votes=0, images=str(root)), form)
             else:
                 new, old = import_csv(store, filled, source or "")
     there = f", {old} were there" if old else ""
@@ -107,24 +110,29 @@ def export(
     study: StudyOption = None,
 ) -> None:
     """Write a study out."""
+    from semetric.learn.datasets.bapps import export_bapps
+    from semetric.learn.datasets.nights import nights_table
     from semetric.learn.judgements import JudgementStore
-    from semetric.learn.judgements.bapps import export_bapps
-    from semetric.learn.judgements.jsonl import export_jsonl
-    from semetric.learn.judgements.nights import export_nights
-    from semetric.learn.judgements.table import export_csv
+    from semetric.learn.judgements.jsonl import study_lines
+    from semetric.learn.judgements.pooled import pool
+    from semetric.learn.judgements.table import table_text
+    from semetric.results.files import write_whole
 
     _check_format(form)
     with JudgementStore(file) as store:
         chosen = store.study(study)
-        if form == "jsonl":
-            export_jsonl(store, chosen, out)
-        elif form == "csv":
-            export_csv(store, chosen, out)
-        elif form == "nights":
-            written, left_out = export_nights(store, chosen, out)
-            typer.echo(f"{written} items; {left_out} left out, on which people did not agree", err=True)
+        if form == "bapps":
+            pooled = pool(store, chosen)
+            export_bapps(pooled, store.root(chosen), out)
+            typer.echo(f"{len(pooled)} items", err=True)
         else:
-            typer.echo(f"{export_bapps(store, chosen, out)} items", err=True)
+            if form == "nights":
+                text, written, left_out = nights_table(pool(store, chosen))
+                typer.echo(f"{written} items; {left_out} left out, on which people did not agree", err=True)
+                lines = iter([text])
+            else:
+                lines = iter([table_text(store, chosen)]) if form == "csv" else study_lines(store, chosen)
+            write_whole(out, lambda stream: stream.writelines(line.encode() for line in lines))
     typer.echo(str(out))
 
 

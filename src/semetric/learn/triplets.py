@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from semetric.errors import UsageError
 
@@ -21,6 +22,7 @@ class Triplet:
         b: path of the second.
         split: train, val, test or empty.
         group: what the triplet varies or where it comes from (a dimension, a subset), or empty.
+        extra: other columns of the file it comes from, by name; None for none.
     """
 
     key: str
@@ -29,11 +31,12 @@ class Triplet:
     b: str
     split: str = ""
     group: str = ""
+    extra: Mapping[str, str] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """A triplet of which people said which candidate is the closer.
+    """A triplet, and which candidate people chose as the closer one.
 
     Attributes:
         triplet: what was shown.
@@ -56,7 +59,7 @@ class ScoredTriplet:
     Attributes:
         triplet: what was shown.
         score_a: how alike a is to the reference, in [0, 1]; 1 is the same meaning.
-        score_b: likewise of b.
+        score_b: how alike b is to the reference, in [0, 1].
     """
 
     triplet: Triplet
@@ -74,12 +77,13 @@ class JudgedPair:
 
     Attributes:
         key: unique within its data set.
-        reference: path.
-        image: path.
+        reference: path of the reference.
+        image: path of the image.
         opinion: the mean opinion in the data set's own unit, higher being more alike; for same/different studies
             the share of people who said "same".
         split: train, val, test or empty.
         group: the kind of distortion or the subset, or empty.
+        votes: how many people; None where that is not known.
     """
 
     key: str
@@ -88,6 +92,7 @@ class JudgedPair:
     opinion: float
     split: str = ""
     group: str = ""
+    votes: int | None = None
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.opinion):

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from semetric.learn.datasets.nights import nights_table
 from semetric.learn.judgements.jsonl import study_lines
-from semetric.learn.judgements.nights import nights_table
+from semetric.learn.judgements.pooled import pool
 from semetric.learn.judgements.records import Annotator, Study
 from semetric.learn.judgements.store import JudgementStore
 from semetric.learn.judgements.summary import StudySummary, summarise
@@ -26,7 +27,7 @@ __all__ = ["Administration"]
 _EXPORTS: dict[str, tuple[str, str, Callable[[JudgementStore, Study], str]]] = {
     "jsonl": ("jsonl", "application/x-ndjson", lambda store, study: "".join(study_lines(store, study))),
     "csv": ("csv", "text/csv", table_text),
-    "nights": ("nights.csv", "text/csv", lambda store, study: nights_table(store, study)[0]),
+    "nights": ("nights.csv", "text/csv", lambda store, study: nights_table(pool(store, study))[0]),
 }
 _CHANGES: dict[str, Callable[[JudgementStore, Annotator], Annotator]] = {
     "exclude": JudgementStore.exclude,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from semetric.errors import UsageError
 from semetric.learn.datasets import load_dataset
-from semetric.learn.datasets._files import Damaged
 from semetric.learn.datasets.bapps import read_share
+from semetric.learn.datasets.files import Damaged
 from semetric.learn.triplets import Choice, JudgedPair
 
 

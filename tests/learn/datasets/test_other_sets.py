@@ -88,10 +88,10 @@ def test_a_study_of_ones_own(study: Path) -> None:
 
 def test_its_export_is_the_same_data_set(study: Path, tmp_path: Path) -> None:
     from semetric.learn.judgements import JudgementStore
-    from semetric.learn.judgements.jsonl import export_jsonl
+    from semetric.learn.judgements.jsonl import study_lines
 
     with JudgementStore(study) as store:
-        export_jsonl(store, store.study(), tmp_path / "first.jsonl")
+        (tmp_path / "first.jsonl").write_text("".join(study_lines(store, store.study())), encoding="utf-8")
     assert load_dataset("study", tmp_path / "first.jsonl").items == load_dataset("study", study).items
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "first.jsonl").rename(tmp_path / "elsewhere" / "first.jsonl")

@@ -11,8 +11,8 @@ from PIL import Image
 from semetric.errors import UsageError
 from semetric.learn.datasets import load_dataset, load_judgements
 from semetric.learn.judgements import Answer, Item, JudgementStore
-from semetric.learn.judgements.jsonl import export_jsonl
-from semetric.learn.judgements.table import export_csv
+from semetric.learn.judgements.jsonl import study_lines
+from semetric.learn.judgements.table import table_text
 from semetric.learn.triplets import Choice, JudgedPair, ScoredTriplet
 
 
@@ -110,8 +110,8 @@ def test_a_study_its_export_and_its_table_are_the_same_judgements(folder: Path, 
         for name, answer in zip(("Ada", "Grace"), answers, strict=True):
             for key in ("=x", "check"):
                 store.judge(study, key, store.annotator(study, name), answer, shown_left="a", seconds=1)
-        export_jsonl(store, study, folder / "study.jsonl")
-        export_csv(store, study, folder / "study.csv")
+        (folder / "study.jsonl").write_text("".join(study_lines(store, study)), encoding="utf-8")
+        (folder / "study.csv").write_text(table_text(store, study), encoding="utf-8", newline="")
     loaded = [load_judgements(str(folder / name)) for name in ("study.db", "study.jsonl", "study.csv")]
     assert loaded[0].items == loaded[1].items == loaded[2].items
     assert len(loaded[0]) == 1

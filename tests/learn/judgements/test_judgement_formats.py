@@ -12,17 +12,26 @@ import numpy as np
 import pytest
 
 from semetric.errors import ImageError, SemetricError, StoreError, UsageError
+from semetric.learn.datasets.bapps import export_bapps, load_bapps, load_bapps_jnd
+from semetric.learn.datasets.nights import load_nights, nights_table
 from semetric.learn.judgements import Answer, Item, JudgementStore, Published, Study
-from semetric.learn.judgements.bapps import export_bapps, import_bapps
-from semetric.learn.judgements.jsonl import export_jsonl, import_jsonl, study_lines
-from semetric.learn.judgements.nights import export_nights, import_nights
-from semetric.learn.judgements.pooled import choices, judged_pairs, pool, scored_triplets
-from semetric.learn.judgements.table import export_csv, import_csv, table_text
+from semetric.learn.judgements.jsonl import import_jsonl, study_lines
+from semetric.learn.judgements.pooled import choices, import_dataset, judged_pairs, pool, scored_triplets
+from semetric.learn.judgements.table import import_csv, table_text
 
 NIGHTS = """id,left_vote,right_vote,votes,ref_path,left_path,right_path,split,is_imagenet,prompt
 0,1,0,7,00.png,01.png,02.png,train,True,"a photo, of a tench"
 1,0,1,6,03.png,05.png,04.png,test,False,a boat
 """
+
+
+def import_nights(store: JudgementStore, study: Study, table: Path) -> tuple[int, int]:
+    return import_dataset(store, study, load_nights(table, min_votes=0, images=str(store.root(study))), "nights")
+
+
+def import_bapps(store: JudgementStore, study: Study) -> tuple[int, int]:
+    load = load_bapps_jnd if study.kind == "same" else load_bapps
+    return import_dataset(store, study, load(store.root(study)), "bapps")
 
 
 def judge(store: JudgementStore, study: Study, key: str, name: str, answer: Answer) -> None:
@@ -35,8 +44,7 @@ def test_nights_comes_back_as_it_was(store: JudgementStore, pictures: Path, tmp_
     study = store.create_study("nights", "choice", pictures)
     assert import_nights(store, study, tmp_path / "data.csv") == (2, 0)
     assert import_nights(store, study, tmp_path / "data.csv") == (0, 2)
-    assert export_nights(store, study, tmp_path / "out.csv") == (2, 0)
-    assert (tmp_path / "out.csv").read_text() == NIGHTS
+    assert nights_table(pool(store, study)) == (NIGHTS, 2, 0)
     first, second = choices(store, study)
     assert (first.share_b, first.votes, first.triplet.split) == (0.0, 7, "train")
     assert (second.share_b, second.triplet.b) == (1.0, str(pictures / "04.png"))
@@ -45,7 +53,7 @@ def test_nights_comes_back_as_it_was(store: JudgementStore, pictures: Path, tmp_
 @pytest.mark.parametrize(
     ("old", "new", "error", "words"),
     [
-        ("0,1,6", "1,1,6", UsageError, "line 3 .*vote 1 for left or right"),
+        ("0,1,6", "1,1,6", UsageError, "line 3 .*add up to 1"),
         ("0,1,6", "0,x,6", UsageError, "line 3"),
         ("0,1,6", "0,1,0", UsageError, "votes above 0"),
         ("ref_path", "reference", UsageError, "lacks ref_path"),
@@ -73,7 +81,7 @@ def test_votes_of_people_and_of_a_data_set_are_counted_together(
         judge(store, study, "1", name, Answer(choice="b"))
     judge(store, study, "0", "Ada", Answer(choice="b"))
     assert [(one.share_b, one.votes) for one in choices(store, study)] == [(1 / 8, 8), (1.0, 8)]
-    assert export_nights(store, study, tmp_path / "out.csv") == (1, 1)  # only where all agree
+    assert nights_table(pool(store, study))[1:] == (1, 1)  # only where all agree
 
 
 def bapps(folder: Path, pictures: Path) -> Path:
@@ -105,12 +113,12 @@ def test_bapps_comes_back_byte_by_byte(
     study = store.create_study("bapps", kind, root)  # type: ignore[arg-type]
     assert import_bapps(store, study) == (count, 0)
     assert import_bapps(store, study) == (0, count)
-    assert export_bapps(store, study, tmp_path / "out") == count
+    export_bapps(pool(store, study), root, tmp_path / "out")
     assert files(tmp_path / "out" / top) == files(root / top)
     votes = {found.votes for found in pool(store, study)}
     assert votes == ({5, 2} if kind == "choice" else {3})
     with pytest.raises(UsageError, match="exists"):
-        export_bapps(store, study, tmp_path / "out")
+        export_bapps(pool(store, study), root, tmp_path / "out")
 
 
 def test_an_export_that_fails_leaves_no_folder(store: JudgementStore, pictures: Path, tmp_path: Path) -> None:
@@ -119,7 +127,7 @@ def test_an_export_that_fails_leaves_no_folder(store: JudgementStore, pictures: 
     import_bapps(store, study)
     (root / "2afc/val/cnn/p1/000001.png").unlink()
     with pytest.raises(ImageError, match="000001"):
-        export_bapps(store, study, tmp_path / "out")
+        export_bapps(pool(store, study), root, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir() if path.name not in ("bapps",) and path.is_dir()] == []
 
 
@@ -195,16 +203,13 @@ def test_pooled_values_are_those_of_the_training_packages(
 # JSONL: the whole round trip is in test_judgement_store.py
 
 
-def test_jsonl_holds_no_secret_and_goes_to_a_file(
-    store: JudgementStore, studied: Callable[..., Study], tmp_path: Path
-) -> None:
+def test_jsonl_holds_no_secret(store: JudgementStore, studied: Callable[..., Study]) -> None:
     from semetric.web.signing import study_secret
 
     study = studied(checks=1)
     judge(store, study, "i0", "Ada", Answer(choice="b"))
     secret = study_secret(store)
-    export_jsonl(store, study, tmp_path / "s.jsonl")
-    text = (tmp_path / "s.jsonl").read_bytes()
+    text = "".join(study_lines(store, study)).encode()
     assert [json.loads(line)["record"] for line in text.splitlines()].count("judgement") == 1
     assert secret not in text
     assert secret.hex().encode() not in text
@@ -261,7 +266,7 @@ def test_a_table_is_read_back(
     for name in ("Ada, first", '=HYPERLINK("http://evil")', "'+x"):
         person = store.annotator(study, name)
         store.judge(study, "i1", person, answers[kind], shown_left=left, seconds=0.1)  # type: ignore[arg-type]
-    export_csv(store, study, tmp_path / "s.csv")
+    (tmp_path / "s.csv").write_text(table_text(store, study), encoding="utf-8", newline="")
     with JudgementStore(tmp_path / "copy.db", create=True) as copy:
         again = copy.create_study("s", kind, pictures)  # type: ignore[arg-type]
         assert import_csv(copy, again, tmp_path / "s.csv") == (4, 0)

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from semetric.errors import ImageError, StoreError, UsageError
+from semetric.learn.datasets.bapps import load_bapps
+from semetric.learn.datasets.nights import load_nights
 from semetric.learn.judgements import Annotator, Answer, Item, JudgementStore, Study
 from semetric.learn.judgements.assignment import Assigner
-from semetric.learn.judgements.bapps import import_bapps
 from semetric.learn.judgements.jsonl import import_jsonl, study_lines
-from semetric.learn.judgements.nights import import_nights
-from semetric.learn.judgements.table import export_csv, import_csv, table_text
+from semetric.learn.judgements.pooled import import_dataset
+from semetric.learn.judgements.table import import_csv, table_text
 
 STUDIED = Callable[..., Study]
 HEADER = "key,reference,a,b,annotator,choice,shown_left,seconds,time_utc"
@@ -244,7 +245,7 @@ def test_a_table_without_uids_twice_is_once(store: JudgementStore, studied: STUD
 def test_a_judgement_of_the_same_uid_must_be_the_same(store: JudgementStore, studied: STUDIED, tmp_path: Path) -> None:
     study = studied()
     judge(store, study, "i0", "Ada", uid="u1")
-    export_csv(store, study, tmp_path / "s.csv")
+    (tmp_path / "s.csv").write_text(table_text(store, study), encoding="utf-8", newline="")
     assert import_csv(store, study, tmp_path / "s.csv") == (0, 5)
     text = (tmp_path / "s.csv").read_text().replace(",Ada,a,", ",Ada,b,")
     with pytest.raises(UsageError, match=r"line 2 .*another judgement 'u1'"):
@@ -255,7 +256,7 @@ def test_what_a_table_has_no_column_for_stays(store: JudgementStore, pictures: P
     study = store.create_study("s", "choice", pictures)
     items = [Item(key="line\r\nbreak", reference="00.png", a="01.png", b="02.png", extra={"prompt": "a boat"})]
     store.add_items(study, items)
-    export_csv(store, study, tmp_path / "s.csv")
+    (tmp_path / "s.csv").write_text(table_text(store, study), encoding="utf-8", newline="")
     assert import_csv(store, study, tmp_path / "s.csv") == (0, 1)
     assert list(store.items(study)) == items
 
@@ -292,8 +293,8 @@ def test_a_table_that_is_damaged_is_named(
 def test_votes_that_are_no_number_are_named(store: JudgementStore, pictures: Path, tmp_path: Path) -> None:
     study = store.create_study("s", "choice", pictures)
     text = "id,left_vote,right_vote,votes,ref_path,left_path,right_path,split\n0,1,0,inf,00.png,01.png,02.png,train\n"
-    with pytest.raises(UsageError, match=r"line 2.*votes above 0"):
-        import_nights(store, study, table(tmp_path, text))
+    with pytest.raises(UsageError, match=r"line 2.*votes is inf"):
+        import_dataset(store, study, load_nights(table(tmp_path, text), min_votes=0), "nights")
 
 
 def test_judgements_of_bapps_that_are_missing_or_bombs_are_named(
@@ -303,11 +304,13 @@ def test_judgements_of_bapps_that_are_missing_or_bombs_are_named(
     for name in ("ref", "p0", "p1", "judge"):
         (place / name).mkdir(parents=True)
         if name != "judge":
-            (place / name / "[1].png").write_bytes((pictures / "00.png").read_bytes())
+            for stem in ("[1]", "2"):
+                (place / name / f"{stem}.png").write_bytes((pictures / "00.png").read_bytes())
             (place / name / ".DS_Store").write_bytes(b"x")
+    np.save(place / "judge" / "2.npy", np.array([0.4], np.float32))
     study = store.create_study("s", "choice", tmp_path)
     with pytest.raises(ImageError, match=r"\[1\]\.npy"):
-        import_bapps(store, study)
+        import_dataset(store, study, load_bapps(store.root(study)), "bapps")
     file = place / "judge" / "[1].npy"
     np.save(file, np.array([0.4], np.float32))
     whole = file.read_bytes()
@@ -317,9 +320,9 @@ def test_judgements_of_bapps_that_are_missing_or_bombs_are_named(
     for content in (huge, (tmp_path / "zip").read_bytes(), whole + bytes(9000)):
         file.write_bytes(content)
         with pytest.raises(ImageError, match=r"\[1\]\.npy"):
-            import_bapps(store, study)
+            import_dataset(store, study, load_bapps(store.root(study)), "bapps")
     file.write_bytes(whole)
-    assert import_bapps(store, study) == (1, 0)
+    assert import_dataset(store, study, load_bapps(store.root(study)), "bapps") == (2, 0)
 
 
 def test_the_tables_keep_ids_apart(store: JudgementStore, studied: STUDIED) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from semetric.learn.datasets.base import Dataset, ImagePair, OddOneOut, Problems, choices_of
+from semetric.learn.datasets.base import Dataset, DatasetSpec, ImagePair, OddOneOut, Problems, choices_of
 from semetric.learn.datasets.pairs import dataset_pairing
 from semetric.learn.datasets.panoptic import PanopticRecord, Relation, Segment, panoptic_ids, read_panoptic
-from semetric.learn.datasets.registry import DATASETS, DatasetSpec, load_dataset, load_judgements
+from semetric.learn.datasets.registry import DATASETS, load_dataset, load_judgements
 
 __all__ = [
     "DATASETS",

@@ -1,10 +1,13 @@
-"""What every loader returns: items, what could not be loaded, and what was left out by rule."""
+"""What every loader returns: items, problems, and what the data set's own rules leave out."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -13,20 +16,32 @@ from semetric.errors import UsageError
 from semetric.learn.datasets.panoptic import PanopticRecord
 from semetric.learn.triplets import Choice, JudgedPair, ScoredTriplet, Triplet
 
-__all__ = ["NAMED", "Dataset", "ImagePair", "Item", "Kind", "OddOneOut", "Problems", "choices_of", "group_of"]
+__all__ = [
+    "Damaged",
+    "Dataset",
+    "DatasetItem",
+    "DatasetSpec",
+    "ImagePair",
+    "Kind",
+    "OddOneOut",
+    "Problems",
+    "Unreadable",
+    "choices_of",
+    "group_of",
+]
 
-NAMED = 200  # problems that are named; further ones are counted
+_NAMED = 200  # problems that are named; further ones are counted
 
 Kind = Literal["choices", "pairs", "scores", "same", "odd_one_out", "panoptic", "unjudged"]
-"""What people said: which candidate is closer, a rating, a score of each candidate, whether two images are the same,
-which of three does not belong; or masks with relations; or nothing."""
+"""The kind of judgement: which candidate is closer, a rating, a score of each candidate, whether two images are the
+same, which of three does not belong; or masks with relations; or none."""
 
 ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OddOneOut:
-    """Three images of which somebody said which one does not belong.
+    """Three images, and which of them somebody chose as the one that does not belong.
 
     Attributes:
         key: unique within its data set.
@@ -47,10 +62,10 @@ class OddOneOut:
             raise UsageError(f"Expected the odd one of {self.key} to be 0, 1 or 2; found {self.odd!r}.")
 
     def choices(self) -> tuple[Choice, Choice]:
-        """What it says of triplets: to each of the other two, the other is closer than the odd one."""
-        one, two = (image for place, image in enumerate(self.images) if place != self.odd)
+        """The trial as two triplets: to each of the other two images, the other one is closer than the odd one."""
+        first, second = (image for place, image in enumerate(self.images) if place != self.odd)
         odd = self.images[self.odd]
-        return (self._choice("0", one, two, odd), self._choice("1", two, one, odd))
+        return (self._choice("0", first, second, odd), self._choice("1", second, first, odd))
 
     def _choice(self, name: str, reference: str, near: str, odd: str) -> Choice:
         triplet = Triplet(
@@ -61,12 +76,12 @@ class OddOneOut:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImagePair:
-    """An image and its reference that nobody rated.
+    """An image and its reference, without a judgement.
 
     Attributes:
         key: unique within its data set.
-        reference: path.
-        image: path.
+        reference: path of the reference.
+        image: path of the image.
         split: train, val, test or empty.
         group: where it comes from, or empty.
     """
@@ -78,24 +93,69 @@ class ImagePair:
     group: str = ""
 
 
-Item: TypeAlias = Choice | ScoredTriplet | JudgedPair | OddOneOut | ImagePair | PanopticRecord
+DatasetItem: TypeAlias = Choice | ScoredTriplet | JudgedPair | OddOneOut | ImagePair | PanopticRecord
 """What a data set holds, all of one kind."""
 
 
-@dataclass(frozen=True, kw_only=True)
+class Damaged(Exception):
+    """An entry that cannot be an item; the text says why. Loaders catch it and note it."""
+
+
+class Unreadable(Damaged):
+    """An entry whose file is missing or cannot be read."""
+
+
+@dataclass(kw_only=True)
 class Problems:
-    """Entries that are missing or damaged, and therefore no items.
+    """Entries that are missing or damaged, and therefore no items; loaders add to it.
 
     Attributes:
-        count: how many.
-        named: the first 200 of them, as "entry: why".
+        count: number of entries.
+        named: the first 200 of them, as "entry: reason".
+        unreadable: whether the first one has a file that is missing or cannot be read.
+
+    Examples:
+        >>> problems = Problems()
+        >>> with problems.of("data.csv, line 3"):
+        ...     raise Damaged("its split is 'tset'")
+        >>> problems.count, problems.named
+        (1, ("data.csv, line 3: its split is 'tset'",))
     """
 
     count: int = 0
     named: tuple[str, ...] = ()
+    unreadable: bool = False
 
     def __bool__(self) -> bool:
         return self.count > 0
+
+    def add(self, entry: str, reason: object) -> None:
+        """Notes an entry."""
+        self.unreadable |= not self.count and isinstance(reason, Unreadable)
+        self.count += 1
+        if len(self.named) < _NAMED:
+            self.named += (f"{entry}: {reason}".encode("utf-8", "backslashreplace").decode(),)
+
+    @contextmanager
+    def of(self, entry: str) -> Iterator[None]:
+        """Notes the entry where the block raises `Damaged`."""
+        try:
+            yield
+        except Damaged as reason:
+            self.add(entry, reason)
+
+    def checked(self, items: Iterable[ItemT], what: str, root: Path) -> tuple[ItemT, ...]:
+        """The items of a data set.
+
+        Raises:
+            UsageError: there is none; names the first problem.
+        """
+        items = tuple(items)
+        if items:
+            return items
+        first = f" The first problem: {self.named[0]}." if self.named else ""
+        more = f" ({self.count} entries are missing or damaged.)" if self.count > 1 else ""
+        raise UsageError(f"Expected {what} in {root}; found none that is whole.{first}{more}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +167,7 @@ class Dataset:
         root: the folder that it was loaded from.
         kind: what its items are.
         items: in the order of the data set's files.
-        split: the split that was asked for; None for all.
+        split: the split that was loaded; None for all.
         problems: entries that should be there and are not, or are damaged.
         left_out: reason → entries that the data set's own rules leave out.
         published_size: items of the published data set or split; None where that is not known.
@@ -118,7 +178,7 @@ class Dataset:
     name: str
     root: str
     kind: Kind
-    items: tuple[Item, ...]
+    items: tuple[DatasetItem, ...]
     split: str | None = None
     problems: Problems = field(default_factory=Problems)
     left_out: Mapping[str, int] = field(default_factory=dict)
@@ -140,7 +200,7 @@ class Dataset:
                 raise UsageError(
                     f"Expected a data set of {kind.__name__}; {self.name} holds {type(item).__name__} ({self.kind})."
                 )
-        return self.items  # type: ignore[return-value]  # each was looked at
+        return self.items  # type: ignore[return-value]  # each was checked
 
     def sample(self, size: int, rng: np.random.Generator) -> Dataset:
         """The data set with that many of its items, drawn without replacement, in their order.
@@ -169,20 +229,45 @@ def choices_of(dataset: Dataset) -> tuple[Choice, ...]:
     Raises:
         UsageError: its items are no triplets.
     """
-    found: list[Choice] = []
+    choices: list[Choice] = []
     for item in dataset.items:
         if isinstance(item, Choice):
-            found.append(item)
+            choices.append(item)
         elif isinstance(item, OddOneOut):
-            found += item.choices()
+            choices += item.choices()
         elif isinstance(item, ScoredTriplet):
             share = 0.5 if item.score_a == item.score_b else float(item.score_b > item.score_a)
-            found.append(Choice(triplet=item.triplet, share_b=share))
+            choices.append(Choice(triplet=item.triplet, share_b=share))
         else:
             raise UsageError(f"Expected a data set of triplets; {dataset.name} holds {type(item).__name__}.")
-    return tuple(found)
+    return tuple(choices)
 
 
-def group_of(item: Item) -> str:
+def group_of(item: DatasetItem) -> str:
     """The item's group, or empty."""
     return item.triplet.group if isinstance(item, Choice | ScoredTriplet) else item.group
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec:
+    """A data set that can be loaded by name. A package adds its own by an entry point of "semetric.datasets".
+
+    Attributes:
+        name: as users write it.
+        load: (root, split, **options) → data set.
+        kind: of its judgements; None where that differs from one to the next.
+        summary: its content, in a few words.
+        paper: author and year of the paper that describes it.
+    """
+
+    name: str
+    load: Callable[..., Dataset]
+    kind: Kind | None
+    summary: str
+    paper: str
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Names of the loader's options."""
+        parameters = inspect.signature(self.load).parameters.values()
+        return tuple(parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY)

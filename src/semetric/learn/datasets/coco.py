@@ -8,12 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from semetric.errors import UsageError
-from semetric.learn.datasets._files import Damaged, Files, Noted, choose_split, find, sorted_names
-from semetric.learn.datasets._json import field, read_json, whole
-from semetric.learn.datasets.base import Dataset
+from semetric.learn.datasets.base import Dataset, DatasetSpec
+from semetric.learn.datasets.files import (
+    Damaged,
+    Files,
+    Problems,
+    choose_split,
+    field,
+    find,
+    read_json,
+    sorted_names,
+    whole,
+)
 from semetric.learn.datasets.panoptic import PanopticRecord, Segment
 
-__all__ = ["load_coco"]
+__all__ = ["COCO", "load_coco"]
 
 _SPLITS = {"train": "train2017", "val": "val2017"}
 
@@ -35,7 +44,7 @@ def load_coco(root: Path, split: str | None = None) -> Dataset:
         UsageError: no such folder, or no whole record.
     """
     place = find(root, "COCO", *_SPLITS.values(), *(f"coco/{name}" for name in _SPLITS.values())).parent
-    files, noted = Files(place), Noted()
+    files, problems = Files(place), Problems()
     items: list[PanopticRecord] = []
     classes: dict[str, tuple[str, ...]] = {}
     here = [name for name, folder in _SPLITS.items() if (place / folder).is_dir()]
@@ -44,40 +53,35 @@ def load_coco(root: Path, split: str | None = None) -> Dataset:
         notes = [place / base / f"panoptic_{folder}.json" for base in ("annotations", ".")]
         found = next((path for path in notes if path.is_file()), None)
         if found is not None:
-            items += _annotated(read_json(found), part, found.name, files, noted, classes)
+            items += _annotated(read_json(found), part, found.name, files, problems, classes)
         else:
-            items += _listed(place, part, files, noted)
-    if not items:
-        raise noted.nothing("photos of COCO with panoptic masks", place)
+            items += _listed(place, part, files, problems)
     return Dataset(
         name="coco",
         root=str(place),
         kind="panoptic",
-        items=tuple(items),
+        items=problems.checked(items, "photos of COCO with panoptic masks", place),
         split=split,
-        problems=noted.problems(),
+        problems=problems,
         classes=classes,
     )
 
 
-def _listed(place: Path, part: str, files: Files, noted: Noted) -> list[PanopticRecord]:
+def _listed(place: Path, part: str, files: Files, problems: Problems) -> list[PanopticRecord]:
     folder = _SPLITS[part]
     photos = {Path(name).stem: name for name in sorted_names(place / folder) if name.endswith(".jpg")}
     masks = {Path(name).stem: name for name in sorted_names(place / f"panoptic_{folder}") if name.endswith(".png")}
     items = []
     for stem in sorted({*photos, *masks}):
-        try:
+        with problems.of(stem):
             image = files.path(f"{folder}/{photos.get(stem, f'{stem}.jpg')}")
             panoptic = files.path(f"panoptic_{folder}/{masks.get(stem, f'{stem}.png')}")
-        except Damaged as why:
-            noted.add(stem, why)
-            continue
-        items.append(PanopticRecord(key=stem.lstrip("0") or "0", image=image, panoptic=panoptic, split=part))
+            items.append(PanopticRecord(key=stem.lstrip("0") or "0", image=image, panoptic=panoptic, split=part))
     return items
 
 
 def _annotated(
-    document: Any, part: str, name: str, files: Files, noted: Noted, classes: dict[str, tuple[str, ...]]
+    document: Any, part: str, name: str, files: Files, problems: Problems, classes: dict[str, tuple[str, ...]]
 ) -> list[PanopticRecord]:
     folder = _SPLITS[part]
     if not isinstance(document, dict):
@@ -113,9 +117,9 @@ def _annotated(
             )
             seen.add(key)
         except (Damaged, TypeError, ValueError) as why:
-            noted.add(f"{name}, image {key}", why)
+            problems.add(f"{name}, image {key}", why)
     for lone in sorted(map(str, {*by_id} - {one.get("image_id") for one in annotations if _plain(one)})):
-        noted.add(f"{name}, image {lone}", "it has no annotation")
+        problems.add(f"{name}, image {lone}", "it has no annotation")
     return items
 
 
@@ -149,3 +153,8 @@ def _objects(document: Mapping[str, Any], key: str, name: str) -> list[dict[str,
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise UsageError(f"Expected a list of objects {key!r} in {name}; found none.")
     return found
+
+
+COCO = DatasetSpec(
+    name="coco", load=load_coco, kind="panoptic", summary="photos with panoptic masks", paper="Kirillov et al. 2019"
+)

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from semetric.errors import UsageError
-from semetric.learn.datasets._files import Damaged, Files, Noted, sorted_names
-from semetric.learn.datasets.base import Dataset, ImagePair
+from semetric.learn.datasets.base import Dataset, DatasetSpec, ImagePair
+from semetric.learn.datasets.files import Files, Problems, Unreadable, find, sorted_names
 
-__all__ = ["load_cyclegan"]
+__all__ = ["CYCLEGAN", "load_cyclegan"]
 
 _LABELS = ("real_A", "fake_B", "rec_A", "real_B", "fake_A", "rec_B", "real", "fake")  # the longer ones first
 _PAIRS = (("real_A", "fake_B", "A to B"), ("real_B", "fake_A", "B to A"), ("real", "fake", ""))
@@ -32,10 +32,8 @@ def load_cyclegan(root: Path, split: str | None = None) -> Dataset:
     Raises:
         UsageError: no such folder, or no pair.
     """
-    if not root.is_dir():
-        state = "a file" if root.exists() else "not there"
-        raise UsageError(f"Expected a folder of CycleGAN results; {root} is {state}.")
-    files, noted = Files(root), Noted()
+    find(root, "CycleGAN results")
+    files, problems = Files(root), Problems()
     items: list[ImagePair] = []
     phases: set[str] = set()
     rebuilt = others = 0
@@ -54,26 +52,20 @@ def load_cyclegan(root: Path, split: str | None = None) -> Dataset:
                 if real not in labels and fake not in labels:
                     continue
                 key = "/".join(filter(None, (name, phase, stem, way.replace(" ", "_"))))
-                try:
-                    one, two = (_file(files, inside, stem, labels.get(label), label) for label in (real, fake))
-                except Damaged as why:
-                    noted.add(key, why)
-                    continue
-                items.append(
-                    ImagePair(key=key, reference=one, image=two, split=part, group=" ".join(filter(None, (name, way))))
-                )
+                with problems.of(key):
+                    photo, image = (_file(files, inside, stem, labels.get(label), label) for label in (real, fake))
+                    group = " ".join(filter(None, (name, way)))
+                    items.append(ImagePair(key=key, reference=photo, image=image, split=part, group=group))
     if split is not None and split not in phases:
         raise UsageError(f"Expected a phase of {root}: {', '.join(sorted(phases)) or 'none'}; found {split!r}.")
-    if not items:
-        raise noted.nothing("pairs such as <stem>_real_A.png and <stem>_fake_B.png", root)
     left_out = {"reconstructions": rebuilt, "files without a label": others}
     return Dataset(
         name="cyclegan",
         root=str(root),
         kind="unjudged",
-        items=tuple(items),
+        items=problems.checked(items, "pairs such as <stem>_real_A.png and <stem>_fake_B.png", root),
         split=split,
-        problems=noted.problems(),
+        problems=problems,
         left_out={why: count for why, count in left_out.items() if count},
     )
 
@@ -111,5 +103,14 @@ def _labelled(folder: Path) -> tuple[dict[str, dict[str, str]], int]:
 
 def _file(files: Files, folder: str, stem: str, name: str | None, label: str) -> str:
     if name is None:
-        raise Damaged(f"{stem}_{label}.png is missing")
+        raise Unreadable(f"{stem}_{label}.png is missing")
     return files.path(name if folder == "." else f"{folder}/{name}")
+
+
+CYCLEGAN = DatasetSpec(
+    name="cyclegan",
+    load=load_cyclegan,
+    kind="unjudged",
+    summary="photos and their translations",
+    paper="Zhu et al. 2017",
+)

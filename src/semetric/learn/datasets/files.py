@@ -1,49 +1,35 @@
-"""Paths and tables that come from outside: nothing leaves the root, and what is damaged is named."""
+"""Paths, tables and JSON that come from outside: nothing leaves the root, and what is damaged is named."""
 
 from __future__ import annotations
 
+import json
 import os
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from semetric.errors import UsageError
-from semetric.learn.datasets.base import NAMED, Problems
+from semetric.learn.datasets.base import Damaged, Problems, Unreadable
 from semetric.tables import read_table
 
-__all__ = ["Damaged", "Files", "Noted", "choose_split", "find", "number", "read_rows", "sorted_names"]
+__all__ = [
+    "Damaged",
+    "Files",
+    "Problems",
+    "Unreadable",
+    "choose_split",
+    "field",
+    "find",
+    "number",
+    "read_json",
+    "read_rows",
+    "sorted_names",
+    "whole",
+]
 
 _DRIVE = re.compile(r"^[A-Za-z]:")
-
-
-class Damaged(Exception):
-    """An entry that cannot be an item; the text says why. Loaders catch it and note it."""
-
-
-class Noted:
-    """Gathers problems: all are counted, the first are named."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._named: list[str] = []
-
-    def add(self, entry: str, why: object) -> None:
-        """Notes one entry."""
-        self._count += 1
-        if len(self._named) < NAMED:
-            text = f"{entry}: {why}"
-            self._named.append(text.encode("utf-8", "backslashreplace").decode())
-
-    def problems(self) -> Problems:
-        """What was noted so far."""
-        return Problems(count=self._count, named=tuple(self._named))
-
-    def nothing(self, what: str, root: Path) -> UsageError:
-        """What to raise where no item is left."""
-        first = f" The first problem: {self._named[0]}." if self._named else ""
-        more = f" ({self._count} entries are missing or damaged.)" if self._count > 1 else ""
-        return UsageError(f"Expected {what} in {root}; found none that is whole.{first}{more}")
 
 
 class Files:
@@ -66,16 +52,15 @@ class Files:
         Raises:
             Damaged: it leads out of the root, is missing, empty or no file.
         """
-        found = self._known.get(name)
-        if found is None:
+        if name not in self._known:
             try:
-                found = _checked(self.root, name)
-            except Damaged as why:
-                found = why
-            self._known[name] = found
-        if isinstance(found, Damaged):
-            raise Damaged(*found.args)
-        return found
+                self._known[name] = _checked(self.root, name)
+            except Damaged as reason:
+                self._known[name] = reason
+        path = self._known[name]
+        if isinstance(path, Damaged):
+            raise type(path)(*path.args)
+        return path
 
     def any_case(self, folder: str, name: str) -> str:
         """The path of a file whose name may be written in other case.
@@ -87,12 +72,12 @@ class Files:
             raise Damaged(f"{name!r} is no file name")
         if folder not in self._folders:
             listed: dict[str, list[str]] = {}
-            for one in sorted_names(self.root / folder):
-                listed.setdefault(one.lower(), []).append(one)
+            for file in sorted_names(self.root / folder):
+                listed.setdefault(file.lower(), []).append(file)
             self._folders[folder] = listed
         same = self._folders[folder].get(name.lower(), [])
         if not same:
-            raise Damaged(f"{folder}/{name} is missing")
+            raise Unreadable(f"{folder}/{name} is missing")
         if len(same) > 1 and name not in same:
             raise Damaged(f"{folder} holds {' and '.join(same)}: which is meant?")
         return self.path(f"{folder}/{name if name in same else same[0]}")
@@ -109,20 +94,20 @@ def _checked(root: Path, name: str) -> str:
     try:
         size = os.stat(path).st_size if os.path.isfile(path) else None
     except (OSError, ValueError) as error:
-        raise Damaged(f"{name} cannot be read ({error})") from None
+        raise Unreadable(f"{name} cannot be read ({error})") from None
     if size is None:
-        raise Damaged(f"{name} is missing")
+        raise Unreadable(f"{name} is missing")
     if size == 0:
-        raise Damaged(f"{name} is empty")
+        raise Unreadable(f"{name} is empty")
     return path
 
 
 def find(root: Path, what: str, *names: str) -> Path:
-    """The first of several places under a root that exists.
+    """The first of several places under a root that exists; the root itself where none is named.
 
     Args:
         root: the folder that the user named.
-        what: of which data set, for the message.
+        what: the name of the data set, for the message.
         names: relative paths.
 
     Raises:
@@ -131,7 +116,7 @@ def find(root: Path, what: str, *names: str) -> Path:
     if not root.is_dir():
         state = "a file" if root.exists() else "not there"
         raise UsageError(f"Expected the folder of {what}; {root} is {state}.")
-    for name in names:
+    for name in names or ("",):
         if (root / name).exists():
             return root / name
     raise UsageError(f"Expected {what} in {root}: {' or '.join(names)}; found none of them.")
@@ -145,13 +130,13 @@ def sorted_names(folder: Path) -> list[str]:
         return []
 
 
-def read_rows(path: Path, columns: Sequence[str], noted: Noted) -> Iterator[tuple[int, dict[str, str]]]:
+def read_rows(path: Path, columns: Sequence[str], problems: Problems) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows of a table with a header.
 
     Args:
         path: the file.
         columns: those that must be there.
-        noted: is told of rows with too few or too many cells.
+        problems: rows with too few or too many cells are added to it.
 
     Yields:
         The line number, and name → cell, without spaces around it.
@@ -159,7 +144,7 @@ def read_rows(path: Path, columns: Sequence[str], noted: Noted) -> Iterator[tupl
     Raises:
         UsageError: the file cannot be read, or its header lacks a column.
     """
-    table = read_table(path, columns, uneven=lambda line, why: noted.add(f"{path.name}, line {line}", why))
+    table = read_table(path, columns, uneven=lambda line, reason: problems.add(f"{path.name}, line {line}", reason))
     for line, row in table.named():
         yield line, {name: cell.strip() for name, cell in row.items()}
 
@@ -190,3 +175,38 @@ def choose_split(split: str | None, known: Sequence[str], what: str) -> tuple[st
     if split not in known:
         raise UsageError(f"Expected a split of {what}: {', '.join(known) or 'it has none'}; found {split!r}.")
     return (split,)
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return json.load(stream)
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"Expected a JSON file; {path}: {error}.") from error
+
+
+def field(entry: Any, name: str) -> Any:
+    """A field of an object.
+
+    Raises:
+        Damaged: it is missing, or there is no object.
+    """
+    if not isinstance(entry, dict) or entry.get(name) is None:
+        raise Damaged(f"{name!r} is missing")
+    return entry[name]
+
+
+def whole(value: Any, what: str) -> int:
+    """A whole number from 0.
+
+    Raises:
+        Damaged: it is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1 or value < 0:
+        raise Damaged(f"{what} is {value!r} and no whole number from 0")
+    return int(value)

@@ -6,14 +6,14 @@ import os
 from collections.abc import Sequence
 
 from semetric.errors import UsageError
-from semetric.learn.datasets.base import Dataset, ImagePair, Item, OddOneOut, group_of
+from semetric.learn.datasets.base import Dataset, DatasetItem, ImagePair, OddOneOut, group_of
 from semetric.learn.triplets import Choice, JudgedPair, ScoredTriplet
 from semetric.runs.pairing import Pair, Pairing, shown
 
 __all__ = ["dataset_pairing", "pairing_of", "pairs_of"]
 
 
-def pairs_of(item: Item) -> list[tuple[str, str]]:
+def pairs_of(item: DatasetItem) -> list[tuple[str, str]]:
     """(reference, image) paths of one item.
 
     A triplet has reference–a and reference–b; three images of which one is odd have the pairs that leave out the
@@ -64,8 +64,8 @@ def pairing_of(dataset: Dataset, pairs: Sequence[tuple[str, str]], *, groups: Se
     extras = [()] * len(pairs) if groups is None else [(group,) for group in groups]
     return Pairing(
         pairs=tuple(
-            Pair(reference=named(one), image=named(two), reference_path=one, image_path=two, extra=extra)
-            for (one, two), extra in zip(pairs, extras, strict=True)
+            Pair(reference=named(path), image=named(other), reference_path=path, image_path=other, extra=extra)
+            for (path, other), extra in zip(pairs, extras, strict=True)
         ),
         source={"pairs": shown(f"{dataset.name} {dataset.split or 'all'} in {root}")},
         columns=() if groups is None else ("group",),

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from semetric.errors import UsageError
-from semetric.learn.datasets._files import Damaged, Files, Noted, choose_split, find
-from semetric.learn.datasets._json import field, read_json, whole
-from semetric.learn.datasets.base import Dataset
+from semetric.learn.datasets.base import Dataset, DatasetSpec
+from semetric.learn.datasets.files import Damaged, Files, Problems, choose_split, field, find, read_json, whole
 from semetric.learn.datasets.panoptic import PanopticRecord, Relation, Segment
 
-__all__ = ["load_psg"]
+__all__ = ["PSG", "load_psg"]
 
 _LISTS = ("thing_classes", "stuff_classes", "predicate_classes")
 
@@ -33,7 +32,7 @@ def load_psg(root: Path, split: str | None = None, *, coco: str | None = None) -
         UsageError: no such file, a file of another form, or no whole record.
     """
     file = find(root, "PSG", "psg.json", "psg/psg.json")
-    wanted = choose_split(split, ("train", "test"), "PSG")
+    splits = choose_split(split, ("train", "test"), "PSG")
     document = read_json(file)
     if not isinstance(document, dict) or not isinstance(document.get("data"), list):
         raise UsageError(f"Expected an object with the list 'data' in {file}; found none.")
@@ -43,35 +42,29 @@ def load_psg(root: Path, split: str | None = None, *, coco: str | None = None) -
     if not isinstance(test, list):
         raise UsageError(f"Expected the list 'test_image_ids' in {file}; found none.")
     test_ids = {str(one) for one in test}
-    files, noted = Files(_coco(root, coco)), Noted()
-    items: list[PanopticRecord] = []
-    seen: set[str] = set()
+    files, problems = Files(_coco(root, coco)), Problems()
+    items: dict[str, PanopticRecord] = {}
     lonely = 0
     for place, entry in enumerate(document["data"]):
         key = str(entry.get("image_id")) if isinstance(entry, dict) else ""
         part = "test" if key in test_ids else "train"
-        if isinstance(entry, dict) and part not in wanted:
+        if isinstance(entry, dict) and part not in splits:
             continue
-        try:
-            if isinstance(entry, dict) and entry.get("relations") == []:
-                lonely += 1
-                continue
+        if isinstance(entry, dict) and entry.get("relations") == []:
+            lonely += 1
+            continue
+        with problems.of(f"data[{place}] (image_id {key or 'missing'})"):
             record = _record(entry, part, len(known), len(classes["thing_classes"]), classes, files)
-            if record.key in seen:
+            if record.key in items:
                 raise Damaged("its image_id occurs twice")
-            seen.add(record.key)
-            items.append(record)
-        except Damaged as why:
-            noted.add(f"data[{place}] (image_id {key or 'missing'})", why)
-    if not items:
-        raise noted.nothing("images of PSG with relations", files.root)
+            items[record.key] = record
     return Dataset(
         name="psg",
         root=str(file.parent),
         kind="panoptic",
-        items=tuple(items),
+        items=problems.checked(items.values(), "images of PSG with relations", files.root),
         split=split,
-        problems=noted.problems(),
+        problems=problems,
         left_out={"no relations": lonely} if lonely else {},
         classes=classes,
     )
@@ -102,8 +95,8 @@ def _record(
     boxes = field(entry, "annotations")
     if not isinstance(segments, list) or not isinstance(boxes, list) or len(segments) != len(boxes):
         raise Damaged("segments_info and annotations are no lists of one length")
-    found = tuple(_segment(one, box, categories, things) for one, box in zip(segments, boxes, strict=True))
-    if len({one.id for one in found}) != len(found):
+    masks = tuple(_segment(*pair, categories, things) for pair in zip(segments, boxes, strict=True))
+    if len({mask.id for mask in masks}) != len(masks):
         raise Damaged("two segments have one id")
     relations = field(entry, "relations")
     if not isinstance(relations, list):
@@ -113,8 +106,8 @@ def _record(
         image=files.path(_text(entry, "file_name")),
         panoptic=files.path(_text(entry, "pan_seg_file_name")),
         size=(whole(field(entry, "height"), "height"), whole(field(entry, "width"), "width")),
-        segments=found,
-        relations=tuple(_relation(one, len(found), len(classes["predicate_classes"])) for one in relations),
+        segments=masks,
+        relations=tuple(_relation(triple, len(masks), len(classes["predicate_classes"])) for triple in relations),
         split=part,
     )
 
@@ -166,3 +159,8 @@ def _text(entry: Any, name: str) -> str:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+
+
+PSG = DatasetSpec(
+    name="psg", load=load_psg, kind="panoptic", summary="photos with masks and relations", paper="Yang et al. 2022"
+)

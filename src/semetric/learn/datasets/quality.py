@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from semetric.learn.datasets._files import Damaged, Files, Noted, choose_split, find, number, read_rows
-from semetric.learn.datasets.base import Dataset
+from semetric.learn.datasets.base import Dataset, DatasetSpec
+from semetric.learn.datasets.files import Damaged, Files, Problems, choose_split, find, number, read_rows
 from semetric.learn.triplets import JudgedPair
 from semetric.tables import read_text
 
-__all__ = ["KADID_DISTORTIONS", "TID_DISTORTIONS", "load_kadid", "load_tid"]
+__all__ = ["KADID", "KADID_DISTORTIONS", "TID", "TID_DISTORTIONS", "load_kadid", "load_tid"]
 
 KADID_DISTORTIONS = (
     *("gaussian blur", "lens blur", "motion blur", "colour diffusion", "colour shift", "colour quantisation"),
@@ -48,10 +48,10 @@ def load_kadid(root: Path, split: str | None = None) -> Dataset:
     """
     file = find(root, "KADID-10k", "dmos.csv", "kadid10k/dmos.csv")
     choose_split(split, (), "KADID-10k")
-    files, noted = Files(file.parent), Noted()
+    files, problems = Files(file.parent), Problems()
     items: dict[str, JudgedPair] = {}
-    for line, row in read_rows(file, ("dist_img", "ref_img", "dmos"), noted):
-        try:
+    for line, row in read_rows(file, ("dist_img", "ref_img", "dmos"), problems):
+        with problems.of(f"dmos.csv, line {line}"):
             name = row["dist_img"]
             if name in items:
                 raise Damaged(f"{name} is rated twice")
@@ -62,16 +62,12 @@ def load_kadid(root: Path, split: str | None = None) -> Dataset:
                 opinion=number(row["dmos"], "dmos", 1, 5),
                 group=_type(name, KADID_DISTORTIONS),
             )
-        except Damaged as why:
-            noted.add(f"dmos.csv, line {line}", why)
-    if not items:
-        raise noted.nothing("rated images of KADID-10k", file.parent)
     return Dataset(
         name="kadid10k",
         root=str(file.parent),
         kind="pairs",
-        items=tuple(items.values()),
-        problems=noted.problems(),
+        items=problems.checked(items.values(), "rated images of KADID-10k", file.parent),
+        problems=problems,
         published_size=81 * 125,
     )
 
@@ -91,12 +87,12 @@ def load_tid(root: Path, split: str | None = None) -> Dataset:
     """
     file = find(root, "TID2013", "mos_with_names.txt", "tid2013/mos_with_names.txt")
     choose_split(split, (), "TID2013")
-    files, noted = Files(file.parent), Noted()
+    files, problems = Files(file.parent), Problems()
     items: dict[str, JudgedPair] = {}
     for line, text in enumerate(read_text(file).splitlines(), 1):
         if not text.strip():
             continue
-        try:
+        with problems.of(f"mos_with_names.txt, line {line}"):
             score, _, name = (part.strip() for part in text.strip().partition(" "))
             match = _NAME.fullmatch(name)
             if match is None:
@@ -110,16 +106,12 @@ def load_tid(root: Path, split: str | None = None) -> Dataset:
                 opinion=number(score, "the score", 0, 9),
                 group=_type(name, TID_DISTORTIONS),
             )
-        except Damaged as why:
-            noted.add(f"mos_with_names.txt, line {line}", why)
-    if not items:
-        raise noted.nothing("rated images of TID2013", file.parent)
     return Dataset(
         name="tid2013",
         root=str(file.parent),
         kind="pairs",
-        items=tuple(items.values()),
-        problems=noted.problems(),
+        items=problems.checked(items.values(), "rated images of TID2013", file.parent),
+        problems=problems,
         published_size=25 * 24 * 5,
     )
 
@@ -130,3 +122,19 @@ def _type(name: str, known: tuple[str, ...]) -> str:
     if match is None or not 1 <= int(match["type"]) <= len(known):
         return ""
     return known[int(match["type"]) - 1]
+
+
+KADID = DatasetSpec(
+    name="kadid10k",
+    load=load_kadid,
+    kind="pairs",
+    summary="81 photos, 25 distortions at 5 levels, rated",
+    paper="Lin, Hosu, Saupe 2019",
+)
+TID = DatasetSpec(
+    name="tid2013",
+    load=load_tid,
+    kind="pairs",
+    summary="25 photos, 24 distortions at 5 levels, rated",
+    paper="Ponomarenko et al. 2015",
+)

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semetric.errors import UsageError
-from semetric.learn.datasets._files import Damaged, Files, Noted
-from semetric.learn.datasets.base import Dataset, Kind
+from semetric.learn.datasets.base import Dataset, DatasetSpec, Kind
+from semetric.learn.datasets.files import Damaged, Files, Problems, choose_split
 from semetric.learn.triplets import Choice, JudgedPair, ScoredTriplet
 
 if TYPE_CHECKING:
     from semetric.learn.judgements import JudgementStore
 
-__all__ = ["load_study"]
+__all__ = ["STUDY", "load_study"]
 
 _LINES = (".json", ".jsonl", ".ndjson")
 _KINDS: dict[str, Kind] = {"choice": "choices", "score": "scores", "same": "same"}
 
 
 def load_study(root: Path, split: str | None = None, *, study: str | None = None, images: str | None = None) -> Dataset:
-    """Loads what people judged: answers to one item together, attention checks and retracted answers left out.
+    """Loads the judgements of a study, pooled by item, without attention checks and retracted answers.
 
     Args:
         root: the study file, or its export with the suffix .jsonl.
@@ -62,45 +63,38 @@ def load_study(root: Path, split: str | None = None, *, study: str | None = None
 def _dataset(store: JudgementStore, path: Path, split: str | None, name: str | None, images: str | None) -> Dataset:
     from semetric.learn.judgements.pooled import choices, judged_pairs, scored_triplets
 
-    chosen = store.study(name)
-    found: Sequence[Choice | ScoredTriplet | JudgedPair]
-    if chosen.kind == "choice":
-        found = choices(store, chosen)
-    elif chosen.kind == "score":
-        found = scored_triplets(store, chosen)
+    study = store.study(name)
+    pooled: Sequence[Choice | ScoredTriplet | JudgedPair]
+    if study.kind == "choice":
+        pooled = choices(store, study)
+    elif study.kind == "score":
+        pooled = scored_triplets(store, study)
     else:
-        found = judged_pairs(store, chosen)
-    root = store.root(chosen)
-    place = Path(images) if images is not None else path.resolve().parent / chosen.image_root
-    files, noted = Files(place), Noted()
+        pooled = judged_pairs(store, study)
+    root = store.root(study)
+    folder = Path(images) if images is not None else path.resolve().parent / study.image_root
+    files, problems = Files(folder), Problems()
     items = []
     splits: set[str] = set()
-    for item in found:
+    for item in pooled:
         shown = item if isinstance(item, JudgedPair) else item.triplet
         splits.add(shown.split)
-        if split is not None and shown.split != split:
-            continue
-        try:
-            items.append(_placed(item, root, files))
-        except Damaged as why:
-            noted.add(shown.key, why)
-    if split is not None and split not in splits:
-        raise UsageError(f"Expected a split of {chosen.name}: {', '.join(sorted(splits)) or 'none'}; found {split!r}.")
-    if not items:
-        raise noted.nothing(f"judged items of the study {chosen.name}", path)
+        if split in (None, shown.split):
+            with problems.of(shown.key):
+                items.append(_placed(item, root, files))
+    choose_split(split, sorted(splits), study.name)
     return Dataset(
-        name=f"study {chosen.name}",
+        name=f"study {study.name}",
         root=str(files.root),
-        kind=_KINDS[chosen.kind],
-        items=tuple(items),
+        kind=_KINDS[study.kind],
+        items=problems.checked(items, f"judged items of the study {study.name}", path),
         split=split,
-        problems=noted.problems(),
+        problems=problems,
     )
 
 
 def _placed(item: Choice | ScoredTriplet | JudgedPair, root: Path, files: Files) -> Choice | ScoredTriplet | JudgedPair:
-    """The item with its files looked for, in the folder that holds them."""
-    import dataclasses
+    """The item with the paths of its files in the folder that holds them."""
 
     def place(path: str) -> str:
         return files.path(Path(path).relative_to(root).as_posix())
@@ -113,3 +107,8 @@ def _placed(item: Choice | ScoredTriplet | JudgedPair, root: Path, files: Files)
         return dataclasses.replace(item, triplet=triplet)
     except ValueError as error:
         raise Damaged(f"it lies outside of the study's images ({error})") from None
+
+
+STUDY = DatasetSpec(
+    name="study", load=load_study, kind=None, summary="a study file of one's own, or its export", paper="–"
+)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from semetric.errors import UsageError
-from semetric.learn.datasets._files import Noted
-from semetric.learn.datasets.base import Dataset, Kind
+from semetric.learn.datasets.base import Dataset, DatasetSpec, Kind
+from semetric.learn.datasets.files import Problems, choose_split
 from semetric.learn.triplets import Choice, JudgedPair, ScoredTriplet, Triplet
 from semetric.tables import number_in, path_in, read_table
 
-__all__ = ["load_table"]
+__all__ = ["TABLE", "load_table"]
 
 Judgement = Choice | ScoredTriplet | JudgedPair
 _FORMS: tuple[tuple[Kind, tuple[str, ...], str], ...] = (  # kind, columns of images, column that tells it
@@ -54,31 +55,28 @@ def load_table(root: Path, split: str | None = None, *, images: str | None = Non
         if key in answered and "annotator" not in row:
             raise UsageError(f"Expected one row of the key {key!r} in {root}; line {line} has another one.")
         answered.setdefault(key, []).append((line, row))
-    folder, noted = root.resolve().parent if images is None else Path(images), Noted()
+    folder, problems = root.resolve().parent if images is None else Path(images), Problems()
     items: list[Judgement] = []
     splits: set[str] = set()
     for key, rows in answered.items():
         first = rows[0][1]
         splits.add(first.get("split", ""))
-        if split is not None and first.get("split", "") != split:
+        if split not in (None, first.get("split", "")):
             continue
         paths = [str(folder / path_in(folder, path)) for path in _shown(first)]
         missing = [path for path in paths if not Path(path).is_file()]
         if missing:
-            noted.add(f"line {rows[0][0]}", f"{', '.join(missing)} is no file")
+            problems.add(f"line {rows[0][0]}", f"{', '.join(missing)} is no file")
             continue
         items.append(_item(key, paths, kind or "choices", rows, root))
-    if split is not None and split not in splits:
-        raise UsageError(f"Expected a split of {root}: {', '.join(sorted(splits)) or 'none'}; found {split!r}.")
-    if not items:
-        raise noted.nothing("judged items", root)
+    choose_split(split, sorted(splits), str(root))
     return Dataset(
         name=root.name,
         root=str(folder),
         kind=kind or "choices",
-        items=tuple(items),
+        items=problems.checked(items, "judged items", root),
         split=split,
-        problems=noted.problems(),
+        problems=problems,
     )
 
 
@@ -105,10 +103,10 @@ def _item(
 ) -> Judgement:
     """The rows of an item together, a vote each."""
     first = rows[0][1]
-    place = {"key": key, "split": first.get("split", ""), "group": first.get("group", "")}
+    place: dict[str, Any] = {"key": key, "split": first.get("split", ""), "group": first.get("group", "")}
     if kind == "same":
         shares = [_word(row, "same", "different", "same", line, root) for line, row in rows]
-        return JudgedPair(reference=paths[0], image=paths[1], opinion=sum(shares) / len(shares), **place)
+        return JudgedPair(reference=paths[0], image=paths[1], opinion=sum(shares) / len(shares), votes=len(shares), **place)
     if len(paths) != 3:
         raise UsageError(f"Expected reference, a and b in line {rows[0][0]} of {root}; one of them is empty.")
     triplet = Triplet(reference=paths[0], a=paths[1], b=paths[2], **place)
@@ -140,3 +138,6 @@ def _word(row: dict[str, str], name: str, no: str, yes: str, line: int, root: Pa
     if text not in (no, yes):
         raise UsageError(f"Expected {name} in line {line} of {root} to be {no} or {yes}; found {text!r}.")
     return float(text == yes)
+
+
+TABLE = DatasetSpec(name="csv", load=load_table, kind=None, summary="a table of judgements of one's own", paper="–")

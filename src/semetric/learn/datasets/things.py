@@ -21,11 +21,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from semetric.errors import UsageError
-from semetric.learn.datasets._files import Damaged, Files, Noted, find, sorted_names
-from semetric.learn.datasets.base import Dataset, OddOneOut
+from semetric.learn.datasets.base import Dataset, DatasetSpec, OddOneOut
+from semetric.learn.datasets.files import Damaged, Files, Problems, find, sorted_names
 from semetric.tables import read_text
 
-__all__ = ["load_things"]
+__all__ = ["THINGS", "load_things"]
 
 _TABLE = "triplets_large_final_correctednc_correctedorder.csv"
 _EARLY = ("trainset", "validationset", "testset1", "testset2", "testset3")  # numbered in the early order
@@ -57,12 +57,11 @@ def load_things(
     Raises:
         UsageError: no such file, no list of objects, an early file without a sortindex, or no whole trial.
     """
-    if not root.is_dir():
-        raise UsageError(f"Expected the folder of THINGS; {root} is {'a file' if root.exists() else 'not there'}.")
+    find(root, "THINGS")
     path = root / file if file is not None else _triplet_file(root, split)
     if file is not None and not path.is_file():
         raise UsageError(f"Expected a file of triplets; {path} is not there.")
-    noted = Noted()
+    problems = Problems()
     names = _object_names(root)
     table = path.suffix == ".csv"
     order = None if table else _early_order(root, path, sortindex, len(names))
@@ -70,25 +69,23 @@ def load_things(
     images: dict[int, str | Damaged] = {}
     items: list[OddOneOut] = []
     part = split if split in _SPLITS else ""
-    for line, numbers, odd in _table(path, noted) if table else _lines(path, noted):
+    for line, numbers, odd in _table(path, problems) if table else _lines(path, problems):
         try:
             if len(set(numbers)) != 3:
                 raise Damaged(f"{numbers} are not three objects")
             shown = [_image(_final(number, order, len(names)), names, images, files) for number in numbers]
         except Damaged as why:
-            noted.add(f"{path.name}, line {line}", why)
+            problems.add(f"{path.name}, line {line}", why)
             continue
         key = f"{path.stem}/{line}"
         items.append(OddOneOut(key=key, images=(shown[0], shown[1], shown[2]), odd=odd, split=part or ""))
-    if not items:
-        raise noted.nothing("odd-one-out trials of THINGS", path)
     return Dataset(
         name="things",
         root=str(root),
         kind="odd_one_out",
-        items=tuple(items),
+        items=problems.checked(items, "odd-one-out trials of THINGS", path),
         split=split,
-        problems=noted.problems(),
+        problems=problems,
     )
 
 
@@ -145,7 +142,7 @@ def _early_order(root: Path, path: Path, given: str | None, objects: int) -> Map
     return {early: final for final, early in enumerate(old)}
 
 
-def _table(path: Path, noted: Noted) -> Iterator[tuple[int, tuple[int, int, int], int]]:
+def _table(path: Path, problems: Problems) -> Iterator[tuple[int, tuple[int, int, int], int]]:
     """Line, three numbers from 0, place of the odd one."""
     columns = ("image1", "image2", "image3", "choice")
     with _opened(path) as stream:
@@ -164,12 +161,12 @@ def _table(path: Path, noted: Noted) -> Iterator[tuple[int, tuple[int, int, int]
                     raise Damaged(f"choice is {choice}, not 1, 2 or 3")
             except (IndexError, ValueError, Damaged) as why:
                 if text.strip():
-                    noted.add(f"{path.name}, line {line}", why)
+                    problems.add(f"{path.name}, line {line}", why)
                 continue
             yield line, (one - 1, two - 1, three - 1), choice - 1
 
 
-def _lines(path: Path, noted: Noted) -> Iterator[tuple[int, tuple[int, int, int], int]]:
+def _lines(path: Path, problems: Problems) -> Iterator[tuple[int, tuple[int, int, int], int]]:
     """Line, three numbers from 0, place of the odd one: always the last."""
     if path.suffix == ".npy":
         yield from _array(path)
@@ -184,7 +181,7 @@ def _lines(path: Path, noted: Noted) -> Iterator[tuple[int, tuple[int, int, int]
                 if one is None or two is None or three is None:
                     raise ValueError("not whole")
             except (ValueError, OverflowError):
-                noted.add(f"{path.name}, line {line}", f"{text.strip()[:60]!r} is not three whole numbers")
+                problems.add(f"{path.name}, line {line}", f"{text.strip()[:60]!r} is not three whole numbers")
                 continue
             yield line, (one, two, three), 2
 
@@ -234,3 +231,12 @@ def _image(number: int, names: list[str], images: dict[int, str | Damaged], file
     if isinstance(found, Damaged):
         raise Damaged(*found.args)
     return found
+
+
+THINGS = DatasetSpec(
+    name="things",
+    load=load_things,
+    kind="odd_one_out",
+    summary="objects, the odd one of three",
+    paper="Hebart et al. 2020, 2023",
+)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from semetric.errors import SemetricError, UsageError
@@ -22,9 +20,8 @@ from semetric.learn.judgements.records import (
     normal_name,
 )
 from semetric.learn.judgements.store import JudgementStore
-from semetric.results.files import write_whole
 
-__all__ = ["export_jsonl", "import_jsonl", "study_lines"]
+__all__ = ["import_jsonl", "study_lines"]
 
 _FORMAT = 1
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)  # of records of other form
@@ -85,15 +82,6 @@ def _lines(store: JudgementStore, study: Study) -> Iterator[str]:
             time_utc=judgement.time_utc,
             retracted_utc=judgement.retracted_utc,
         )
-
-
-def export_jsonl(store: JudgementStore, study: Study, path: str | os.PathLike[str]) -> None:
-    """Writes a study to a file, whole or not at all.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
-    write_whole(Path(path), lambda stream: stream.writelines(line.encode() for line in study_lines(store, study)))
 
 
 def import_jsonl(

@@ -1,23 +1,29 @@
-"""Judgements of several people, and published ones, put together item by item."""
+"""Studies and data sets: the judgements of a study pooled by item, and the items of a data set as a study."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from semetric.errors import UsageError
-from semetric.learn.judgements.records import Item, Study
+from semetric.errors import ImageError, UsageError
+from semetric.learn.judgements.records import Item, Published, Study
 from semetric.learn.judgements.store import JudgementStore
 from semetric.learn.triplets import Choice, JudgedPair, ScoredTriplet, Triplet
 
-__all__ = ["Pooled", "choices", "judged_pairs", "pool", "scored_triplets"]
+if TYPE_CHECKING:
+    from semetric.learn.datasets import Dataset
+
+__all__ = ["Pooled", "choices", "import_dataset", "judged_pairs", "pool", "scored_triplets"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pooled:
-    """An item and what people said of it together.
+    """An item and its pooled judgements.
 
     Attributes:
-        item: what was judged; no attention check.
+        item: the judged one; no attention check.
         share: of the votes, in [0, 1], that chose b, or said "same"; None for scores.
         votes: how many; None where a data set does not say.
         scores: the means of a's and b's scores; None but for scores.
@@ -42,29 +48,29 @@ def pool(store: JudgementStore, study: Study) -> list[Pooled]:
 
 
 def _pool(store: JudgementStore, study: Study) -> list[Pooled]:
-    said: dict[str, list[tuple[float, float]]] = {}
+    answers: dict[str, list[tuple[float, float]]] = {}
     for judgement in store.judgements(study):
         answer = judgement.answer
         if answer.score_a is not None and answer.score_b is not None:
-            said.setdefault(judgement.key, []).append((answer.score_a, answer.score_b))
+            answers.setdefault(judgement.key, []).append((answer.score_a, answer.score_b))
         else:
-            said.setdefault(judgement.key, []).append((float(answer.choice == "b" or answer.same is True), 0.0))
+            answers.setdefault(judgement.key, []).append((float(answer.choice == "b" or answer.same is True), 0.0))
     published: dict[str, list[tuple[float, int | None]]] = {}
-    for known in store.published(study):
-        published.setdefault(known.key, []).append((known.share, known.votes))
-    found = []
+    for entry in store.published(study):
+        published.setdefault(entry.key, []).append((entry.share, entry.votes))
+    pooled = []
     for item in store.items(study):
-        own = said.get(item.key, [])
+        own = answers.get(item.key, [])
         others = published.get(item.key, [])
         if item.known is not None or not (own or others):
             continue
         if study.kind == "score":
             if own:
                 means = (sum(a for a, _ in own) / len(own), sum(b for _, b in own) / len(own))
-                found.append(Pooled(item=item, share=None, votes=len(own), scores=means))
+                pooled.append(Pooled(item=item, share=None, votes=len(own), scores=means))
             continue
-        found.append(_shared(item, [share for share, _ in own], others))
-    return found
+        pooled.append(_shared(item, [share for share, _ in own], others))
+    return pooled
 
 
 def choices(store: JudgementStore, study: Study) -> list[Choice]:
@@ -75,9 +81,9 @@ def choices(store: JudgementStore, study: Study) -> list[Choice]:
     """
     _check(study, "choice")
     return [
-        Choice(triplet=_triplet(store, study, found.item), share_b=found.share, votes=found.votes)
-        for found in pool(store, study)
-        if found.share is not None
+        Choice(triplet=_triplet(store, study, pooled.item), share_b=pooled.share, votes=pooled.votes)
+        for pooled in pool(store, study)
+        if pooled.share is not None
     ]
 
 
@@ -89,9 +95,9 @@ def scored_triplets(store: JudgementStore, study: Study) -> list[ScoredTriplet]:
     """
     _check(study, "score")
     return [
-        ScoredTriplet(triplet=_triplet(store, study, found.item), score_a=found.scores[0], score_b=found.scores[1])
-        for found in pool(store, study)
-        if found.scores is not None
+        ScoredTriplet(triplet=_triplet(store, study, pooled.item), score_a=pooled.scores[0], score_b=pooled.scores[1])
+        for pooled in pool(store, study)
+        if pooled.scores is not None
     ]
 
 
@@ -105,16 +111,85 @@ def judged_pairs(store: JudgementStore, study: Study) -> list[JudgedPair]:
     root = store.root(study)
     return [
         JudgedPair(
-            key=found.item.key,
-            reference=str(root / found.item.reference),
-            image=str(root / found.item.a),
-            opinion=found.share,
-            split=found.item.split,
-            group=found.item.group,
+            key=pooled.item.key,
+            reference=str(root / pooled.item.reference),
+            image=str(root / pooled.item.a),
+            opinion=pooled.share,
+            split=pooled.item.split,
+            group=pooled.item.group,
+            votes=pooled.votes,
         )
-        for found in pool(store, study)
-        if found.share is not None
+        for pooled in pool(store, study)
+        if pooled.share is not None
     ]
+
+
+def import_dataset(
+    store: JudgementStore,
+    study: Study,
+    dataset: Dataset,
+    source: str,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[int, int]:
+    """Adds the items of a data set to a study, and its judgements as published answers; all or nothing.
+
+    Args:
+        store: of the study.
+        study: of kind "choice" for choices, "same" for same-or-different judgements. Its image folder holds the images.
+        dataset: without damaged entries.
+        source: the name under which published answers are stored; the same again is no second one.
+        progress: as for `add_items`.
+
+    Returns:
+        How many items are new, and how many were there.
+
+    Raises:
+        UsageError: a study of another kind, damaged entries, or as `add_items` and `add_published`.
+        ImageError: images or judgements that are missing or cannot be read.
+    """
+    kinds = {"choices": "choice", "same": "same"}
+    if kinds.get(dataset.kind) != study.kind:
+        raise UsageError(
+            f"Expected a {kinds.get(dataset.kind, 'choice')!r} study for {dataset.name}; {study.name!r} is a "
+            f"{study.kind!r} study."
+        )
+    if dataset.problems:
+        raise (ImageError if dataset.problems.unreadable else UsageError)(
+            f"Expected {dataset.name} without damaged entries to import; found {dataset.problems.count}, the first: "
+            f"{dataset.problems.named[0]}."
+        )
+    root = store.root(study)
+
+    def inside(path: str) -> str:
+        return Path(path).relative_to(root).as_posix()
+
+    items: list[Item] = []
+    answers: list[Published] = []
+    shown: Triplet | JudgedPair
+    images: tuple[str, ...]
+    entries: Sequence[Choice | JudgedPair] = dataset.of(Choice) if study.kind == "choice" else dataset.of(JudgedPair)
+    for entry in entries:
+        if isinstance(entry, Choice):
+            shown, share, images = entry.triplet, entry.share_b, (entry.triplet.a, entry.triplet.b)
+        else:
+            shown, share, images = entry, entry.opinion, (entry.image,)
+        items.append(
+            Item(
+                key=shown.key,
+                reference=inside(shown.reference),
+                a=inside(images[0]),
+                b=inside(images[1]) if len(images) > 1 else None,
+                split=shown.split,
+                group=shown.group,
+                extra=(shown.extra if isinstance(shown, Triplet) else None) or {},
+            )
+        )
+        answers.append(Published(key=shown.key, share=share, votes=entry.votes, source=source))
+    with store.transaction():
+        counts = store.add_items(study, items, progress=progress)
+        store.add_published(study, answers)
+    return counts
 
 
 def _shared(item: Item, own: list[float], others: list[tuple[float, int | None]]) -> Pooled:

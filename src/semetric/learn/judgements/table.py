@@ -15,10 +15,9 @@ from typing import Any
 from semetric.errors import UsageError
 from semetric.learn.judgements.records import Answer, Item, Study, normal_name
 from semetric.learn.judgements.store import JudgementStore
-from semetric.results.files import write_whole
 from semetric.tables import number_in, path_in, read_table
 
-__all__ = ["export_csv", "import_csv", "plain_text", "table_text"]
+__all__ = ["import_csv", "plain_text", "table_text"]
 
 _ITEM = ("key", "reference", "a", "b", "split", "group", "known")
 _ANSWER = ("annotator", "choice", "score_a", "score_b", "same", "shown_left", "seconds", "time_utc", "uid")
@@ -57,16 +56,6 @@ def _table_text(store: JudgementStore, study: Study) -> str:
         for rest in said.get(item.key, [[None] * len(_ANSWER)]):
             table.writerow([*own, item.known, *rest])
     return text.getvalue()
-
-
-def export_csv(store: JudgementStore, study: Study, path: str | os.PathLike[str]) -> None:
-    """Writes `table_text` to a file, whole or not at all.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
-    text = table_text(store, study)
-    write_whole(Path(path), lambda stream: stream.write(text.encode()))
 
 
 def import_csv(
