@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import machine
 from benchmarks.photos import photos
+from benchmarks.simulated_judgements import random_graphs, simulated
 from semetric.image import read_image
 from semetric.learn.tuning import Judged, Space, TuneOptions, Tuning, tune
 from semetric.learn.tuning.intervals import from_errors
@@ -29,7 +30,6 @@ from semetric.learn.tuning.memo import Memo
 from semetric.learn.tuning.objectives import objective
 from semetric.learn.tuning.refine import refine
 from semetric.learn.tuning.samplers import best, search
-from semetric.learn.tuning.simulate import random_graphs, simulated
 from semetric.metrics.sess import cosine
 from semetric.metrics.sess_settings import SessSettings
 from semetric.scene.batch import PairBatch, RelatedGraph

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.simulated_judgements import random_graphs, simulated
 from PIL import Image
 
 from semetric.errors import UsageError
 from semetric.learn.tuning import Space, TuneOptions, Tuning, tune
-from semetric.learn.tuning.simulate import random_graphs, simulated
 from semetric.report.tuning import draw_tuning, influence_figure, parallel_figure
 from semetric.scene.batch import PairBatch
 

@@ -118,13 +118,13 @@ def _report(known: Started) -> None:
 def _tell(summary: Mapping[str, Any], failed: Sequence[Mapping[str, Any]], run: Path) -> None:
     """Says what is missing from the numbers."""
     named = [
-        f"{one['reference']} – {one['image']}: {'; '.join(dict.fromkeys(one['errors'].values()))}" for one in failed
+        f"{pair['reference']} – {pair['image']}: {'; '.join(dict.fromkeys(pair['errors'].values()))}" for pair in failed
     ]
     log_names(f"{len(failed)} of {summary['pairs']} pairs failed:", named, str(run / "summary.json"))
-    for metric, one in summary["metrics"].items():
-        if one["missing"]:
-            _log.warning("%s: %d of %d items have no score", metric, one["missing"], summary["dataset"]["items"])
-        for measure, entry in one["measures"].items():
+    for metric, result in summary["metrics"].items():
+        if result["missing"]:
+            _log.warning("%s: %d of %d items have no score", metric, result["missing"], summary["dataset"]["items"])
+        for measure, entry in result["measures"].items():
             if entry["left_out"]:
                 _log.info("%s, %s: %d infinite scores left out", metric, measure, entry["left_out"])
             if entry["note"]:
@@ -136,17 +136,17 @@ def _tables(summary: Mapping[str, Any]) -> list[Table]:
     from semetric.learn.agreement.table import NAMES, figure
 
     measures, groups = summary["measures"], summary["groups"]
-    known = {one["metric"] for one in summary["published"]} & set(summary["metrics"])
+    known = {entry["metric"] for entry in summary["published"]} & set(summary["metrics"])
     table = _empty("metric", "better", "n", *(NAMES[name] for name in measures))
     if groups:
         table.columns.append(Column(f"mean of {len(groups)} groups"))
     if known:
         table.columns.append(Column("published"))
-    for metric, one in summary["metrics"].items():
-        cells = [_value(one["measures"][name], _is_best(summary, name, metric)) for name in measures]
+    for metric, entry in summary["metrics"].items():
+        cells = [_value(entry["measures"][name], _is_best(summary, name, metric)) for name in measures]
         if groups:
-            cells.append(_value(one["mean_of_groups"][measures[0]], False))
-        row: list[str | Text] = [metric, "↑" if one["higher_is_better"] else "↓", str(one["n"]), *cells]
+            cells.append(_value(entry["mean_of_groups"][measures[0]], False))
+        row: list[str | Text] = [metric, "↑" if entry["higher_is_better"] else "↓", str(entry["n"]), *cells]
         if known:
             values = [figure(other["value"]) for other in summary["published"] if other["metric"] == metric]
             row.append(", ".join(values) or "–")
@@ -158,7 +158,7 @@ def _tables(summary: Mapping[str, Any]) -> list[Table]:
     if groups:
         inside = _empty(f"{NAMES[measures[0]]} by group", "n", *summary["metrics"])
         for group in groups:
-            entries = [one["groups"][group][measures[0]] for one in summary["metrics"].values()]
+            entries = [entry["groups"][group][measures[0]] for entry in summary["metrics"].values()]
             most = max(entry["n"] for entry in entries)
             inside.add_row(group or "(none)", str(most), *(figure(entry["value"]) for entry in entries))
         tables.append(inside)
@@ -174,21 +174,24 @@ def _against(best: str, summary: Mapping[str, Any]) -> Table:
     for other in (metric for metric in summary["metrics"] if metric != best):
         cells, n = [], 0
         for name in measures:
-            for one in summary["differences"]:
-                if one["measure"] == name and {one["a"], one["b"]} == {best, other}:
-                    n = one["n"]
+            for pair in summary["differences"]:
+                if pair["measure"] == name and {pair["a"], pair["b"]} == {best, other}:
+                    n = pair["n"]
                     cells.append(
-                        _value(_turned(one) if one["a"] == other else one | {"value": one["difference"]}, False)
+                        _value(
+                            _turned(pair) if pair["a"] == other else pair | {"value": pair["difference"]},
+                            False,
+                        )
                     )
         table.add_row(other, str(n), *cells)
     return table
 
 
-def _turned(one: Mapping[str, Any]) -> dict[str, Any]:
+def _turned(pair: Mapping[str, Any]) -> dict[str, Any]:
     """The difference the other way round."""
-    bounds = one["interval_95"]
+    bounds = pair["interval_95"]
     return {
-        "value": None if one["difference"] is None else -one["difference"],
+        "value": None if pair["difference"] is None else -pair["difference"],
         "interval_95": None if bounds is None else [-bounds[1], -bounds[0]],
     }
 
@@ -199,10 +202,10 @@ def _explain(summary: Mapping[str, Any]) -> None:
 
     typer.echo()
     typer.echo(caption(summary))
-    others = [one for one in summary["published"] if one["metric"] not in summary["metrics"]]
+    others = [figures for figures in summary["published"] if figures["metric"] not in summary["metrics"]]
     if others:
-        shown = ", ".join(f"{one['method']} {figure(one['value'])}" for one in others)
-        sources = "; ".join(dict.fromkeys(one["source"] for one in others))
+        shown = ", ".join(f"{figures['method']} {figure(figures['value'])}" for figures in others)
+        sources = "; ".join(dict.fromkeys(figures["source"] for figures in others))
         typer.echo(f"Published, not measured here ({NAMES[others[0]['measure']]}, {sources}): {shown}.")
 
 

@@ -58,8 +58,8 @@ def create(
     settings = Settings(**given)
     words = "" if instructions is None else _text(instructions)
     with JudgementStore(file, create=True) as store:
-        made = store.create_study(study, _kind(kind), images.resolve(), instructions=words, settings=settings)
-    typer.echo(f"{file}: {made.kind} study {made.name!r}", err=True)
+        created = store.create_study(study, _kind(kind), images.resolve(), instructions=words, settings=settings)
+    typer.echo(f"{file}: {created.kind} study {created.name!r}", err=True)
 
 
 @app.verb("import", "semetric learn study import study.sqlite triplets.csv --study pilot")
@@ -123,11 +123,11 @@ def export(
         chosen = store.study(study)
         if form == "bapps":
             pooled = pool(store, chosen)
-            export_bapps(pooled, store.root(chosen), out)
+            export_bapps(chosen, pooled, store.root(chosen), out)
             typer.echo(f"{len(pooled)} items", err=True)
         else:
             if form == "nights":
-                text, written, left_out = nights_table(pool(store, chosen))
+                text, written, left_out = nights_table(chosen, pool(store, chosen))
                 typer.echo(f"{written} items; {left_out} left out, on which people did not agree", err=True)
                 lines = iter([text])
             else:
@@ -143,13 +143,13 @@ def info(file: FileArgument, study: StudyOption = None, as_json: shared.JsonOpti
 
     with JudgementStore(file) as store:
         studies = store.studies() if study is None else [store.study(study)]
-        found = [_facts(store, each) for each in studies]
+        facts_of = [_facts(store, each) for each in studies]
     if as_json:
-        shared.show_json({"studies": found})
+        shared.show_json({"studies": facts_of})
         return
     titles = ("items", "checks", "judgements", "annotators", "alpha")
     table = Table([Column("study", "key"), Column("kind", "word"), *map(Column, titles)])
-    for facts in found:
+    for facts in facts_of:
         alpha = "–" if math.isnan(facts["alpha"]) else f"{facts['alpha']:.3f}"
         numbers = [str(facts[key]) for key in ("items", "checks", "judgements")]
         table.add_row(facts["name"], facts["kind"], *numbers, str(len(facts["annotators"])), alpha)
@@ -217,11 +217,11 @@ def _facts(store: JudgementStore, study: Study) -> dict[str, Any]:
 
     from semetric.learn.judgements.summary import summarise
 
-    found = summarise(store, study)
+    summary = summarise(store, study)
     facts = {
-        key: getattr(found, key) for key in ("items", "checks", "judgements", "wanted", "complete", "alpha", "units")
+        key: getattr(summary, key) for key in ("items", "checks", "judgements", "wanted", "complete", "alpha", "units")
     }
-    people = [asdict(one) for one in found.annotators]
+    people = [asdict(annotator) for annotator in summary.annotators]
     return {"name": study.name, "kind": study.kind, **facts, "annotators": people}
 
 

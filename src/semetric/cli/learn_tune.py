@@ -99,7 +99,7 @@ def tune(
     )
     items = _triplets(loaded)
     named(objective).check(judged_of(items))
-    count = len({p for one in items for p in (one.triplet.reference, one.triplet.a, one.triplet.b)})
+    count = len({p for item in items for p in (item.triplet.reference, item.triplet.a, item.triplet.b)})
     with held(out):
         with shared.downloads_if(fetch), counter("images") as (begin, advance):
             begin(count, 0)
@@ -158,16 +158,16 @@ def tune(
 
 def _fixed(given: Sequence[str]) -> dict[str, float]:
     """NAME=VALUE, an occurrence each."""
-    found = {}
-    for one in given:
-        name, equals, value = one.partition("=")
+    values = {}
+    for assignment in given:
+        name, equals, value = assignment.partition("=")
         try:
             if not equals:
                 raise ValueError
-            found[name.strip()] = float(value)
+            values[name.strip()] = float(value)
         except ValueError:
-            raise UsageError(f"Expected --fix NAME=NUMBER; found {one!r}.") from None
-    return found
+            raise UsageError(f"Expected --fix NAME=NUMBER; found {assignment!r}.") from None
+    return values
 
 
 def _check(sampler: str, trials: int) -> None:
@@ -209,43 +209,47 @@ def _expected(space: Space, refined: bool, trials: int, folds: int, sampler: str
     return trials * searches + (starts * 3 * (smooth + 1) if refined else 0)
 
 
-def _tables(found: Tuning) -> list[Table]:
-    baseline, settings = found.space.baseline
+def _tables(tuning: Tuning) -> list[Table]:
+    baseline, settings = tuning.space.baseline
     numbers = (Column("found"), Column("95% interval"), Column(baseline))
     table = Table([Column("parameter", "key"), *numbers, Column("evidence", "text")])
-    for one in found.estimates:
-        low, high = one.interval_95
+    for p in tuning.estimates:
+        low, high = p.interval_95
         table.add_row(
-            one.name, f"{one.value:.3g}", f"{low:.3g} – {high:.3g}", f"{getattr(settings, one.name):g}", one.note
+            p.name,
+            f"{p.value:.3g}",
+            f"{low:.3g} – {high:.3g}",
+            f"{getattr(settings, p.name):g}",
+            p.note,
         )
     tables = [table]
-    if found.held_out is not None:
+    if tuning.held_out is not None:
         table = Table(
-            [Column("held out", "key"), *map(Column, ("tuned", *found.space.baselines, f"tuned − {baseline}"))]
+            [Column("held out", "key"), *map(Column, ("tuned", *tuning.space.baselines, f"tuned − {baseline}"))]
         )
-        for line in found.held_out.lines:
+        for line in tuning.held_out.lines:
             arrow = "↑" if line.higher_is_better else "↓"
-            cells = [_cell(one) for one in (line.tuned, *line.baselines.values(), line.gain)]
+            cells = [_cell(measure) for measure in (line.tuned, *line.baselines.values(), line.gain)]
             table.add_row(f"{line.title} {arrow}", *cells)
         tables.append(table)
     return tables
 
 
-def _cell(one: Estimate) -> str:
-    if one.value is None:
+def _cell(estimate: Estimate) -> str:
+    if estimate.value is None:
         return "–"
-    bounds = "" if one.interval_95 is None else f" [{one.interval_95[0]:.4f}, {one.interval_95[1]:.4f}]"
-    return f"{one.value:.4f}{bounds}".replace("-", "−")
+    bounds = "" if estimate.interval_95 is None else f" [{estimate.interval_95[0]:.4f}, {estimate.interval_95[1]:.4f}]"
+    return f"{estimate.value:.4f}{bounds}".replace("-", "−")
 
 
-def _tell(found: Tuning) -> None:
+def _tell(tuning: Tuning) -> None:
     """Says how the settings came about."""
     _log.info(
         "%s: %.6g with the found settings, %s; %d settings scored on %d triplets of %d references",
-        found.options.objective,
-        found.loss,
-        ", ".join(f"{loss:.6g} with those of the variant {name}" for name, loss in found.baseline_losses.items()),
-        found.evaluations,
-        found.triplets,
-        found.references,
+        tuning.options.objective,
+        tuning.loss,
+        ", ".join(f"{loss:.6g} with those of the variant {name}" for name, loss in tuning.baseline_losses.items()),
+        tuning.evaluations,
+        tuning.triplets,
+        tuning.references,
     )

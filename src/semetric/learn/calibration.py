@@ -161,11 +161,11 @@ def _likest(reference: SceneGraph, other: SceneGraph) -> list[float]:
 
 
 def _cosine(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
-    one, two = (
+    a, b = (
         rows.astype(np.float64) / np.maximum(np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True), 1e-12)
         for rows in (first, second)
     )
-    cosine: NDArray[np.float64] = one @ two.T
+    cosine: NDArray[np.float64] = a @ b.T
     return cosine
 
 

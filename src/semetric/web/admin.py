@@ -27,7 +27,7 @@ __all__ = ["Administration"]
 _EXPORTS: dict[str, tuple[str, str, Callable[[JudgementStore, Study], str]]] = {
     "jsonl": ("jsonl", "application/x-ndjson", lambda store, study: "".join(study_lines(store, study))),
     "csv": ("csv", "text/csv", table_text),
-    "nights": ("nights.csv", "text/csv", lambda store, study: nights_table(pool(store, study))[0]),
+    "nights": ("nights.csv", "text/csv", lambda store, study: nights_table(study, pool(store, study))[0]),
 }
 _CHANGES: dict[str, Callable[[JudgementStore, Annotator], Annotator]] = {
     "exclude": JudgementStore.exclude,

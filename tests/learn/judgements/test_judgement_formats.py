@@ -44,7 +44,7 @@ def test_nights_comes_back_as_it_was(store: JudgementStore, pictures: Path, tmp_
     study = store.create_study("nights", "choice", pictures)
     assert import_nights(store, study, tmp_path / "data.csv") == (2, 0)
     assert import_nights(store, study, tmp_path / "data.csv") == (0, 2)
-    assert nights_table(pool(store, study)) == (NIGHTS, 2, 0)
+    assert nights_table(study, pool(store, study)) == (NIGHTS, 2, 0)
     first, second = choices(store, study)
     assert (first.share_b, first.votes, first.triplet.split) == (0.0, 7, "train")
     assert (second.share_b, second.triplet.b) == (1.0, str(pictures / "04.png"))
@@ -81,7 +81,7 @@ def test_votes_of_people_and_of_a_data_set_are_counted_together(
         judge(store, study, "1", name, Answer(choice="b"))
     judge(store, study, "0", "Ada", Answer(choice="b"))
     assert [(one.share_b, one.votes) for one in choices(store, study)] == [(1 / 8, 8), (1.0, 8)]
-    assert nights_table(pool(store, study))[1:] == (1, 1)  # only where all agree
+    assert nights_table(study, pool(store, study))[1:] == (1, 1)  # only where all agree
 
 
 def bapps(folder: Path, pictures: Path) -> Path:
@@ -113,12 +113,12 @@ def test_bapps_comes_back_byte_by_byte(
     study = store.create_study("bapps", kind, root)  # type: ignore[arg-type]
     assert import_bapps(store, study) == (count, 0)
     assert import_bapps(store, study) == (0, count)
-    export_bapps(pool(store, study), root, tmp_path / "out")
+    export_bapps(study, pool(store, study), root, tmp_path / "out")
     assert files(tmp_path / "out" / top) == files(root / top)
     votes = {found.votes for found in pool(store, study)}
     assert votes == ({5, 2} if kind == "choice" else {3})
     with pytest.raises(UsageError, match="exists"):
-        export_bapps(pool(store, study), root, tmp_path / "out")
+        export_bapps(study, pool(store, study), root, tmp_path / "out")
 
 
 def test_an_export_that_fails_leaves_no_folder(store: JudgementStore, pictures: Path, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_an_export_that_fails_leaves_no_folder(store: JudgementStore, pictures: 
     import_bapps(store, study)
     (root / "2afc/val/cnn/p1/000001.png").unlink()
     with pytest.raises(ImageError, match="000001"):
-        export_bapps(pool(store, study), root, tmp_path / "out")
+        export_bapps(study, pool(store, study), root, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir() if path.name not in ("bapps",) and path.is_dir()] == []
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from benchmarks.simulated_judgements import random_graphs, simulated
 
 from semetric.learn.tuning.judged import Judged
-from semetric.learn.tuning.simulate import random_graphs, simulated
 from semetric.scene.batch import PairBatch
 
 REFERENCES = 20

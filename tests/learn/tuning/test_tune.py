@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.simulated_judgements import graded, random_graphs, simulated
 
 from semetric.errors import UsageError
 from semetric.learn.tuning import Space, TuneOptions, Tuning, tune, write_tuning
 from semetric.learn.tuning.judged import Judged
 from semetric.learn.tuning.memo import Memo
-from semetric.learn.tuning.simulate import graded, random_graphs, simulated
 from semetric.metrics.sess_settings import SessSettings, read_sess_settings, sess_settings_toml
 from semetric.results.database import Database
 from semetric.scene.batch import PairBatch

@@ -35,13 +35,13 @@ def two_alternative_credits(
     Raises:
         UsageError: lengths differ, a score is NaN, or a share lies outside [0, 1].
     """
-    one, two, share = (np.asarray(values, np.float64) for values in (a, b, share_b))
-    _check("scores and shares", one, two, share)
+    first, second, share = (np.asarray(values, np.float64) for values in (a, b, share_b))
+    _check("scores and shares", first, second, share)
     if ((share < 0) | (share > 1)).any():
         raise UsageError("Expected shares in [0, 1]; found others.")
     if majority:
         share = (np.sign(share - 0.5) + 1) / 2
-    closer_b = np.sign(_difference(two, one)) * (1 if higher_is_better else -1)  # 1, 0, −1
+    closer_b = np.sign(_difference(second, first)) * (1 if higher_is_better else -1)  # 1, 0, −1
     return np.asarray(0.5 + closer_b * (share - 0.5), np.float64)
 
 
@@ -90,8 +90,8 @@ def odd_one_out_credits(pairs: ArrayLike, odd: ArrayLike, *, higher_is_better: b
         raise UsageError("Expected the odd one to be 0, 1 or 2; found others.")
     similar = scores if higher_is_better else -scores
     best = similar == similar.max(axis=1, keepdims=True)
-    found = best[np.arange(len(chosen)), chosen.astype(np.intp)]
-    return np.asarray(found / best.sum(axis=1), np.float64)
+    credits = best[np.arange(len(chosen)), chosen.astype(np.intp)]
+    return np.asarray(credits / best.sum(axis=1), np.float64)
 
 
 def odd_one_out(pairs: ArrayLike, odd: ArrayLike, *, higher_is_better: bool) -> Measured:
@@ -103,14 +103,14 @@ def odd_one_out(pairs: ArrayLike, odd: ArrayLike, *, higher_is_better: bool) -> 
     return means(odd_one_out_credits(pairs, odd, higher_is_better=higher_is_better))
 
 
-def _difference(one: Floats, two: Floats) -> Floats:
+def _difference(a: Floats, b: Floats) -> Floats:
     """one − two, where two infinities are equal."""
-    return np.where(one == two, 0.0, np.where(one > two, 1.0, -1.0))
+    return np.where(a == b, 0.0, np.where(a > b, 1.0, -1.0))
 
 
 def _check(what: str, *arrays: Floats) -> None:
     if any(array.ndim != 1 or array.shape != arrays[0].shape for array in arrays):
-        found = ", ".join(str(array.shape) for array in arrays)
-        raise UsageError(f"Expected {what} as lists of one length; found shapes {found}.")
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        raise UsageError(f"Expected {what} as lists of one length; found shapes {shapes}.")
     if any(np.isnan(array).any() for array in arrays):
         raise UsageError(f"Expected {what} without NaN; leave out the items that have no score.")

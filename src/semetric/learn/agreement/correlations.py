@@ -97,16 +97,20 @@ def plcc(
     x, y = _oriented(scores, opinions, higher_is_better)
     finite = np.isfinite(x)
     fitted = fit_logistic(x[finite], y[finite], form=form)
-    mapped, kept = fitted(x[finite]), y[finite]
-    if mapped.size and np.ptp(mapped) <= 1e-9 * max(float(np.ptp(kept)), 1e-300):
+    mapped, opinion = fitted(x[finite]), y[finite]
+    if mapped.size and np.ptp(mapped) <= 1e-9 * max(float(np.ptp(opinion)), 1e-300):
         mapped = np.zeros_like(mapped)  # a flat curve's last digits correlate with anything
 
     def resampled(counts: Floats) -> Floats:
         inside = counts[:, finite]
-        return _pearson(mapped, kept, inside)
+        return _pearson(mapped, opinion, inside)
 
     left_out = int(x.size - finite.sum())
-    note = _flat(np.zeros(0), kept) or fitted.note or ("" if kept.size or not x.size else "undefined: all are infinite")
+    note = (
+        _flat(np.zeros(0), opinion)
+        or fitted.note
+        or ("" if opinion.size or not x.size else "undefined: all are infinite")
+    )
     return _measured(resampled, x.size, units, left_out=left_out, note=note)
 
 
@@ -163,12 +167,12 @@ def _pearson(x: Floats, y: Floats, counts: Floats) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
         dx = x - (counts * x).sum(axis=1, keepdims=True) / total
         dy = y - (counts * y).sum(axis=1, keepdims=True) / total
-        products = [(counts * one * two).sum(axis=1) for one, two in ((dx, dy), (dx, dx), (dy, dy))]
+        products = [(counts * a * b).sum(axis=1) for a, b in ((dx, dy), (dx, dx), (dy, dy))]
         # a constant's variance is not always 0 to the last digit
         floor = [1e-24 * total[:, 0] * np.max(v * v, axis=-1, initial=0.0) for v in (x, y)]
         flat = (products[1] <= floor[0]) | (products[2] <= floor[1])
-        found = products[0] / np.sqrt(products[1] * products[2])
-    return np.where(flat, np.nan, np.clip(found, -1, 1))
+        r = products[0] / np.sqrt(products[1] * products[2])
+    return np.where(flat, np.nan, np.clip(r, -1, 1))
 
 
 def _signs(x: Floats, rows: slice) -> NDArray[np.int8]:

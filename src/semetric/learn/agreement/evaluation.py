@@ -135,56 +135,60 @@ def _summary(
     groups = groups if len(groups) > 1 else []
     of_group = {name: np.flatnonzero(np.asarray(wanted.groups) == name) for name in groups}
     scored: dict[str, _Scored] = {}
-    for place, (name, one) in enumerate(run.summary["metrics"].items()):
+    for place, (name, facts) in enumerate(run.summary["metrics"].items()):
         values = scores[:, place][wanted.places]
         whole = np.flatnonzero(~np.isnan(values).any(axis=1))
-        scored[name] = _Scored(higher_is_better=one["higher_is_better"], items=whole, scores=values[whole])
+        scored[name] = _Scored(higher_is_better=facts["higher_is_better"], items=whole, scores=values[whole])
 
     def measured(name: str, metric: str, chosen: NDArray[np.intp]) -> Measured:
         """Of some items, all of which the metric scored."""
-        one = scored[metric]
+        metric_scores = scored[metric]
         return measure(
             name,
-            one.scores[np.searchsorted(one.items, chosen)],
+            metric_scores.scores[np.searchsorted(metric_scores.items, chosen)],
             wanted.targets[chosen],
             kind=dataset.kind,
-            higher_is_better=one.higher_is_better,
+            higher_is_better=metric_scores.higher_is_better,
             majority=dataset.majority,
             form=form,
         )
 
-    kept: dict[tuple[str, str, bytes], tuple[Estimate, Floats]] = {}
+    cache: dict[tuple[str, str, bytes], tuple[Estimate, Floats]] = {}
 
     def drawn(name: str, metric: str, chosen: NDArray[np.intp]) -> tuple[Estimate, Floats]:
         """The estimate and the resamples behind it, computed once: most metrics scored the same items."""
         place = (name, metric, hashlib.sha256(chosen.tobytes()).digest())
-        if place not in kept:
-            one = measured(name, metric, chosen)
-            known = one.value is not None and one.n > 1
-            draws = draws_of(one, resamples=resamples, seed=seed) if known else np.full(resamples, np.nan)
-            kept[place] = (
+        if place not in cache:
+            measurement = measured(name, metric, chosen)
+            known = measurement.value is not None and measurement.n > 1
+            draws = draws_of(measurement, resamples=resamples, seed=seed) if known else np.full(resamples, np.nan)
+            cache[place] = (
                 Estimate(
-                    value=one.value, interval_95=interval_of(draws), n=one.n, left_out=one.left_out, note=one.note
+                    value=measurement.value,
+                    interval_95=interval_of(draws),
+                    n=measurement.n,
+                    left_out=measurement.left_out,
+                    note=measurement.note,
                 ),
                 draws,
             )
-        return kept[place]
+        return cache[place]
 
-    found: dict[str, Any] = {}
-    for metric, one in scored.items():
+    entries: dict[str, Any] = {}
+    for metric, metric_scores in scored.items():
         entry: dict[str, Any] = {
-            "higher_is_better": one.higher_is_better,
-            "n": len(one.items),
-            "missing": len(dataset) - len(one.items),
-            "measures": {name: drawn(name, metric, one.items)[0].to_dict() for name in measures},
+            "higher_is_better": metric_scores.higher_is_better,
+            "n": len(metric_scores.items),
+            "missing": len(dataset) - len(metric_scores.items),
+            "measures": {name: drawn(name, metric, metric_scores.items)[0].to_dict() for name in measures},
         }
         if groups:
             parts = {
-                group: measured(measures[0], metric, np.intersect1d(places, one.items))
+                group: measured(measures[0], metric, np.intersect1d(places, metric_scores.items))
                 for group, places in of_group.items()
             }
             entry |= _by_group(measures[0], parts, resamples, seed)
-        found[metric] = entry
+        entries[metric] = entry
     differences = [
         _difference(name, a, b, *(drawn(name, metric, common) for metric in (a, b)))
         for a, b in itertools.combinations(scored, 2)
@@ -208,10 +212,10 @@ def _summary(
         "measures": list(measures),
         "groups": groups,
         "ceiling": ceiling(dataset, wanted.targets),
-        "metrics": found,
+        "metrics": entries,
         "differences": differences,
-        "best": {name: _best(name, found, differences) for name in measures},
-        "published": [dataclasses.asdict(one) for one in published(dataset.name, dataset.split)],
+        "best": {name: _best(name, entries, differences) for name in measures},
+        "published": [dataclasses.asdict(figure) for figure in published(dataset.name, dataset.split)],
         "interval": {"level": 0.95, "method": "percentile bootstrap over items", "resamples": resamples, "seed": seed},
         "plcc_parameters": form,
     }
@@ -220,7 +224,7 @@ def _summary(
 def _by_group(name: str, parts: Mapping[str, Measured], resamples: int, seed: int) -> dict[str, Any]:
     """The measure in each group, and its mean over the groups, each of which is resampled by itself."""
     seeds = {group: (seed, zlib.crc32(group.encode("utf-8", "surrogateescape"))) for group in parts}
-    defined = [group for group, one in parts.items() if one.value is not None]
+    defined = [group for group, part in parts.items() if part.value is not None]
     mean: dict[str, Any] = {"value": None, "interval_95": None, "n": len(defined)}
     if len(defined) == len(parts):
         draws = [draws_of(parts[group], resamples=resamples, seed=seeds[group]) for group in defined]
@@ -229,41 +233,41 @@ def _by_group(name: str, parts: Mapping[str, Measured], resamples: int, seed: in
         mean["interval_95"] = None if bounds is None else list(bounds)
     return {
         "groups": {
-            group: {name: estimate(one, resamples=resamples, seed=seeds[group]).to_dict()}
-            for group, one in parts.items()
+            group: {name: estimate(part, resamples=resamples, seed=seeds[group]).to_dict()}
+            for group, part in parts.items()
         },
         "mean_of_groups": {name: mean},
     }
 
 
 def _difference(
-    name: str, a: str, b: str, one: tuple[Estimate, Floats], two: tuple[Estimate, Floats]
+    name: str, a: str, b: str, of_a: tuple[Estimate, Floats], of_b: tuple[Estimate, Floats]
 ) -> dict[str, Any]:
     """Of two metrics, on the items that both scored: both see the same resamples."""
-    known = one[0].value is not None and two[0].value is not None
-    bounds = interval_of(one[1] - two[1]) if known else None
+    known = of_a[0].value is not None and of_b[0].value is not None
+    bounds = interval_of(of_a[1] - of_b[1]) if known else None
     return {
         "measure": name,
         "a": a,
         "b": b,
-        "n": one[0].n,
-        "difference": one[0].value - two[0].value if known else None,  # type: ignore[operator]
+        "n": of_a[0].n,
+        "difference": of_a[0].value - of_b[0].value if known else None,  # type: ignore[operator]
         "interval_95": None if bounds is None else list(bounds),
     }
 
 
 def _best(name: str, metrics: Mapping[str, Any], differences: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The metric with the highest value, and whether its difference from every other one excludes 0."""
-    values = {metric: one["measures"][name]["value"] for metric, one in metrics.items()}
+    values = {metric: entry["measures"][name]["value"] for metric, entry in metrics.items()}
     known = {metric: value for metric, value in values.items() if value is not None}
     if not known:
         return None
     best = max(known, key=lambda metric: known[metric])
-    others = [one for one in differences if one["measure"] == name and best in (one["a"], one["b"])]
+    others = [pair for pair in differences if pair["measure"] == name and best in (pair["a"], pair["b"])]
     clear = bool(others)
-    for one in others:
-        low, high = one["interval_95"] or (0.0, 0.0)
-        clear = clear and (low > 0 if one["a"] == best else high < 0)
+    for pair in others:
+        low, high = pair["interval_95"] or (0.0, 0.0)
+        clear = clear and (low > 0 if pair["a"] == best else high < 0)
     return {"metric": best, "clear": clear}
 
 

@@ -66,8 +66,8 @@ def _nominal(values: NDArray[np.float64], units: NDArray[np.intp]) -> tuple[floa
     cells, counts = np.unique(np.stack([units, categories]), axis=1, return_counts=True)
     sizes = np.bincount(units)
     alike = np.bincount(cells[0], weights=counts.astype(np.float64) ** 2, minlength=sizes.size)
-    used = sizes > 0
-    observed = ((sizes[used] ** 2 - alike[used]) / (sizes[used] - 1)).sum()
+    filled = sizes > 0
+    observed = ((sizes[filled] ** 2 - alike[filled]) / (sizes[filled] - 1)).sum()
     n = values.size
     return observed / n, (n**2 - (np.bincount(categories).astype(np.float64) ** 2).sum()) / (n * (n - 1))
 
@@ -75,10 +75,10 @@ def _nominal(values: NDArray[np.float64], units: NDArray[np.intp]) -> tuple[floa
 def _interval(values: NDArray[np.float64], units: NDArray[np.intp]) -> tuple[float, float]:
     centred = values - values.mean()  # keeps digits where values are far from 0
     sizes = np.bincount(units)
-    used = sizes > 0
-    sums = np.bincount(units, weights=centred)[used]
-    squares = np.bincount(units, weights=centred**2)[used]
-    m = sizes[used]
+    filled = sizes > 0
+    sums = np.bincount(units, weights=centred)[filled]
+    squares = np.bincount(units, weights=centred**2)[filled]
+    m = sizes[filled]
     observed = (2 * np.maximum(m * squares - sums**2, 0) / (m - 1)).sum()
     n = values.size
     return observed / n, 2 * (n * (centred**2).sum() - centred.sum() ** 2) / (n * (n - 1))

@@ -104,12 +104,12 @@ def _best(x: Floats, y: Floats, form: Form, slope: float) -> tuple[Floats | None
             start = np.array([float(z.min()), 1.0, middle, width])
         else:
             start = np.array([np.sign(slope) or 1.0, 1 / width, middle, 0.1 * slope / spread, 0.0])
-        found = least_squares(
+        solution = least_squares(
             lambda p: curve(x, p) - z, start, bounds=(lowest, np.inf), x_scale="jac", max_nfev=_EVALUATIONS
         )
-        squared = 2 * float(found.cost)
+        squared = 2 * float(solution.cost)
         if np.isfinite(squared) and squared < error:
-            best, error = np.asarray(found.x, np.float64), squared
+            best, error = np.asarray(solution.x, np.float64), squared
     if best is None:
         return None, np.inf
     scaled = best.copy()

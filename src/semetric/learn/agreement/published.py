@@ -77,5 +77,5 @@ PUBLISHED: tuple[Published, ...] = (
 
 def published(dataset: str, split: str | None) -> tuple[Published, ...]:
     """The figures of that data set and split, the best first."""
-    found = (one for one in PUBLISHED if (one.dataset, one.split) == (dataset, split))
-    return tuple(sorted(found, key=lambda one: (one.measure, -one.value)))
+    figures = (figure for figure in PUBLISHED if (figure.dataset, figure.split) == (dataset, split))
+    return tuple(sorted(figures, key=lambda figure: (figure.measure, -figure.value)))

@@ -54,8 +54,8 @@ def to_csv(summary: Mapping[str, Any]) -> str:
     """
     lines = [["dataset", "split", "group", "metric", "measure", "value", "low", "high", "n", "published"]]
     data = summary["dataset"]
-    for metric, one in summary["metrics"].items():
-        for group, measures in _scopes(one):
+    for metric, entry in summary["metrics"].items():
+        for group, measures in _scopes(entry):
             for measure, entry in measures.items():
                 low, high = entry["interval_95"] or (None, None)
                 known = _published(summary, metric, measure, group) if group in ("", "mean of groups") else None
@@ -72,17 +72,17 @@ def to_latex(summary: Mapping[str, Any]) -> str:
     by_group = bool(summary["groups"])
     header = ["metric", "", "$n$", *(_escaped(NAMES[name]) for name in measures)]
     header += [f"mean of {len(summary['groups'])} groups"] if by_group else []
-    known = [one for one in summary["published"] if one["metric"] in summary["metrics"]]
+    known = [row for row in summary["published"] if row["metric"] in summary["metrics"]]
     header += ["published"] if known else []
     body = []
-    for metric, one in summary["metrics"].items():
-        cells = [_escaped(metric), _escaped("↑" if one["higher_is_better"] else "↓"), str(one["n"])]
+    for metric, entry in summary["metrics"].items():
+        cells = [_escaped(metric), _escaped("↑" if entry["higher_is_better"] else "↓"), str(entry["n"])]
         for name in measures:
             best = summary["best"][name]
             bold = best is not None and best["clear"] and best["metric"] == metric
-            cells.append(_latex_cell(one["measures"][name], bold))
+            cells.append(_latex_cell(entry["measures"][name], bold))
         if by_group:
-            cells.append(_latex_cell(one["mean_of_groups"][measures[0]], False))
+            cells.append(_latex_cell(entry["mean_of_groups"][measures[0]], False))
         if known:
             values = [_escaped(figure(other["value"])) for other in known if other["metric"] == metric]
             cells.append(", ".join(values) or "--")
@@ -121,7 +121,7 @@ def caption(summary: Mapping[str, Any]) -> str:
         parts.append(f"PLCC after a logistic curve of {summary['plcc_parameters']} parameters.")
     if summary["ceiling"] is not None and summary["ceiling"] < 1:
         parts.append(f"No metric can exceed a 2AFC of {figure(summary['ceiling'])}.")
-    sources = dict.fromkeys(one["source"] for one in summary["published"] if one["metric"] in summary["metrics"])
+    sources = dict.fromkeys(row["source"] for row in summary["published"] if row["metric"] in summary["metrics"])
     if sources:
         parts.append(f"Published: {NAMES[summary['published'][0]['measure']]} of the {'; '.join(sources)}.")
     return " ".join(parts)
@@ -140,17 +140,17 @@ def write_tables(summary: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
     return paths
 
 
-def _scopes(one: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    found = [("", one["measures"])]
-    if "mean_of_groups" in one:
-        found += [("mean of groups", one["mean_of_groups"]), *one["groups"].items()]
-    return found
+def _scopes(entry: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    scopes = [("", entry["measures"])]
+    if "mean_of_groups" in entry:
+        scopes += [("mean of groups", entry["mean_of_groups"]), *entry["groups"].items()]
+    return scopes
 
 
 def _published(summary: Mapping[str, Any], metric: str, measure: str, group: str) -> float | None:
-    for one in summary["published"]:
-        if (one["metric"], one["measure"]) == (metric, measure) and one["mean_of_groups"] == (group != ""):
-            value: float = one["value"]
+    for row in summary["published"]:
+        if (row["metric"], row["measure"]) == (metric, measure) and row["mean_of_groups"] == (group != ""):
+            value: float = row["value"]
             return value
     return None
 

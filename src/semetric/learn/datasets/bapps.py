@@ -26,6 +26,7 @@ from semetric.results.files import named_errors
 
 if TYPE_CHECKING:
     from semetric.learn.judgements.pooled import Pooled
+    from semetric.learn.judgements.records import Study
 
 __all__ = ["BAPPS", "BAPPS_JND", "export_bapps", "load_bapps", "load_bapps_jnd", "read_share"]
 
@@ -128,13 +129,14 @@ def read_share(path: str) -> float:
     return share
 
 
-def export_bapps(pooled: Sequence[Pooled], images: Path, out: Path) -> None:
+def export_bapps(study: Study, pooled: Sequence[Pooled], images: Path, out: Path) -> None:
     """Writes a new folder in this layout, images copied; it appears whole or not at all.
 
     An item without a split goes to val, one without a group to the subset named "study".
 
     Args:
-        pooled: the judged items of a study of choices, or of a same/different study.
+        study: of choices or same/different judgements.
+        pooled: its judged items.
         images: the study's image folder.
         out: the folder to write.
 
@@ -143,6 +145,11 @@ def export_bapps(pooled: Sequence[Pooled], images: Path, out: Path) -> None:
         ImageError: an image that is missing.
         StoreError: it cannot be written.
     """
+    if study.kind == "score":
+        raise UsageError(
+            f"Expected a study of kind choice or same, as BAPPS has them; {study.name!r} is a {study.kind!r} study."
+        )
+    top, folders = _CHOICES if study.kind == "choice" else _PAIRS
     if out.exists():
         raise UsageError(f"Expected a new folder; {out} exists. Name another.")
     with named_errors(out):
@@ -153,9 +160,6 @@ def export_bapps(pooled: Sequence[Pooled], images: Path, out: Path) -> None:
             taken: set[Path] = set()
             for index, entry in enumerate(pooled):
                 item = entry.item
-                if entry.share is None:
-                    raise UsageError("Expected a study of kind choice or same, as BAPPS has them; this one has scores.")
-                top, folders = _PAIRS if item.b is None else _CHOICES
                 subset = building / top / _part(item.split, "val") / _part(item.group, "study")
                 stem = item.key.rpartition("/")[2]
                 if not _PLAIN.fullmatch(stem) or subset / stem in taken:

@@ -51,9 +51,9 @@ def load_coco(root: Path, split: str | None = None) -> Dataset:
     for part in choose_split(split, here, "COCO"):
         folder = _SPLITS[part]
         notes = [place / base / f"panoptic_{folder}.json" for base in ("annotations", ".")]
-        found = next((path for path in notes if path.is_file()), None)
-        if found is not None:
-            items += _annotated(read_json(found), part, found.name, files, problems, classes)
+        file = next((path for path in notes if path.is_file()), None)
+        if file is not None:
+            items += _annotated(read_json(file), part, file.name, files, problems, classes)
         else:
             items += _listed(place, part, files, problems)
     return Dataset(
@@ -89,42 +89,44 @@ def _annotated(
     images, annotations, categories = (_objects(document, key, name) for key in ("images", "annotations", "categories"))
     things: dict[int, bool] = {}
     try:
-        for one in categories:
-            things[whole(field(one, "id"), "a category's id")] = bool(field(one, "isthing"))
-        classes["categories"] = tuple(f"{one['id']} {one.get('name', '')}" for one in categories)
+        for category in categories:
+            things[whole(field(category, "id"), "a category's id")] = bool(field(category, "isthing"))
+        classes["categories"] = tuple(f"{category['id']} {category.get('name', '')}" for category in categories)
     except Damaged as why:
         raise UsageError(f"Expected categories with id and isthing in {name}; {why}.") from why
-    by_id = {one.get("id"): one for one in images if isinstance(one.get("id"), int | str)}
+    by_id = {image.get("id"): image for image in images if isinstance(image.get("id"), int | str)}
     items = []
     seen: set[str] = set()
-    for one in annotations:
-        key = str(one.get("image_id"))
+    for annotation in annotations:
+        key = str(annotation.get("image_id"))
         try:
             if key in seen:
                 raise Damaged("it is annotated twice")
-            photo = by_id.get(one.get("image_id")) if isinstance(one.get("image_id"), int | str) else None
+            photo = by_id.get(annotation.get("image_id")) if isinstance(annotation.get("image_id"), int | str) else None
             if photo is None:
                 raise Damaged(f"no image has the id {key}")
             items.append(
                 PanopticRecord(
                     key=key,
                     image=files.path(f"{folder}/{field(photo, 'file_name')}"),
-                    panoptic=files.path(f"panoptic_{folder}/{field(one, 'file_name')}"),
+                    panoptic=files.path(f"panoptic_{folder}/{field(annotation, 'file_name')}"),
                     size=(whole(field(photo, "height"), "height"), whole(field(photo, "width"), "width")),
-                    segments=tuple(_segment(entry, things) for entry in field(one, "segments_info")),
+                    segments=tuple(_segment(entry, things) for entry in field(annotation, "segments_info")),
                     split=part,
                 )
             )
             seen.add(key)
         except (Damaged, TypeError, ValueError) as why:
             problems.add(f"{name}, image {key}", why)
-    for lone in sorted(map(str, {*by_id} - {one.get("image_id") for one in annotations if _plain(one)})):
+    for lone in sorted(
+        map(str, {*by_id} - {annotation.get("image_id") for annotation in annotations if _plain(annotation)})
+    ):
         problems.add(f"{name}, image {lone}", "it has no annotation")
     return items
 
 
-def _plain(one: Mapping[str, Any]) -> bool:
-    return isinstance(one.get("image_id"), int | str)
+def _plain(annotation: Mapping[str, Any]) -> bool:
+    return isinstance(annotation.get("image_id"), int | str)
 
 
 def _segment(entry: Any, things: Mapping[int, bool]) -> Segment:
@@ -149,10 +151,10 @@ def _segment(entry: Any, things: Mapping[int, bool]) -> Segment:
 
 
 def _objects(document: Mapping[str, Any], key: str, name: str) -> list[dict[str, Any]]:
-    found = document.get(key)
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+    entries = document.get(key)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UsageError(f"Expected a list of objects {key!r} in {name}; found none.")
-    return found
+    return entries
 
 
 COCO = DatasetSpec(

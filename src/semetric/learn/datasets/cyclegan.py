@@ -73,16 +73,16 @@ def load_cyclegan(root: Path, split: str | None = None) -> Dataset:
 def _image_folders(root: Path) -> list[Path]:
     if root.resolve().name == "images":
         return [root]
-    found = []
+    folders = []
     for folder, inner, _ in os.walk(root):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         depth = len(Path(folder).relative_to(root).parts)
         if "images" in inner:
-            found.append(Path(folder) / "images")
+            folders.append(Path(folder) / "images")
             inner.remove("images")
         if depth + 1 >= _DEPTH:
             inner.clear()
-    return found
+    return folders
 
 
 def _labelled(folder: Path) -> tuple[dict[str, dict[str, str]], int]:
@@ -93,7 +93,7 @@ def _labelled(folder: Path) -> tuple[dict[str, dict[str, str]], int]:
         bare, dot, suffix = file.rpartition(".")
         if not dot or suffix.lower() not in ("png", "jpg", "jpeg"):
             continue
-        label = next((one for one in _LABELS if bare.endswith(f"_{one}")), None)
+        label = next((each for each in _LABELS if bare.endswith(f"_{each}")), None)
         if label is None:
             others += 1
         else:

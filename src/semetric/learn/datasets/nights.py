@@ -15,6 +15,7 @@ from semetric.learn.triplets import Choice, Triplet
 
 if TYPE_CHECKING:
     from semetric.learn.judgements.pooled import Pooled
+    from semetric.learn.judgements.records import Study
 
 __all__ = ["MIN_VOTES", "NIGHTS", "load_nights", "nights_table"]
 
@@ -91,20 +92,20 @@ def _choice(row: dict[str, str], votes: int, files: Files) -> Choice:
     return Choice(triplet=triplet, share_b=right, votes=votes)
 
 
-def nights_table(pooled: Sequence[Pooled]) -> tuple[str, int, int]:
-    """The text of data.csv for a study of choices, its number of rows, and of items left out, on which people differ.
+def nights_table(study: Study, pooled: Sequence[Pooled]) -> tuple[str, int, int]:
+    """The text of data.csv for the judged items of a study, its number of rows, and of items on which people differ.
 
     Raises:
         UsageError: a study of another kind.
     """
+    if study.kind != "choice":
+        raise UsageError(f"Expected a 'choice' study, as NIGHTS is one; {study.name!r} is a {study.kind!r} study.")
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow((*_COLUMNS, *_EXTRA))
     written = 0
     for entry in pooled:
         item = entry.item
-        if item.b is None or entry.share is None:
-            raise UsageError(f"Expected a 'choice' study, as NIGHTS is one; {item.key!r} is of another kind.")
         if entry.share in (0.0, 1.0):
             right = int(entry.share)
             extra = [item.extra.get(name, "") for name in _EXTRA]

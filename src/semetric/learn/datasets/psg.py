@@ -41,7 +41,7 @@ def load_psg(root: Path, split: str | None = None, *, coco: str | None = None) -
     test = document.get("test_image_ids")
     if not isinstance(test, list):
         raise UsageError(f"Expected the list 'test_image_ids' in {file}; found none.")
-    test_ids = {str(one) for one in test}
+    test_ids = {str(image) for image in test}
     files, problems = Files(_coco(root, coco)), Problems()
     items: dict[str, PanopticRecord] = {}
     lonely = 0
@@ -82,7 +82,7 @@ def _coco(root: Path, given: str | None) -> Path:
 
 
 def _names(value: Any, name: str, file: Path) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
         raise UsageError(f"Expected the list {name!r} of names in {file}; found none.")
     return tuple(value)
 
@@ -131,9 +131,9 @@ def _segment(entry: Any, annotation: Any, categories: int, things: int) -> Segme
 
 
 def _box(value: Any) -> tuple[float, float, float, float]:
-    if not isinstance(value, Sequence) or len(value) != 4 or not all(_is_number(one) for one in value):
+    if not isinstance(value, Sequence) or len(value) != 4 or not all(_is_number(number) for number in value):
         raise Damaged(f"bbox is {value!r} and no four numbers")
-    x0, y0, x1, y1 = (float(one) for one in value)
+    x0, y0, x1, y1 = (float(number) for number in value)
     if not (x0 <= x1 and y0 <= y1):
         raise Damaged(f"bbox {value} does not run from its upper left to its lower right corner")
     return x0, y0, x1, y1
@@ -142,7 +142,7 @@ def _box(value: Any) -> tuple[float, float, float, float]:
 def _relation(value: Any, segments: int, predicates: int) -> Relation:
     if not isinstance(value, list) or len(value) != 3:
         raise Damaged(f"the relation {value!r} is not [subject, object, predicate]")
-    subject, other, predicate = (whole(one, "a relation's number") for one in value)
+    subject, other, predicate = (whole(number, "a relation's number") for number in value)
     if subject >= segments or other >= segments:
         raise Damaged(f"the relation {value} points past the {segments} segments")
     if predicate >= predicates:

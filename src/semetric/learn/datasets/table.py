@@ -106,7 +106,9 @@ def _item(
     place: dict[str, Any] = {"key": key, "split": first.get("split", ""), "group": first.get("group", "")}
     if kind == "same":
         shares = [_word(row, "same", "different", "same", line, root) for line, row in rows]
-        return JudgedPair(reference=paths[0], image=paths[1], opinion=sum(shares) / len(shares), votes=len(shares), **place)
+        return JudgedPair(
+            reference=paths[0], image=paths[1], opinion=sum(shares) / len(shares), votes=len(shares), **place
+        )
     if len(paths) != 3:
         raise UsageError(f"Expected reference, a and b in line {rows[0][0]} of {root}; one of them is empty.")
     triplet = Triplet(reference=paths[0], a=paths[1], b=paths[2], **place)

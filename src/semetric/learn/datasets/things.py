@@ -156,14 +156,14 @@ def _table(path: Path, problems: Problems) -> Iterator[tuple[int, tuple[int, int
         for line, text in enumerate(stream, 2):
             cells = text.rstrip("\n").split(delimiter)
             try:
-                one, two, three, choice = (int(cells[place]) for place in places)
+                image1, image2, image3, choice = (int(cells[place]) for place in places)
                 if choice not in (1, 2, 3):
                     raise Damaged(f"choice is {choice}, not 1, 2 or 3")
             except (IndexError, ValueError, Damaged) as why:
                 if text.strip():
                     problems.add(f"{path.name}, line {line}", why)
                 continue
-            yield line, (one - 1, two - 1, three - 1), choice - 1
+            yield line, (image1 - 1, image2 - 1, image3 - 1), choice - 1
 
 
 def _lines(path: Path, problems: Problems) -> Iterator[tuple[int, tuple[int, int, int], int]]:
@@ -177,13 +177,13 @@ def _lines(path: Path, problems: Problems) -> Iterator[tuple[int, tuple[int, int
             if not words:
                 continue
             try:
-                one, two, three = (int(float(word)) if float(word).is_integer() else None for word in words)
-                if one is None or two is None or three is None:
+                first, second, third = (int(float(word)) if float(word).is_integer() else None for word in words)
+                if first is None or second is None or third is None:
                     raise ValueError("not whole")
             except (ValueError, OverflowError):
                 problems.add(f"{path.name}, line {line}", f"{text.strip()[:60]!r} is not three whole numbers")
                 continue
-            yield line, (one, two, three), 2
+            yield line, (first, second, third), 2
 
 
 def _array(path: Path) -> Iterator[tuple[int, tuple[int, int, int], int]]:
@@ -196,8 +196,8 @@ def _array(path: Path) -> Iterator[tuple[int, tuple[int, int, int], int]]:
         raise UsageError(f"Expected an array of triplets in {path}; {error}.") from error
     if values.ndim != 2 or values.shape[1] != 3 or values.dtype.kind not in "iuf" or (values != np.rint(values)).any():
         raise UsageError(f"Expected (N, 3) whole numbers in {path}; found {values.dtype} of shape {values.shape}.")
-    for line, (one, two, three) in enumerate(values.astype(np.int64).tolist(), 1):
-        yield line, (one, two, three), 2
+    for line, (first, second, third) in enumerate(values.astype(np.int64).tolist(), 1):
+        yield line, (first, second, third), 2
 
 
 def _opened(path: Path) -> io.TextIOWrapper:
@@ -227,10 +227,10 @@ def _image(number: int, names: list[str], images: dict[int, str | Damaged], file
             except Damaged as why:
                 if "leads out" in str(why):
                     images[number] = why
-    found = images[number]
-    if isinstance(found, Damaged):
-        raise Damaged(*found.args)
-    return found
+    image = images[number]
+    if isinstance(image, Damaged):
+        raise Damaged(*image.args)
+    return image
 
 
 THINGS = DatasetSpec(

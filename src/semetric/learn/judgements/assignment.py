@@ -193,8 +193,8 @@ class Assigner:
 
     def _made(self, uid: str, annotator: Annotator) -> bool:
         """Whether the judgement is this annotator's; one of that name may judge in another study, too."""
-        found = self.store.row("SELECT 1 FROM judgements WHERE uid = ? AND annotator_id = ?", (uid, annotator.id))
-        return found is not None
+        row = self.store.row("SELECT 1 FROM judgements WHERE uid = ? AND annotator_id = ?", (uid, annotator.id))
+        return row is not None
 
     def _next(self, study: Study, annotator: Annotator, now: float, held: int) -> int | None:
         """The number of an item to lend: by turns an attention check, or another one."""

@@ -160,10 +160,10 @@ class _Reader:
         self.store.add_published(self.study, [Published(**record)])
 
     def _annotator(self, record: dict[str, Any]) -> None:
-        found = self.store.annotator(self.study, record["name"], created_utc=record["created_utc"])
+        annotator = self.store.annotator(self.study, record["name"], created_utc=record["created_utc"])
         if record.get("excluded_utc") is not None:
-            found = self.store.exclude(found, time_utc=record["excluded_utc"])
-        self.annotators[record["name"]] = found
+            annotator = self.store.exclude(annotator, time_utc=record["excluded_utc"])
+        self.annotators[record["name"]] = annotator
 
     def _judgement(self, record: dict[str, Any]) -> None:
         answer = Answer(**{name: record[name] for name in ("choice", "score_a", "score_b", "same") if name in record})

@@ -298,10 +298,10 @@ def _version(connection: sqlite3.Connection) -> int:
 
 def _split(statements: str) -> list[str]:
     """The statements one by one, since executescript would commit; a trigger's own semicolons do not end it."""
-    found, rest = [], ""
+    whole, rest = [], ""
     for piece in statements.split(";"):
         rest += piece + ";"
         if sqlite3.complete_statement(rest):
-            found.append(rest)
+            whole.append(rest)
             rest = ""
-    return found
+    return whole

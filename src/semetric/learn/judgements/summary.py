@@ -80,22 +80,22 @@ def agreement(store: JudgementStore, study: Study) -> tuple[float, int]:
     """Krippendorff's alpha of the standing judgements (nominal; interval for scores), and its number of units."""
     with store.view():
         checks = {item.key for item in store.items(study) if item.known is not None}
-        return _agreement(study, [found for found in store.judgements(study) if found.key not in checks])
+        return _agreement(study, [judgement for judgement in store.judgements(study) if judgement.key not in checks])
 
 
 def _summarise(store: JudgementStore, study: Study) -> StudySummary:
     known = {item.key: item.known for item in store.items(study)}
     everything = list(store.judgements(study, standing=False))
     people = store.annotators(study)
-    counted = {one.name for one in people if one.excluded_utc is None}
+    counted = {annotator.name for annotator in people if annotator.excluded_utc is None}
     standing = [
-        found
-        for found in everything
-        if found.retracted_utc is None and known[found.key] is None and found.annotator in counted
+        judgement
+        for judgement in everything
+        if judgement.retracted_utc is None and known[judgement.key] is None and judgement.annotator in counted
     ]
     counts: dict[str, int] = {}
-    for found in standing:
-        counts[found.key] = counts.get(found.key, 0) + 1
+    for judgement in standing:
+        counts[judgement.key] = counts.get(judgement.key, 0) + 1
     items = sum(answer is None for answer in known.values())
     each = study.settings.judgements_per_item
     limit = study.settings.items_per_annotator
@@ -110,18 +110,18 @@ def _summarise(store: JudgementStore, study: Study) -> StudySummary:
         complete=sum(count >= (each or 1) for count in counts.values()),
         alpha=alpha,
         units=units,
-        annotators=tuple(_annotator(one, everything, known) for one in people),
+        annotators=tuple(_annotator(annotator, everything, known) for annotator in people),
     )
 
 
 def _annotator(
     annotator: Annotator, everything: list[StoredJudgement], known: dict[str, str | None]
 ) -> AnnotatorSummary:
-    own = [found for found in everything if found.annotator == annotator.name]
-    standing = [found for found in own if found.retracted_utc is None]
-    checks = [found for found in standing if known[found.key] is not None]
-    rights = [found.answer.agrees(right) for found in checks if (right := known[found.key]) is not None]
-    sides = [side for found in standing if (side := _left(found)) is not None]
+    own = [judgement for judgement in everything if judgement.annotator == annotator.name]
+    standing = [judgement for judgement in own if judgement.retracted_utc is None]
+    checks = [judgement for judgement in standing if known[judgement.key] is not None]
+    rights = [judgement.answer.agrees(right) for judgement in checks if (right := known[judgement.key]) is not None]
+    sides = [side for judgement in standing if (side := _left(judgement)) is not None]
     return AnnotatorSummary(
         id=annotator.id,
         name=annotator.name,
@@ -130,30 +130,30 @@ def _annotator(
         undone=len(own) - len(standing),
         checks=len(checks),
         checks_right=sum(rights),
-        seconds=statistics.median(found.seconds for found in standing) if standing else None,
+        seconds=statistics.median(judgement.seconds for judgement in standing) if standing else None,
         left=sum(sides) / len(sides) if sides else None,
         last_utc=own[-1].time_utc if own else None,
     )
 
 
-def _left(found: StoredJudgement) -> bool | None:
+def _left(judgement: StoredJudgement) -> bool | None:
     """Whether the image at the left was preferred; None where neither was."""
-    answer = found.answer
+    answer = judgement.answer
     if answer.choice is not None:
-        return answer.choice == found.shown_left
+        return answer.choice == judgement.shown_left
     if answer.score_a is None or answer.score_b is None or answer.score_a == answer.score_b:
         return None
-    return (answer.score_a > answer.score_b) == (found.shown_left == "a")
+    return (answer.score_a > answer.score_b) == (judgement.shown_left == "a")
 
 
 def _agreement(study: Study, standing: list[StoredJudgement]) -> tuple[float, int]:
-    people = {name: row for row, name in enumerate(sorted({found.annotator for found in standing}))}
-    keys = {key: column for column, key in enumerate(sorted({found.key for found in standing}))}
+    people = {name: row for row, name in enumerate(sorted({judgement.annotator for judgement in standing}))}
+    keys = {key: column for column, key in enumerate(sorted({judgement.key for judgement in standing}))}
     each = 2 if study.kind == "score" else 1
     ratings = np.full((len(people), each * len(keys)), np.nan)
-    for found in standing:
-        answer = found.answer
-        row, column = people[found.annotator], each * keys[found.key]
+    for judgement in standing:
+        answer = judgement.answer
+        row, column = people[judgement.annotator], each * keys[judgement.key]
         if answer.score_a is not None and answer.score_b is not None:
             ratings[row, column : column + 2] = answer.score_a, answer.score_b
         else:

@@ -34,26 +34,26 @@ def _table_text(store: JudgementStore, study: Study) -> str:
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow((*_ITEM, *_ANSWER))
-    said: dict[str, list[list[Any]]] = {}
-    for found in store.judgements(study):
-        answer = found.answer
+    answers: dict[str, list[list[Any]]] = {}
+    for judgement in store.judgements(study):
+        answer = judgement.answer
         same = None if answer.same is None else "same" if answer.same else "different"
-        said.setdefault(found.key, []).append(
+        answers.setdefault(judgement.key, []).append(
             [
-                _guarded(found.annotator),
+                _guarded(judgement.annotator),
                 answer.choice,
                 _number(answer.score_a),
                 _number(answer.score_b),
                 same,
-                found.shown_left,
-                _number(found.seconds),
-                found.time_utc,
-                _guarded(found.uid),
+                judgement.shown_left,
+                _number(judgement.seconds),
+                judgement.time_utc,
+                _guarded(judgement.uid),
             ]
         )
     for item in store.items(study):
         own = [_guarded(value) for value in (item.key, item.reference, item.a, item.b, item.split, item.group)]
-        for rest in said.get(item.key, [[None] * len(_ANSWER)]):
+        for rest in answers.get(item.key, [[None] * len(_ANSWER)]):
             table.writerow([*own, item.known, *rest])
     return text.getvalue()
 
@@ -128,8 +128,8 @@ def import_csv(
 
 
 def _uid(study: Study, key: str, row: dict[str, str]) -> str:
-    said = json.dumps([study.name, key, normal_name(row["annotator"]), row["time_utc"]])
-    return hashlib.sha256(said.encode()).hexdigest()[:24]
+    identity = json.dumps([study.name, key, normal_name(row["annotator"]), row["time_utc"]])
+    return hashlib.sha256(identity.encode()).hexdigest()[:24]
 
 
 def _answer(row: dict[str, str]) -> Answer:

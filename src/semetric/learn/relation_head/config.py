@@ -84,7 +84,7 @@ class RelationTraining:
                 raise UsageError(f"Expected {name} in [0, 1); found {getattr(self, name)}.")
         if not 0 <= self.weight_decay < float("inf"):
             raise UsageError(f"Expected weight_decay of at least 0; found {self.weight_decay}.")
-        if list(self.milestones) != sorted(self.milestones) or not all(0 < one <= 1 for one in self.milestones):
+        if list(self.milestones) != sorted(self.milestones) or not all(0 < share <= 1 for share in self.milestones):
             raise UsageError(f"Expected rising milestones in (0, 1]; found {self.milestones}.")
 
     def to_dict(self) -> dict[str, Any]:

@@ -31,8 +31,8 @@ def head_probabilities(head: RelateAnything, example: Example) -> NDArray[np.flo
 
     device = head.cls_sub.weight.device
     with clean_state(inference=True):
-        found: NDArray[np.float32] = head(torch.from_numpy(np.array(example.tokens)).to(device)).cpu().numpy()
-    return found
+        probabilities: NDArray[np.float32] = head(torch.from_numpy(np.array(example.tokens)).to(device)).cpu().numpy()
+    return probabilities
 
 
 def compare(
@@ -50,8 +50,8 @@ def compare(
         "free" and "constrained" (one predicate a pair), each as `recall.summarise` has it with the methods "head" and
         "spatial"; "masks" (segments, and how many have a mask); "spatial_predicates", the nine that the rules know.
     """
-    learnt = [head_probabilities(head, one) for one in held_out]
-    rules = [spatial_probabilities(one.masks) for one in held_out]
+    learnt = [head_probabilities(head, example) for example in held_out]
+    rules = [spatial_probabilities(example.masks) for example in held_out]
     document: dict[str, Any] = {
         name: summarise(
             {
@@ -64,8 +64,8 @@ def compare(
         for name, constrained in (("free", False), ("constrained", True))
     }
     document["masks"] = {
-        "segments": sum(one.segments for one in held_out),
-        "matched": sum(len(one.matched) for one in held_out),
+        "segments": sum(example.segments for example in held_out),
+        "matched": sum(len(example.matched) for example in held_out),
     }
     document["spatial_predicates"] = list(SPATIAL_PREDICATES)
     return document

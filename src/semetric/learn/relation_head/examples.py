@@ -133,26 +133,26 @@ class ExampleMaker:
         work = working_picture(picture)
         ids = _reduced(ids, work.size)
         segments = [segment.id for segment in record.segments]
-        found = self._prompted(work, ids, segments) if self._builder is None else self._builder.masks(work)
-        masks = runs.decode((found["runs"], found["ends"]), work.size)
+        arrays = self._prompted(work, ids, segments) if self._builder is None else self._builder.masks(work)
+        masks = runs.decode((arrays["runs"], arrays["ends"]), work.size)
         match = match_masks(segment_iou(masks, ids, segments), min_iou=self.min_iou)
         known = {(r.subject, r.object, predicates[r.predicate]) for r in record.relations if r.subject != r.object}
-        kept, lost = [], []
+        relations, lost = [], []
         for subject, other, predicate in sorted(known):
             ends = int(match.masks[subject]), int(match.masks[other])
             if min(ends) < 0:
                 lost.append(predicate)
             else:
-                kept.append((*ends, predicate))
+                relations.append((*ends, predicate))
         return Example(
             key=record.key,
-            tokens=np.asarray(found["tokens"], np.float32),
+            tokens=np.asarray(arrays["tokens"], np.float32),
             matched=np.sort(match.masks[match.masks >= 0]),
-            relations=np.array(kept, np.int64).reshape(-1, 3),
+            relations=np.array(relations, np.int64).reshape(-1, 3),
             annotated=len(known),
             segments=len(segments),
             lost=np.array(lost, np.int64),
-            coded=(found["runs"], found["ends"]) if keep_masks else None,
+            coded=(arrays["runs"], arrays["ends"]) if keep_masks else None,
             size=work.size,
         )
 

@@ -60,12 +60,12 @@ def segment_iou(masks: NDArray[np.bool_], ids: NDArray[np.int32], segments: Sequ
         row[:] = np.bincount(places[mask], minlength=len(known))
     union = masks.sum(axis=(1, 2))[:, None] + area[None] - shared
     iou = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-    found = np.zeros((len(masks), len(segments)))
+    chosen = np.zeros((len(masks), len(segments)))
     for column, segment in enumerate(segments):
         at = int(np.searchsorted(known, segment))
         if at < len(known) and known[at] == segment:
-            found[:, column] = iou[:, at]
-    return found
+            chosen[:, column] = iou[:, at]
+    return chosen
 
 
 def match_masks(iou: NDArray[np.float64], *, min_iou: float = MIN_IOU) -> Matched:

@@ -77,8 +77,8 @@ def found_within(
         (E,).
     """
     places = rank(probabilities, constrained=constrained)
-    found: NDArray[np.int64] = places[relations[:, 2], relations[:, 0], relations[:, 1]]
-    return found
+    ranks: NDArray[np.int64] = places[relations[:, 2], relations[:, 0], relations[:, 1]]
+    return ranks
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -141,15 +141,15 @@ def hits(
         probabilities: (56, N, N) for each.
         constrained: as in `rank`.
     """
-    found = np.zeros((len(examples), len(AT), len(PREDICATES)), np.int64)
+    within = np.zeros((len(examples), len(AT), len(PREDICATES)), np.int64)
     annotated = np.zeros((len(examples), len(PREDICATES)), np.int64)
     for i, (example, values) in enumerate(zip(examples, probabilities, strict=True)):
         predicates = example.relations[:, 2]
         annotated[i] = np.bincount(np.concatenate([predicates, example.lost]), minlength=len(PREDICATES))
         places = found_within(values, example.relations, constrained=constrained)
         for j, limit in enumerate(AT):
-            found[i, j] = np.bincount(predicates[places < limit], minlength=len(PREDICATES))
-    return Hits(found=found, annotated=annotated)
+            within[i, j] = np.bincount(predicates[places < limit], minlength=len(PREDICATES))
+    return Hits(found=within, annotated=annotated)
 
 
 def summarise(by_name: Mapping[str, Hits], *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Any]:
@@ -171,18 +171,18 @@ def summarise(by_name: Mapping[str, Hits], *, resamples: int = RESAMPLES, seed: 
         "methods": {},
         "differences": {},
     }
-    for name, one in by_name.items():
-        recalls = one.recalls()
+    for name, counts in by_name.items():
+        recalls = counts.recalls()
         document["methods"][name] = {
             "recall": {
                 str(limit): estimate(means(recalls[:, j]), resamples=resamples, seed=seed).to_dict()
                 for j, limit in enumerate(AT)
             },
             "mean_recall": {
-                str(limit): estimate(one.mean_recall(j), resamples=resamples, seed=seed).to_dict()
+                str(limit): estimate(counts.mean_recall(j), resamples=resamples, seed=seed).to_dict()
                 for j, limit in enumerate(AT)
             },
-            "by_predicate": one.of_predicates(0),
+            "by_predicate": counts.of_predicates(0),
         }
         if name != first:
             apart = by_name[first].recalls() - recalls

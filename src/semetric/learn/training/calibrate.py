@@ -75,9 +75,12 @@ def fit_calibration(cosines: ArrayLike, scores: ArrayLike, *, steps: int = STEPS
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         optimiser.step()
-    found = {name: value.detach().numpy() for name, value in parameters.items()}
+    fitted = {name: value.detach().numpy() for name, value in parameters.items()}
     calibration = Calibration(
-        weight_1=found["weight_1"], bias_1=found["bias_1"], weight_2=found["weight_2"], bias_2=float(found["bias_2"])
+        weight_1=fitted["weight_1"],
+        bias_1=fitted["bias_1"],
+        weight_2=fitted["weight_2"],
+        bias_2=float(fitted["bias_2"]),
     )
     return FittedCalibration(
         calibration=calibration,

@@ -39,10 +39,10 @@ class Examples:
     @property
     def digest(self) -> str:
         """Of the paths, rows and shares: an interrupted training goes on with equal ones alone."""
-        found = hashlib.sha256("\n".join(self.paths).encode())
-        found.update(self.rows.tobytes())
-        found.update(self.share_b.tobytes())
-        return found.hexdigest()[:12]
+        digest = hashlib.sha256("\n".join(self.paths).encode())
+        digest.update(self.rows.tobytes())
+        digest.update(self.share_b.tobytes())
+        return digest.hexdigest()[:12]
 
 
 def examples_of(choices: Sequence[Choice]) -> Examples:

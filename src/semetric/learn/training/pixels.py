@@ -43,11 +43,11 @@ class Squares:
         return np.stack([self._one(int(place)) for place in places])
 
     def _one(self, place: int) -> NDArray[np.uint8]:
-        found = self._held.get(place)
-        if found is None:
-            found = squash([read_image(self.paths[place]).to_uint8()], self.side)[0]
-            self._held[place] = found
+        square = self._held.get(place)
+        if square is None:
+            square = squash([read_image(self.paths[place]).to_uint8()], self.side)[0]
+            self._held[place] = square
             while len(self._held) > self._most:
                 self._held.popitem(last=False)
         self._held.move_to_end(place)
-        return found
+        return square

@@ -74,16 +74,16 @@ def trunk_sources(
         WeightsMissingError: a file that is not on this machine.
     """
     wanted = [
-        one for name in names for one in ([t.name for t in VARIANTS[ENSEMBLE].trunks] if name == ENSEMBLE else [name])
+        name for name in names for name in ([t.name for t in VARIANTS[ENSEMBLE].trunks] if name == ENSEMBLE else [name])
     ]
     if not wanted:
         raise UsageError(f"Expected a trunk among {', '.join(trunk_names())}, or a folder; found none.")
-    found = tuple(_source(name, runtime, place) for name in wanted)
-    called = [one.trunk.name for one in found]
+    sources = tuple(_source(name, runtime, place) for name in wanted)
+    called = [source.trunk.name for source in sources]
     for name in called:
         if called.count(name) > 1:
             raise UsageError(f"Expected different trunks; found {name} twice.")
-    return found
+    return sources
 
 
 def variant_of(trunks: Sequence[Trunk], method: str, *, patch: bool = False) -> Variant:

@@ -125,16 +125,16 @@ def held_out(
     for fold in range(folds):
         test = number == fold
         settings = tuned(~test)
-        found = scored(settings)
+        fold_scores = scored(settings)
         inside = test[judged.pair_group]
-        scores[inside] = found[inside]
+        scores[inside] = fold_scores[inside]
         done.append(
             Fold(
                 references=int(test.sum()),
                 triplets=int(test[judged.group].sum()),
                 settings=settings,
-                train_loss=objective.loss(found, judged, ~test),
-                test_loss=objective.loss(found, judged, test),
+                train_loss=objective.loss(fold_scores, judged, ~test),
+                test_loss=objective.loss(fold_scores, judged, test),
             )
         )
     untuned = {name: scored(settings) for name, settings in baselines.items()}
@@ -165,8 +165,8 @@ def _measure(aim: Objective, scores: _Floats, judged: Judged, turned: bool) -> D
     return values
 
 
-def _less(one: Draws, other: Draws) -> Draws:
-    return lambda counts: one(counts) - other(counts)
+def _less(draws: Draws, other: Draws) -> Draws:
+    return lambda counts: draws(counts) - other(counts)
 
 
 def _estimated(values: Draws, judged: Judged, resamples: int, seed: int) -> Estimate:

@@ -55,18 +55,18 @@ def influences(space: Space, trials: Sequence[Trial], *, seed: int = 0) -> tuple
         trials: of the search.
         seed: of the shuffles.
     """
-    known = [one for one in trials if np.isfinite(one.loss)]
+    known = [trial for trial in trials if np.isfinite(trial.loss)]
     if len(known) < LEAST_TRIALS:
         return ()
-    losses = np.array([one.loss for one in known])
+    losses = np.array([trial.loss for trial in known])
     good = np.argsort(losses, kind="stable")[: len(known) // 4]
     rng = np.random.default_rng(seed)
-    found = []
+    shares = []
     for p in space.parameters:
-        values = np.array([float(getattr(one.settings, p.name)) for one in known])
+        values = np.array([float(getattr(trial.settings, p.name)) for trial in known])
         ranks = _ranks(losses)
         chance = [_explained(values, rng.permutation(ranks)) for _ in range(_SHUFFLES)]
-        found.append(
+        shares.append(
             Influence(
                 name=p.name,
                 share=max(0.0, _explained(values, ranks)),
@@ -76,7 +76,7 @@ def influences(space: Space, trials: Sequence[Trial], *, seed: int = 0) -> tuple
                 chance=max(0.0, float(np.quantile(chance, 0.95))),
             )
         )
-    return tuple(found)
+    return tuple(shares)
 
 
 def _explained(values: _Floats, losses: _Floats) -> float:
@@ -86,13 +86,13 @@ def _explained(values: _Floats, losses: _Floats) -> float:
     edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1]))
     place = np.searchsorted(edges, values, side="right")
     many = np.bincount(place, minlength=len(edges) + 1)
-    used = int((many > 0).sum())
+    filled = int((many > 0).sum())
     means = np.bincount(place, losses, len(many)) / np.maximum(many, 1)
     total = float(((losses - losses.mean()) ** 2).sum())
-    if total <= 0 or used < 2 or n <= used:
+    if total <= 0 or filled < 2 or n <= filled:
         return 0.0
     within = float(((losses - means[place]) ** 2).sum())
-    return 1.0 - (within / (n - used)) / (total / (n - 1))
+    return 1.0 - (within / (n - filled)) / (total / (n - 1))
 
 
 def _ranks(values: _Floats) -> _Floats:

@@ -64,43 +64,45 @@ class ParameterEstimate:
 
 
 def from_errors(
-    scored: Scored, space: Space, found: Refined, judged: Judged
+    scored: Scored, space: Space, start: Refined, judged: Judged
 ) -> tuple[Refined, list[ParameterEstimate], dict[int, float]]:
     """Least-squares intervals around a refined optimum.
 
     Args:
         scored: settings → scores.
         space: what varied.
-        found: refined on all references.
+        start: refined on all references.
         judged: with scores.
 
     Returns:
         The best over all numbers of updates; an estimate a parameter; updates → root mean squared error, where they
         vary.
     """
-    by_count = {0: found}
+    by_count = {0: start}
     varies = any(p.name == "iterations" for p in space.parameters)
     if varies:
-        by_count = _along_iterations(scored, space, found, judged)
-    least = min(by_count.values(), key=lambda one: one.sse)
+        by_count = _along_iterations(scored, space, start, judged)
+    least = min(by_count.values(), key=lambda refined: refined.sse)
     pairs = 2 * len(judged)
     free = max(1, pairs - len(space.parameters))
     variance = least.sse / free
-    kept = {n: one for n, one in by_count.items() if one.sse - least.sse <= _CHI_SQUARE * max(variance, 1e-24)}
+    plausible = {
+        n: refined for n, refined in by_count.items() if refined.sse - least.sse <= _CHI_SQUARE * max(variance, 1e-24)
+    }
     smooth = replace(space, parameters=tuple(p for p in space.parameters if not p.integer))
     spans: dict[str, list[tuple[float, float]]] = {p.name: [] for p in smooth.parameters}
     effects: dict[str, float] = {}
     partners: dict[str, str] = {}
-    for one in kept.values():
-        around = replace(smooth, base=one.settings)
-        slopes = jacobian(scored, around, one.settings)
-        residual = scored(one.settings) - (judged.scores if judged.scores is not None else 0.0)
+    for refined in plausible.values():
+        around = replace(smooth, base=refined.settings)
+        slopes = jacobian(scored, around, refined.settings)
+        residual = scored(refined.settings) - (judged.scores if judged.scores is not None else 0.0)
         covariance, blind = _covariance(slopes, residual, judged, variance)
         for d, p in enumerate(smooth.parameters):
-            value = float(getattr(one.settings, p.name))
+            value = float(getattr(refined.settings, p.name))
             wide = np.inf if blind[d] else _Z * float(np.sqrt(covariance[d, d])) * (p.high - p.low)
             spans[p.name].append((max(p.low, value - wide), min(p.high, value + wide)))
-        if one is least:
+        if refined is least:
             for d, p in enumerate(smooth.parameters):
                 effects[p.name] = float(np.sqrt(np.mean(slopes[:, d] ** 2)))
                 partners[p.name] = _partner(d, smooth, covariance, blind)
@@ -108,8 +110,8 @@ def from_errors(
     for p in space.parameters:
         value = float(getattr(least.settings, p.name))
         if p.integer:
-            low, high = float(min(kept)), float(max(kept))
-            note = f"{len(kept)} numbers of updates fit as well" if len(kept) > 1 else ""
+            low, high = float(min(plausible)), float(max(plausible))
+            note = f"{len(plausible)} numbers of updates fit as well" if len(plausible) > 1 else ""
             estimates.append(_estimate(p.name, value, (low, high), (p.low, p.high), None, note))
         else:
             low, high = min(s[0] for s in spans[p.name]), max(s[1] for s in spans[p.name])
@@ -140,13 +142,13 @@ def from_trials(
         seed: of the draws.
     """
     counts = np.concatenate(list(resampled_counts(judged.groups, resamples=resamples, seed=seed)))
-    losses = np.stack([objective.losses(scored(one.settings), judged, counts) for one in trials])  # (trials, k)
+    losses = np.stack([objective.losses(scored(trial.settings), judged, counts) for trial in trials])  # (trials, k)
     losses[~np.isfinite(losses)] = np.inf
     chosen = losses.argmin(axis=0)
-    winner = min(trials, key=lambda one: one.loss)
+    winner = min(trials, key=lambda trial: trial.loss)
     estimates = []
     for p in space.parameters:
-        values = np.array([float(getattr(one.settings, p.name)) for one in trials])[chosen]
+        values = np.array([float(getattr(trial.settings, p.name)) for trial in trials])[chosen]
         value = float(getattr(winner.settings, p.name))
         low, high = np.quantile(values, (0.025, 0.975))
         bounds = (min(float(low), value), max(float(high), value))
@@ -155,22 +157,22 @@ def from_trials(
     return estimates
 
 
-def _along_iterations(scored: Scored, space: Space, found: Refined, judged: Judged) -> dict[int, Refined]:
+def _along_iterations(scored: Scored, space: Space, start: Refined, judged: Judged) -> dict[int, Refined]:
     """Every number of updates refined, each from its neighbour; β so that (1 − β)^updates stays."""
     p = next(p for p in space.parameters if p.name == "iterations")
-    middle = cast("SessSettings", found.settings).iterations  # no other settings have them
-    done = {middle: found}
+    middle = cast("SessSettings", start.settings).iterations  # no other settings have them
+    done = {middle: start}
     tune_beta = any(q.name == "beta" for q in space.parameters)
     for way in (1, -1):
-        previous = found
+        previous = start
         count = middle + way
         while p.low <= count <= p.high:
             before = cast("SessSettings", previous.settings)
             beta = before.beta
             if tune_beta and count and before.iterations:
                 beta = 1.0 - (1.0 - beta) ** (before.iterations / count)
-            start = replace(before, iterations=count, beta=beta)
-            previous = done[count] = refine(scored, space, start, judged, steps=3)
+            begin = replace(before, iterations=count, beta=beta)
+            previous = done[count] = refine(scored, space, begin, judged, steps=3)
             count += way
     return done
 

@@ -74,18 +74,18 @@ def judged_of(items: Sequence[ScoredTriplet | Choice]) -> Judged:
     """
     if not items:
         raise UsageError("Expected judged triplets; found none.")
-    kinds = {type(one) for one in items}
+    kinds = {type(item) for item in items}
     if len(kinds) > 1:
         raise UsageError("Expected either scored triplets or choices; found both. Tune on one kind.")
     numbers: dict[str, int] = {}
-    group = np.array([numbers.setdefault(one.triplet.reference, len(numbers)) for one in items], np.int64)
+    group = np.array([numbers.setdefault(item.triplet.reference, len(numbers)) for item in items], np.int64)
     scores = None
     if kinds == {ScoredTriplet}:
-        scores = np.array([s for one in items for s in (one.score_a, one.score_b)])  # type: ignore[union-attr]
+        scores = np.array([s for item in items for s in (item.score_a, item.score_b)])  # type: ignore[union-attr]
         share_b = np.where(scores[1::2] == scores[::2], 0.5, (scores[1::2] > scores[::2]).astype(np.float64))
     else:
-        share_b = np.array([one.share_b for one in items])  # type: ignore[union-attr]
-    return Judged(keys=tuple(one.triplet.key for one in items), group=group, share_b=share_b, scores=scores)
+        share_b = np.array([item.share_b for item in items])  # type: ignore[union-attr]
+    return Judged(keys=tuple(item.triplet.key for item in items), group=group, share_b=share_b, scores=scores)
 
 
 def load_batch(
@@ -115,22 +115,22 @@ def load_batch(
     from semetric.image import read_image
     from semetric.metrics.sess import cosine
 
-    paths = dict.fromkeys(path for one in items for path in _paths(one))
-    found, failed = {}, {}
+    paths = dict.fromkeys(path for item in items for path in _paths(item))
+    graph_of, failed = {}, {}
     for path in paths:
         try:
-            found[path] = builder(read_image(path))
+            graph_of[path] = builder(read_image(path))
         except WeightsError:
             raise
         except SemetricError as error:
             failed[path] = str(error)
         advance(1)
-    kept = [one for one in items if all(path in found for path in _paths(one))]
-    if not kept:
+    whole = [item for item in items if all(path in graph_of for path in _paths(item))]
+    if not whole:
         raise UsageError(f"Expected triplets whose images can be read; found none. {next(iter(failed.values()), '')}")
-    number = {path: i for i, path in enumerate(found)}
-    pairs = [(number[r], number[x]) for r, a, b in map(_paths, kept) for x in (a, b)]
-    graphs = list(found.values())
+    number = {path: i for i, path in enumerate(graph_of)}
+    pairs = [(number[r], number[x]) for r, a, b in map(_paths, whole) for x in (a, b)]
+    graphs = list(graph_of.values())
     alike = [cosine(graphs[i].image_feature, graphs[j].image_feature) for i, j in pairs]
     batch = _batch(
         graphs,
@@ -140,7 +140,7 @@ def load_batch(
         graded=builder.variant == "graded",
         workers=workers,
     )
-    return kept, batch, failed
+    return whole, batch, failed
 
 
 def _batch(

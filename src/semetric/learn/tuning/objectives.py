@@ -44,8 +44,8 @@ class Objective:
             groups: (groups,) which references count.
         """
         counts = np.ones((1, judged.groups)) if groups is None else groups[None].astype(np.float64)
-        found = float(self.losses(scores, judged, counts)[0])
-        return found if np.isfinite(found) else float("inf")
+        value = float(self.losses(scores, judged, counts)[0])
+        return value if np.isfinite(value) else float("inf")
 
     def check(self, judged: Judged) -> None:
         """Looks whether people said what it needs.
@@ -54,7 +54,7 @@ class Objective:
             UsageError: they chose, and it needs scores.
         """
         if self.needs_scores and judged.scores is None:
-            free = ", ".join(name for name, one in OBJECTIVES.items() if not one.needs_scores)
+            free = ", ".join(name for name, aim in OBJECTIVES.items() if not aim.needs_scores)
             raise UsageError(f"Expected scored triplets for the objective {self.name}; found choices. Use {free}.")
 
 
@@ -101,7 +101,7 @@ _ALL = (
     Objective(name="mse+2afc", summary="half error, half disagreement", needs_scores=True, losses=_both),
 )
 
-OBJECTIVES: Mapping[str, Objective] = {one.name: one for one in _ALL}
+OBJECTIVES: Mapping[str, Objective] = {aim.name: aim for aim in _ALL}
 """Name → objective."""
 
 

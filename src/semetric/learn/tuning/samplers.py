@@ -69,7 +69,7 @@ def search(
         raise UsageError(f"Expected at least 1 trial; found {trials}.")
     if sampler == "random":
         drawn = (space.draw(np.random.default_rng([seed, number])) for number in range(trials))
-        return [Trial(number=i, settings=one, loss=loss(one)) for i, one in enumerate(drawn)]
+        return [Trial(number=i, settings=settings, loss=loss(settings)) for i, settings in enumerate(drawn)]
     return _proposed(space, loss, trials, sampler, seed)
 
 
@@ -79,10 +79,10 @@ def best(trials: list[Trial]) -> Trial:
     Raises:
         UsageError: the objective was defined for none.
     """
-    found = min(trials, key=lambda one: one.loss)
-    if not np.isfinite(found.loss):
+    winner = min(trials, key=lambda trial: trial.loss)
+    if not np.isfinite(winner.loss):
         raise UsageError("Expected an objective that is defined; every trial's was not. Are all judgements the same?")
-    return found
+    return winner
 
 
 def _proposed(space: Space, loss: Callable[[Settings], float], trials: int, sampler: str, seed: int) -> list[Trial]:
@@ -101,11 +101,11 @@ def _proposed(space: Space, loss: Callable[[Settings], float], trials: int, samp
         chosen = getattr(optuna.samplers, _CLASSES[sampler])(seed=seed, **options)
         study = optuna.create_study(sampler=chosen)
         for number in range(trials):
-            asked = study.ask(ranges)
-            settings = space.settings(asked.params)
-            found = loss(settings)
-            study.tell(asked, found if np.isfinite(found) else 1e9)
-            done.append(Trial(number=number, settings=settings, loss=found))
+            trial = study.ask(ranges)
+            settings = space.settings(trial.params)
+            value = loss(settings)
+            study.tell(trial, value if np.isfinite(value) else 1e9)
+            done.append(Trial(number=number, settings=settings, loss=value))
     return done
 
 

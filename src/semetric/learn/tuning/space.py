@@ -42,8 +42,8 @@ class Parameter:
 
     def value(self, unit: float) -> float | int:
         """The inverse of `unit`; whole numbers are rounded."""
-        found = self.low + min(max(float(unit), 0.0), 1.0) * (self.high - self.low)
-        return round(found) if self.integer else found
+        value = self.low + min(max(float(unit), 0.0), 1.0) * (self.high - self.low)
+        return round(value) if self.integer else value
 
 
 _PAPER = (

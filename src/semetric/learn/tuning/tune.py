@@ -88,7 +88,7 @@ class Tuning:
     @property
     def undetermined(self) -> tuple[str, ...]:
         """Parameters that the judgements do not determine; settings with any are not recommended."""
-        return tuple(one.name for one in self.estimates if not one.determined)
+        return tuple(estimate.name for estimate in self.estimates if not estimate.determined)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; the trials are in a table of their own."""
@@ -104,15 +104,15 @@ class Tuning:
             "references": self.references,
             "evaluations": self.evaluations,
             "parameters": [
-                {**asdict(one), "interval_95": list(one.interval_95), "searched": list(one.searched)}
-                for one in self.estimates
+                {**asdict(entry), "interval_95": list(entry.interval_95), "searched": list(entry.searched)}
+                for entry in self.estimates
             ],
             "rmse_by_iterations": {str(n): v for n, v in self.rmse_by_iterations.items()},
-            "influence": [asdict(one) for one in self.influence],
+            "influence": [asdict(entry) for entry in self.influence],
             "held_out": None
             if folds is None
             else {
-                "folds": [{**asdict(one), "settings": one.settings.to_dict()} for one in folds.folds],
+                "folds": [{**asdict(entry), "settings": entry.settings.to_dict()} for entry in folds.folds],
                 "measures": [
                     {
                         "name": line.name,
@@ -182,9 +182,9 @@ def tune(
         rmse: dict[int, float] = {}
         estimates: Sequence[ParameterEstimate]
         if least_squares:
-            found: Refined = refine(memo, space, settings, judged)
-            found, estimates, rmse = from_errors(memo, space, found, judged)
-            settings = found.settings
+            refined: Refined = refine(memo, space, settings, judged)
+            refined, estimates, rmse = from_errors(memo, space, refined, judged)
+            settings = refined.settings
         else:
             estimates = from_trials(memo, space, trials, judged, aim, seed=options.seed)
         validated = None

@@ -19,13 +19,13 @@ REPORT = "tuning.json"
 TRIALS = "trials.csv"
 
 
-def write_tuning(found: Tuning, out: Path, about: Mapping[str, Any]) -> dict[str, Path]:
+def write_tuning(tuning: Tuning, out: Path, about: Mapping[str, Any]) -> dict[str, Path]:
     """Writes the report, the table of trials and, where the judgements determine every parameter, the settings.
 
     Files of an earlier run are replaced; settings of one that are not recommended any more are removed.
 
     Args:
-        found: by `tune`.
+        tuning: from `tune`.
         out: the folder; made if need be.
         about: of the judgements and the graphs: source, profile, weights, what was left out; JSON values.
 
@@ -40,23 +40,24 @@ def write_tuning(found: Tuning, out: Path, about: Mapping[str, Any]) -> dict[str
     paths = {"report": out / REPORT, "trials": out / TRIALS}
     table = io.StringIO(newline="")
     rows = csv.writer(table)
-    names = list(found.settings.to_dict())
+    names = list(tuning.settings.to_dict())
     rows.writerow(["number", "loss", *names])
-    for trial in found.trials:
+    for trial in tuning.trials:
         rows.writerow([trial.number, trial.loss, *trial.settings.to_dict().values()])
     write_whole(paths["trials"], lambda stream: stream.write(table.getvalue().encode()))
-    write_json(paths["report"], {**about, **found.to_dict()})
-    if found.undetermined:
+    write_json(paths["report"], {**about, **tuning.to_dict()})
+    if tuning.undetermined:
         with named_errors(out / CONFIG):
             (out / CONFIG).unlink(missing_ok=True)
         return paths
     comments = [
-        f"SeSS tuned on {found.triplets} triplets of {found.references} reference images ({about.get('source', '?')}).",
-        f"Objective {found.options.objective}: {found.loss:.6g}; "
-        + "; ".join(f"settings of the variant {name}: {loss:.6g}" for name, loss in found.baseline_losses.items())
+        f"SeSS tuned on {tuning.triplets} triplets of {tuning.references} reference images "
+        f"({about.get('source', '?')}).",
+        f"Objective {tuning.options.objective}: {tuning.loss:.6g}; "
+        + "; ".join(f"settings of the variant {name}: {loss:.6g}" for name, loss in tuning.baseline_losses.items())
         + ".",
         f"Graphs of the profile {about.get('profile', '?')}; settings tuned on one profile's graphs fit no other's.",
     ]
-    text = sess_settings_toml(found.settings, comments=comments)
+    text = sess_settings_toml(tuning.settings, comments=comments)
     write_whole(out / CONFIG, lambda stream: stream.write(text.encode()))
     return {"config": out / CONFIG, **paths}

@@ -1,6 +1,6 @@
-"""Judgements as people would give them whose taste is SeSS itself, under known settings and with noise.
+"""Synthetic judgements: SeSS scores under known settings, plus noise; and random scene graphs to judge.
 
-What a search finds in them can be held against what was put in: the check of the whole procedure.
+The settings that tuning recovers from them are compared with the true ones.
 """
 
 from __future__ import annotations
