@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drivers import MARK, gone, python_path, start
 from fake_plan import Units
 from PIL import Image
 
@@ -36,43 +32,14 @@ pytestmark = [
 
 UNITS = 80
 STORE_BYTES = 80 << 20  # of a node's object store; Ray takes no less than 75 MiB
-MARK = "SEMETRIC_TEST_CLUSTER"  # in the environment of all processes that a test started
-CODE = (
-    "import json, sys\nfrom pathlib import Path\nfrom fake_plan import Units\n"
-    "from semetric.results import Execution, execute\n"
-    "plan, place = json.loads(sys.argv[1]), json.loads(sys.argv[2])\n"
-    "execute(Units(**plan), Path(sys.argv[3]), execution=Execution(**place))\n"
-)
-
-
-def processes(mark: str, title: str = "") -> list[int]:
-    """Ids of the processes that carry a mark, and whose command line begins with a title."""
-    carriers = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            marked = f"{MARK}={mark}\0".encode() in (folder / "environ").read_bytes()
-            if marked and (folder / "cmdline").read_bytes().startswith(title.encode()):
-                carriers.append(int(folder.name))
-        except OSError:  # it has ended
-            continue
-    return [pid for pid in carriers if pid != os.getpid()]
-
-
-def gone(mark: str, title: str = "") -> bool:
-    """Whether such processes end; a killed one may take a moment."""
-    deadline = time.monotonic() + 60
-    while processes(mark, title) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return not processes(mark, title)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def environment() -> Iterator[None]:
     """Workers find the stand-in scorer beside this file, and get their share of a busy machine."""
-    paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as home:
         patch.setenv("HOME", home)  # a token of Ray's in the user's own would be asked of every node
-        patch.setenv("PYTHONPATH", os.pathsep.join(paths))
+        patch.setenv("PYTHONPATH", python_path())
         patch.setenv("RAY_worker_niceness", "0")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv(MARK, "cluster")
@@ -125,16 +92,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def results(folder: Path) -> list[bytes]:
     return [(folder / name).read_bytes() for name in EXPORTS]
-
-
-def start(plan: dict[str, Any], place: dict[str, Any], out: Path, mark: str) -> subprocess.Popen[bytes]:
-    """A driver of its own, which ends when some units are finished."""
-    words = [sys.executable, "-c", CODE, json.dumps(plan), json.dumps(place), str(out)]
-    driver = subprocess.Popen(words, env=os.environ | {MARK: mark}, stderr=subprocess.PIPE, start_new_session=True)
-    deadline = time.monotonic() + 180
-    while finished_units(out) < 4 and driver.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return driver
 
 
 def test_a_cluster_gives_the_same_bytes(place: Execution, whole: Path, tmp_path: Path) -> None:

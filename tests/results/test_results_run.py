@@ -6,12 +6,14 @@ import json
 import logging
 import math
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from drivers import gone, start
 from fake_plan import Units
 
 from semetric.errors import SemetricError, StoreError, UsageError
@@ -225,6 +227,22 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
             run(tmp_path / "run")
         other.communicate("")
     run(tmp_path / "run")
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_leaves_what_is_finished_and_no_process(number: int, whole: Path, tmp_path: Path) -> None:
+    """Ctrl-C, SIGTERM, which is the same to a run, and SIGKILL, after which workers end by themselves."""
+    mark = f"{number}"
+    with start({"units": 50, "seconds": 0.2}, {"jobs": 2}, tmp_path / "run", mark) as driver:
+        driver.send_signal(number)
+        assert driver.wait(60) != 0
+        assert driver.stderr is not None
+        assert number == signal.SIGKILL or b"KeyboardInterrupt" in driver.stderr.read()
+    assert gone(mark)
+    assert 4 <= finished_units(tmp_path / "run") < 50
+    run(tmp_path / "run")
+    assert results(tmp_path / "run") == results(whole)
 
 
 def test_files_of_units_are_there_before_their_rows(tmp_path: Path) -> None:
