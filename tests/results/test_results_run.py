@@ -254,6 +254,15 @@ def test_files_of_units_are_there_before_their_rows(tmp_path: Path) -> None:
     assert finished_units(tmp_path / "run") == 5
 
 
+def test_what_a_killed_process_had_begun_to_write_is_removed(tmp_path: Path) -> None:
+    run(tmp_path / "run", Units(files=True), limit=5)
+    left = [tmp_path / "run" / name for name in (".run.json.1-2.tmp", "files/.1.txt.1-2.tmp")]
+    for file in left:
+        file.write_text("{")
+    run(tmp_path / "run", Units(files=True))
+    assert not [file for file in left if file.exists()]
+
+
 @pytest.mark.parametrize("size", [1, 4])
 def test_a_unit_that_kills_workers_becomes_a_row(size: int, tmp_path: Path) -> None:
     """Three of them; units beside it in its batch are done by themselves then."""

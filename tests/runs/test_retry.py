@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from semetric.errors import UsageError
-from semetric.metrics.psnr import PSNR
 from semetric.models.runtime import Runtime
 from semetric.results import Run, Started
 from semetric.runs import score_folders, scoring
+from semetric.score_settings import MetricSettings
 
 METRICS = ["psnr", "mse"]
 
@@ -58,39 +58,13 @@ def test_a_scored_file_that_changed_is_refused(broken: Path) -> None:
     assert (broken / "run" / "scores.csv").read_bytes() == before
 
 
-def test_another_run_is_refused_as_without(broken: Path) -> None:
-    repair(broken, "a/2.png")
-    with pytest.raises(UsageError, match=r"settings\.resize"):
-        score(broken, retry_failed=True, resize="reference")
-
-
-def test_an_interrupted_retry_goes_on(broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("a/2.png", "b/3.png"):
-        repair(broken, name)
-    seen: list[str] = []
-    whole = PSNR._score
-
-    def interrupt(self: PSNR, *pair: Any) -> Any:
-        seen.append(pair[1].name)
-        if len(seen) == 2:
-            raise KeyboardInterrupt
-        return whole(self, *pair)
-
-    monkeypatch.setattr(PSNR, "_score", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        score(broken, retry_failed=True)
-    starts: list[Started] = []
-    assert score(broken, retry_failed=True, started=starts.append).failed == 0
-    assert starts[0].done == 6
-
-
 def test_batches_are_short_where_a_pair_takes_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     from semetric.metrics import registry
 
     cpu = Runtime(device="cpu")
 
     def size(*names: str) -> int:
-        return scoring._batch({name: registry.create(name, cpu) for name in names}, cpu)
+        return scoring._batch({name: registry.create(name, cpu, MetricSettings()) for name in names}, cpu)
 
     assert size("psnr") == 1
     assert size("psnr", "ssim", "lpips") == scoring.BATCH

@@ -95,13 +95,6 @@ def test_processes_give_the_same_bytes(batch: int, folders: Path, score: Callabl
         assert (one.path / name).read_bytes() == (two.path / name).read_bytes()
 
 
-def test_a_finished_run_scores_nothing_again(score: Callable[..., Run], scored: list[str]) -> None:
-    first = score(metrics=["mse"])
-    again = score(metrics=["mse"], started=lambda known: scored.append(str(known.done)))
-    assert scored == ["7"]
-    assert again.summary == first.summary
-
-
 def test_progress_adds_up_to_the_pairs(folders: Path, score: Callable[..., Run]) -> None:
     (folders / "images" / "a" / "2.png").write_bytes(b"broken")
     told: list[tuple[int, int]] = []
@@ -203,16 +196,6 @@ def test_other_weights_and_versions_are_another_run(score: Callable[..., Run], m
     monkeypatch.setattr("semetric.runs.scoring.version", lambda package: "99")
     with pytest.raises(UsageError, match=r"version: .* → 99"):
         score()
-
-
-def test_nothing_finished_binds_nothing(folders: Path, score: Callable[..., Run]) -> None:
-    def fail(_: Started) -> None:
-        raise RuntimeError("before the first pair")
-
-    with pytest.raises(RuntimeError, match="before"):
-        score(started=fail)
-    assert (folders / "run" / "run.sqlite").exists()
-    assert list(score(metrics=["mse"]).summary["metrics"]) == ["mse"]
 
 
 def test_moved_folders_go_on(folders: Path, score: Callable[..., Run]) -> None:

@@ -138,9 +138,11 @@ class Cluster:
                 host, _, port = address.removeprefix("ray://").rpartition(":")
                 socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
             self._ray.init(**options)
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, ImportError) as error:
+            # the last line: above it may be a traceback of the cluster's
+            why = (str(error).strip(" .\n") or type(error).__name__).splitlines()[-1]
             raise SemetricError(
-                f"Expected a Ray cluster at {address!r}; {error}. Start one with: ray start --head."
+                f"Expected a Ray cluster at {address!r}; {why}. Start one with: ray start --head."
             ) from error
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray has put its own there

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from semetric.errors import UsageError
 
-__all__ = ["INTERVAL", "QUANTILES", "Description", "bootstrap_mean", "describe", "describe_all", "pearson", "sign_test"]
+__all__ = ["INTERVAL", "QUANTILES", "bootstrap_mean", "describe", "pearson", "sign_test"]
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 RESAMPLES = 2000
@@ -30,75 +29,32 @@ INTERVAL: dict[str, Any] = {
 _DRAWS = 1 << 22  # indices drawn at once: 16 MB
 
 
-@dataclass(frozen=True, kw_only=True)
-class Description:
-    """Finite scores in numbers. All are None where there is no score.
-
-    Attributes:
-        n: how many.
-        mean: their mean.
-        std: the sample standard deviation (divided by n − 1); None for one score.
-        min: the smallest.
-        quantiles: those of QUANTILES, interpolated linearly between scores.
-        max: the largest.
-        mean_interval_95: bounds of the mean; None for one score.
-    """
-
-    n: int
-    mean: float | None = None
-    std: float | None = None
-    min: float | None = None
-    quantiles: tuple[float, ...] | None = None
-    max: float | None = None
-    mean_interval_95: tuple[float, float] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; quantiles by their share: {"0.05": …}."""
-        named = None if self.quantiles is None else {str(q): v for q, v in zip(QUANTILES, self.quantiles, strict=True)}
-        return {
-            "n": self.n,
-            "mean": self.mean,
-            "mean_interval_95": None if self.mean_interval_95 is None else list(self.mean_interval_95),
-            "std": self.std,
-            "min": self.min,
-            "quantiles": named,
-            "max": self.max,
-        }
-
-
-def describe(values: Sequence[float] | NDArray[np.float64]) -> Description:
-    """Describes scores.
+def describe(values: Sequence[float] | NDArray[np.float64]) -> dict[str, Any]:
+    """Describes scores as plain JSON values.
 
     Args:
-        values: (n,) finite; in any order, but the interval depends on it in its last digits.
+        values: (n,) infinite ones and NaN, which stands for a score that an error took, are counted and left out; in
+            any order, but the interval depends on it in its last digits.
 
-    Raises:
-        UsageError: values that are not finite.
+    Returns:
+        Of the finite scores: n, mean, mean_interval_95, std (divided by n − 1), min, quantiles by their share ("0.05",
+        interpolated linearly between scores) and max; None where there are too few. And infinite and errors, the
+        numbers of the others.
     """
-    x = _finite(values)
-    if not x.size:
-        return Description(n=0)
-    return Description(
-        n=int(x.size),
-        mean=float(x.mean()),
-        std=float(x.std(ddof=1)) if x.size > 1 else None,
-        min=float(x.min()),
-        quantiles=tuple(float(v) for v in np.quantile(x, QUANTILES)),
-        max=float(x.max()),
-        mean_interval_95=bootstrap_mean(x),
-    )
-
-
-def describe_all(values: NDArray[np.float64]) -> dict[str, Any]:
-    """Describes the finite ones of scores as plain JSON values, with the number of those that are infinite or missing.
-
-    Args:
-        values: (n,) NaN where an error took the score.
-    """
+    scores = np.asarray(values, np.float64)
+    x = scores[np.isfinite(scores)]
+    interval = bootstrap_mean(x)
+    quantiles = np.quantile(x, QUANTILES).tolist() if x.size else []
     return {
-        **describe(values[np.isfinite(values)]).to_dict(),
-        "infinite": int(np.isinf(values).sum()),
-        "errors": int(np.isnan(values).sum()),
+        "n": int(x.size),
+        "mean": float(x.mean()) if x.size else None,
+        "mean_interval_95": None if interval is None else list(interval),
+        "std": float(x.std(ddof=1)) if x.size > 1 else None,
+        "min": float(x.min()) if x.size else None,
+        "quantiles": dict(zip(map(str, QUANTILES), quantiles, strict=True)) if quantiles else None,
+        "max": float(x.max()) if x.size else None,
+        "infinite": int(np.isinf(scores).sum()),
+        "errors": int(np.isnan(scores).sum()),
     }
 
 
@@ -122,7 +78,9 @@ def bootstrap_mean(
     Raises:
         UsageError: values that are not finite, or no resamples.
     """
-    x = _finite(values)
+    x = np.asarray(values, np.float64)
+    if x.ndim != 1 or not np.isfinite(x).all():
+        raise UsageError(f"Expected a list of finite scores; found shape {x.shape} or infinities. Leave those out.")
     if resamples < 1:
         raise UsageError(f"Expected at least 1 resample; found {resamples}.")
     if x.size < 2:
@@ -177,10 +135,3 @@ def sign_test(wins: int, losses: int) -> float | None:
     if wins + losses == 0:
         return None
     return float(binomtest(wins, wins + losses, 0.5).pvalue)
-
-
-def _finite(values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
-    x = np.asarray(values, np.float64)
-    if x.ndim != 1 or not np.isfinite(x).all():
-        raise UsageError(f"Expected a list of finite scores; found shape {x.shape} or infinities. Leave those out.")
-    return x

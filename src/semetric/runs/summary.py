@@ -66,12 +66,13 @@ def infinities(count: int) -> str:
 
 
 def _metric(values: Any, record: Mapping[str, Any]) -> dict[str, Any]:
-    infinite = int(np.isinf(values).sum())
+    statistics = describe(values)
+    del statistics["errors"]  # "failed" has their number
+    infinite = statistics["infinite"]
     return {
         "higher_is_better": record["higher_is_better"],
         "range": record["range"],
         "weights": record["weights"],
-        **describe(values[np.isfinite(values)]).to_dict(),
-        "infinite": infinite,
+        **statistics,
         **({"note": infinities(infinite)} if infinite else {}),
     }

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -17,7 +14,6 @@ from semetric.lab.experiments import Axis, Context, Experiment, Sweep
 from semetric.lab.systems import Pixels, Received, System
 
 FAILS = 3.0  # the level at which "noise" may fail
-DIES = 13.0  # at which the process is killed
 WRONG = 14.0  # which the system does not have
 FOREIGN = 15.0  # at which it raises something of its own
 
@@ -27,18 +23,15 @@ class Noise(System):
 
     name, label = "noise", "noise"
 
-    def __init__(self, seconds: float, fails: bool, log: str) -> None:
-        self.seconds, self.fails, self.log = seconds, fails, log
+    def __init__(self, fails: bool, log: str) -> None:
+        self.fails, self.log = fails, log
 
     def send(self, image: Pixels, level: float, rng: np.random.Generator) -> Received:
         if self.log:
             with Path(self.log).open("a") as stream:
                 stream.write(f"{int(image[0, 0, 0])}:{level:g}\n")
-        time.sleep(self.seconds)
         if self.fails and level == FAILS:
             raise CodecError("the codec failed on this image.")
-        if level == DIES:
-            os.kill(os.getpid(), signal.SIGKILL)
         if level == WRONG:
             raise UsageError("no such level.")
         if level == FOREIGN:
@@ -65,12 +58,11 @@ class Fake(Experiment):
     title: ClassVar[str] = "fake"
 
     levels: tuple[float, ...] = (1.0, 2.0, FAILS)
-    seconds: float = 0.0
     fails: bool = False
     log: str = ""
 
     def sweeps(self, context: Context) -> tuple[Sweep, ...]:
-        noise = Noise(self.seconds, self.fails, self.log)
+        noise = Noise(self.fails, self.log)
         return Sweep(system=noise, levels=self.levels), Sweep(system=Grey(), levels=self.levels)
 
 

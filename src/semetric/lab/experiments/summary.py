@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.results.database import Row
-from semetric.results.statistics import INTERVAL, describe_all, pearson
+from semetric.results.statistics import INTERVAL, describe, pearson
 
 __all__ = ["columns_of", "summarise"]
 
@@ -102,7 +102,7 @@ def _point(
     }
     for name in metrics:
         rows = here & (columns["metric"] == name)
-        point["metrics"][name] = {**describe_all(columns["value"][rows]), "failed": int(columns["failed"][rows].sum())}
+        point["metrics"][name] = {**describe(columns["value"][rows]), "failed": int(columns["failed"][rows].sum())}
     return point
 
 
@@ -161,7 +161,7 @@ def _over(own: _Scores, levels: Sequence[float]) -> dict[str, Any]:
     counts = finite.sum(axis=1)
     sums = np.where(finite, values, 0.0).sum(axis=1)
     means = sums[counts > 0] / counts[counts > 0]
-    return describe_all(means) | {"infinite": int(np.isinf(values).sum()), "errors": int(own.errors[:, here].sum())}
+    return describe(means) | {"infinite": int(np.isinf(values).sum()), "errors": int(own.errors[:, here].sum())}
 
 
 def _correlations(scores: Mapping[tuple[str, str], _Scores]) -> list[dict[str, Any]]:
@@ -179,7 +179,7 @@ def _correlations(scores: Mapping[tuple[str, str], _Scores]) -> list[dict[str, A
                 "metric": metric,
                 "n": int(np.isfinite(own.values).sum()),
                 "r": pearson(np.tile(own.levels, len(own.values)), own.values.reshape(-1)),
-                "per_image": describe_all(np.abs(np.array([r for r in single if r is not None], np.float64))),
+                "per_image": describe(np.abs(np.array([r for r in single if r is not None], np.float64))),
             }
         )
     return entries
@@ -211,7 +211,7 @@ def _sensitivities(scores: Mapping[tuple[str, str], _Scores], record: Mapping[st
                 for values in (row[np.isfinite(row)] for row in scores[name, metric].values)
                 if len(values) > 1 and spread
             ]
-            entry["metrics"][metric] = describe_all(np.array(falls, np.float64))
+            entry["metrics"][metric] = describe(np.array(falls, np.float64))
     return entries
 
 

@@ -100,21 +100,36 @@ def differences(run: LabRun, pairs: Sequence[tuple[int, int]], *, by_level: bool
         pairs: (A, B) indices.
         by_level: a difference a level, too.
     """
-    found = []
+    comparisons = []
     for metric, one in enumerate(run.metrics):
         for a, b in pairs:
-            at, values_a, values_b = _table(run, metric, a, b)
-            if not len(at):
+            whole = _over_levels(run, metric, a, b)
+            if whole is None:
                 continue
-            both = ~(np.isnan(values_a) | np.isnan(values_b))  # (images, levels)
-            means = [_row_means(values, both) for values in (values_a, values_b)]
-            whole = difference(*means, higher_is_better=one.higher_is_better)
-            levels = tuple(float(level) for level in at)
-            found.append(SystemDifference(metric=metric, a=a, b=b, level=None, levels=levels, difference=whole))
-            for k, level in enumerate(levels if by_level else ()):
-                single = difference(values_a[:, k], values_b[:, k], higher_is_better=one.higher_is_better)
-                found.append(SystemDifference(metric=metric, a=a, b=b, level=level, levels=(level,), difference=single))
-    return found
+            comparisons.append(whole)
+            if not by_level:
+                continue
+            _, *values = _table(run, metric, a, b)
+            for level, *scores in zip(whole.levels, *(table.T for table in values), strict=True):
+                single = difference(*scores, higher_is_better=one.higher_is_better)
+                comparisons.append(
+                    SystemDifference(metric=metric, a=a, b=b, level=level, levels=(level,), difference=single)
+                )
+    return comparisons
+
+
+@lru_cache(maxsize=4096)  # a report asks for each several times
+def _over_levels(run: LabRun, metric: int, a: int, b: int) -> SystemDifference | None:
+    """Over all levels that both have; None without any."""
+    at, values_a, values_b = _table(run, metric, a, b)
+    if not len(at):
+        return None
+    both = ~(np.isnan(values_a) | np.isnan(values_b))  # (images, levels)
+    means = [_row_means(values, both) for values in (values_a, values_b)]
+    whole = difference(*means, higher_is_better=run.metrics[metric].higher_is_better)
+    return SystemDifference(
+        metric=metric, a=a, b=b, level=None, levels=tuple(float(level) for level in at), difference=whole
+    )
 
 
 def _row_means(values: NDArray[np.float64], both: NDArray[np.bool_]) -> NDArray[np.float64]:
