@@ -326,6 +326,6 @@ def test_relations_of_objects_without_a_match_come_folded() -> None:
 def test_a_variant_without_iterations_gets_no_words_about_them() -> None:
     found = explanation(5, 8)
     assert found.sum is not None
-    words = texts(Reader(render(dataclasses.replace(found, sum=dataclasses.replace(found.sum, variant="graded")))))
+    words = texts(Reader(render(dataclasses.replace(found, sum=dataclasses.replace(found.sum, iterates=False)))))
     for phrase in ("matches twice", "Relations are no term of their own", "0.90 ×"):
         assert phrase not in words

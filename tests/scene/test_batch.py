@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 from semetric.errors import UsageError
 from semetric.metrics.sess_settings import SessSettings
 from semetric.scene.batch import PairBatch, RelatedGraph
-from semetric.scene.importance import demo_importance, paper_importance
+from semetric.scene.importance import STORED_ROOT, ImportanceSettings, mask_saliency, object_importance
 from semetric.scene.matching import GraphArrays, MatchingSettings, match
-from semetric.scene.relations import Triplets
-from semetric.scene.weighting import ImportanceSettings, weigh
 
 
 def scene(rng: np.random.Generator, n: int) -> RelatedGraph:
@@ -33,6 +31,10 @@ def scene(rng: np.random.Generator, n: int) -> RelatedGraph:
         ends=ends,
         probabilities=rng.uniform(0.05, 1.0, len(ends)),
     )
+
+
+def weigh(stored: np.ndarray, ends: np.ndarray, probabilities: np.ndarray, settings: ImportanceSettings) -> np.ndarray:
+    return object_importance(stored, ends, probabilities, settings, root=STORED_ROOT)
 
 
 def alone(
@@ -87,20 +89,12 @@ def test_a_batch_scores_as_match_does(
 def test_importance_of_both_variants_comes_from_the_stored_one() -> None:
     rng = np.random.default_rng(3)
     saliency, masks = rng.random((30, 40)), rng.random((6, 30, 40)) < 0.3
-    triplets = Triplets(triplets=np.array([[0, 1, 2], [1, 4, 0], [5, 2, 1]]), probabilities=np.array([0.9, 0.4, 0.05]))
-    stored = paper_importance(saliency, masks)
-    for found, wanted in (
-        (weigh(stored, triplets.pairs, triplets.probabilities, ImportanceSettings.PAPER), stored),
-        (
-            weigh(stored, triplets.pairs, triplets.probabilities, ImportanceSettings.DEMO),
-            demo_importance(saliency, masks, triplets),
-        ),
-        (
-            weigh(stored, triplets.pairs, triplets.probabilities, ImportanceSettings(saliency_root=1.0)),
-            paper_importance(saliency, masks, root=1.0),
-        ),
-    ):
-        np.testing.assert_allclose(found, wanted, rtol=1e-12)  # powers taken twice; double precision
+    relations = np.array([[0, 1], [1, 4], [5, 2]]), np.array([0.9, 0.4, 0.05])
+    sums = mask_saliency(saliency, masks)
+    stored = object_importance(sums, *relations, ImportanceSettings.PAPER)
+    for own in (ImportanceSettings.PAPER, ImportanceSettings.DEMO, ImportanceSettings(saliency_root=1.0)):
+        expected = object_importance(sums, *relations, own)
+        np.testing.assert_allclose(weigh(stored, *relations, own), expected, rtol=1e-12)  # powers of powers
 
 
 def test_objects_without_any_saliency_stay_equal() -> None:

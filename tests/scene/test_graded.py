@@ -72,7 +72,8 @@ def test_a_worked_example() -> None:
     # the best assignment gains nothing by exchanging the objects: both are unlike then
     assert matching.score == pytest.approx(1 - lost, abs=1e-12)
     assert matching.image_weight == pytest.approx(0.1 + 0.9 * 0.2)
-    assert matching.assignment.tolist() == [[0, 0], [1, 1]]
+    assert [partners.tolist() for partners in matching.partners] == [[0, 1], [0, 1]]
+    assert matching.settings is SETTINGS
 
 
 @settings(max_examples=40, deadline=None)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semetric.errors import UsageError
+from semetric.scene.batch import GradedBatch
 from semetric.scene.graded import GradedGraph, GradedSettings, faded_relations, match_graded
-from semetric.scene.graded_batch import GradedBatch
 
 PREDICATES = 5
 SIMILARITY = np.eye(PREDICATES) * 0.5 + 0.5

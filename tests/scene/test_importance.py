@@ -5,8 +5,7 @@ import pytest
 from skimage import data
 
 from semetric.errors import UsageError
-from semetric.scene.importance import demo_importance, mask_saliency, paper_importance, spectral_residual
-from semetric.scene.relations import Triplets
+from semetric.scene.importance import ImportanceSettings, mask_saliency, object_importance, spectral_residual
 
 cv2 = pytest.importorskip("cv2")
 
@@ -71,19 +70,24 @@ def test_mask_saliency():
         mask_saliency(saliency, masks[:, :3])
 
 
+NONE = np.zeros((0, 2), np.int64), np.zeros(0)
+
+
 def test_paper_importance():
-    saliency, masks = two_masks()
-    expected = np.array([1, 0.75, 1.75]) ** (1 / 2.25)
-    np.testing.assert_allclose(paper_importance(saliency, masks), expected / expected.sum(), atol=1e-12)
-    assert paper_importance(saliency, masks[:1]).tolist() == [1.0]
-    assert paper_importance(saliency, masks[:0]).shape == (0,)
-    np.testing.assert_allclose(paper_importance(0 * saliency, masks), 1 / 3)
+    saliency = np.array([1, 0.75, 1.75])
+    expected = saliency ** (1 / 2.25)
+    paper = ImportanceSettings.PAPER
+    np.testing.assert_allclose(object_importance(saliency, *NONE, paper), expected / expected.sum(), atol=1e-12)
+    assert object_importance(saliency[:1], *NONE, paper).tolist() == [1.0]
+    assert object_importance(saliency[:0], *NONE, paper).shape == (0,)
+    np.testing.assert_allclose(object_importance(0 * saliency, *NONE, paper), 1 / 3)
 
 
 def test_demo_importance():
-    saliency, masks = two_masks()
-    triplets = Triplets(triplets=np.array([[0, 1, 3], [2, 1, 0]]), probabilities=np.array([0.9, 0.3]))
-    a = np.array([1, 0.75, 1.75]) ** (1 / 2.5)
+    saliency = np.array([1, 0.75, 1.75])
+    relations = np.array([[0, 1], [2, 1]]), np.array([0.9, 0.3])
+    demo = ImportanceSettings.DEMO
+    a = saliency ** (1 / 2.5)
     a /= a.sum()
     b = np.array(
         [
@@ -93,10 +97,8 @@ def test_demo_importance():
         ]
     ) ** (1 / 3)
     expected = 0.8 * a + 0.2 * b / b.sum()
-    np.testing.assert_allclose(demo_importance(saliency, masks, triplets), expected / expected.sum(), atol=1e-12)
-
-    none = Triplets(triplets=np.zeros((0, 3), np.int64), probabilities=np.zeros(0))
-    np.testing.assert_allclose(demo_importance(saliency, masks, none), a, atol=1e-12)
-    assert demo_importance(saliency, masks[:1], none).tolist() == [1.0]
-    assert demo_importance(saliency, masks[:0], none).shape == (0,)
-    assert np.isfinite(demo_importance(0 * saliency, masks, triplets)).all()
+    np.testing.assert_allclose(object_importance(saliency, *relations, demo), expected / expected.sum(), atol=1e-12)
+    np.testing.assert_allclose(object_importance(saliency, *NONE, demo), a, atol=1e-12)
+    assert object_importance(saliency[:1], *NONE, demo).tolist() == [1.0]
+    assert object_importance(saliency[:0], *NONE, demo).shape == (0,)
+    assert np.isfinite(object_importance(0 * saliency, *relations, demo)).all()

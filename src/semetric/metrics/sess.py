@@ -25,8 +25,8 @@ from semetric.profiles import VARIANTS
 from semetric.scene.build import GraphBuilder
 from semetric.scene.graded import GradedSettings, match_graded
 from semetric.scene.graph import SceneGraph
+from semetric.scene.importance import STORED_ROOT, object_importance
 from semetric.scene.matching import Matching, MatchingSettings, match, prepare
-from semetric.scene.weighting import weigh
 from semetric.score_settings import Variant
 
 __all__ = ["Sess"]
@@ -133,5 +133,7 @@ class Sess(Metric):
         """The graph with the importance that the settings ask for."""
         if not isinstance(self.settings, SessSettings):
             return graph
-        importance = weigh(graph.importance, graph.triplets[:, :2], graph.probabilities, self.settings.importance)
+        importance = object_importance(
+            graph.importance, graph.triplets[:, :2], graph.probabilities, self.settings.importance, root=STORED_ROOT
+        )
         return dataclasses.replace(graph, importance=importance)

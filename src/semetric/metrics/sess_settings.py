@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from semetric.errors import UsageError, did_you_mean
 from semetric.scene.graded import GradedSettings
+from semetric.scene.importance import ImportanceSettings
 from semetric.scene.matching import MatchingSettings
-from semetric.scene.weighting import ImportanceSettings
 
 if TYPE_CHECKING:
     from typing import Self

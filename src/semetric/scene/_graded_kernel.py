@@ -1,17 +1,15 @@
-"""The compiled part of graded matching: how far relations find their like. Numba source.
+"""The compiled part of graded matching: how far relations find their like.
 
-Numba keeps the machine code beside this file or in its own cache folder. Compiled, since many like objects (a wall's
-bricks) have millions of pairs of partners, which arrays of numpy cannot hold.
+Compiled, since many like objects (a wall's bricks) have millions of pairs of partners, which arrays of numpy cannot
+hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from semetric.scene._compiler import compiled
 
 __all__ = ["relations_kept"]
 
@@ -19,11 +17,10 @@ _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    return cast("Callable[..., Any]", njit(cache=True, nogil=True, error_model="numpy")(function))
+_SIDE = "f8[:, ::1], i8[::1], i8[::1], f8[::1], f8[:, ::1]"
 
 
-@_compiled
+@compiled(f"f8[::1]({_SIDE}, i4[:, ::1], f8[::1], f8[:, ::1])")
 def relations_kept(
     likely: _Floats,
     subject: _Ints,
@@ -64,8 +61,9 @@ def relations_kept(
                 chance[i, place] = value
                 partner[i, place] = j
                 count[i] += 1
+    # Pairs of partners from the likeliest down, until none that follows can beat the best.
     dimensions = code.shape[1]
-    kept = np.empty(len(subject))
+    values = np.empty(len(subject))
     for e in range(len(subject)):
         i, k, own = subject[e], object_[e], probability[e]
         best = 0.0
@@ -87,5 +85,5 @@ def relations_kept(
                 for d in range(dimensions):
                     similarity += code[e, d] * other_code[f, d]
                 best = max(best, value * min(max(similarity, 0.0), 1.0))
-        kept[e] = best
-    return kept
+        values[e] = best
+    return values

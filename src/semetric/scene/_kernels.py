@@ -1,43 +1,38 @@
-"""The compiled part of graph matching: exact assignment, and the propagation of similarities. Numba source.
-
-`semetric.scene._machine` compiles `graph_match` and keeps the machine code; import that, not this. To that end
-everything here works on pointers (flat arrays, row by row) that the caller allocates, raises nothing, holds no state
-and needs no runtime of numba's: plain code that any number of threads may run at once without the GIL.
+"""The compiled part of graph matching: exact assignment, and the propagation of similarities.
 
 The assignment problem is solved exactly. Neighbourhoods are small and change little from one iteration to the next:
 up to four rows are solved by dynamic programming over the columns; more rows keep the previous iteration's assignment
 if prices can be found that prove it still optimal; only where that fails, and at first, come shortest augmenting
 paths from scratch (Jonker and Volgenant 1987, Computing 38).
+
+The kernel trusts its numbers: an unordered NaN would lead its search out of its arrays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
-
 import numpy as np
-from numba import njit
+from numpy.typing import NDArray
 
-__all__ = ["SMALL", "graph_match"]
+from semetric.scene._compiler import compiled, inlined
 
-SMALL = 4
+__all__ = ["propagate"]
+
+_Floats = NDArray[np.float64]
+_Ints = NDArray[np.int64]
+
+_SMALL = 4
 """Assignments of so many rows are solved from scratch each time; larger ones keep their last solution."""
 
 
-def _inner(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiles as part of whatever calls it."""
-    return cast("Callable[..., Any]", njit(error_model="numpy")(function))
-
-
-@_inner
+@inlined
 def _max(a: float, b: float) -> float:
     """The larger, without the NaN cases of max, so that no branch remains."""
     return a if a > b else b
 
 
-@_inner
-def _two_rows(w: Any, l: int) -> float:  # noqa: E741
-    """The largest sum over assignments of 2 rows to l ≥ 2 columns.
+@inlined
+def _two_rows(w: _Floats, l: int) -> float:  # noqa: E741
+    """The largest sum over assignments of the 2 rows of w to its l ≥ 2 columns, row by row.
 
     f with a digit S is the best sum so far of the rows in the bit set S; each column may be given to one row more.
     """
@@ -50,8 +45,8 @@ def _two_rows(w: Any, l: int) -> float:  # noqa: E741
     return f3
 
 
-@_inner
-def _three_rows(w: Any, l: int) -> float:  # noqa: E741
+@inlined
+def _three_rows(w: _Floats, l: int) -> float:  # noqa: E741
     """As `_two_rows`, for 3 rows."""
     f1 = f2 = f3 = f4 = f5 = f6 = f7 = -np.inf
     for j in range(l):
@@ -66,8 +61,8 @@ def _three_rows(w: Any, l: int) -> float:  # noqa: E741
     return f7
 
 
-@_inner
-def _four_rows(w: Any, l: int) -> float:  # noqa: E741
+@inlined
+def _four_rows(w: _Floats, l: int) -> float:  # noqa: E741
     """As `_two_rows`, for 4 rows."""
     f1 = f2 = f3 = f4 = f5 = f6 = f7 = f8 = f9 = fA = fB = fC = fD = fE = fF = -np.inf
     for j in range(l):
@@ -90,18 +85,17 @@ def _four_rows(w: Any, l: int) -> float:  # noqa: E741
     return fF
 
 
-@_inner
-def _still_optimal(w: Any, k: int, l: int, column: Any, at: int, price: Any, free: Any) -> bool:  # noqa: E741
+@inlined
+def _still_optimal(w: _Floats, k: int, l: int, column: _Ints, at: int) -> bool:  # noqa: E741
     """Whether prices exist that prove the assignment row r → column[at + r] optimal (linear-programming duality).
 
     Prices start at zero and rise (Bellman and Ford) until no row gains by leaving its column. A free column must
     stay at zero. Without a proof after k + 1 sweeps there is an improving cycle.
     """
-    for c in range(l):
-        price[c] = 0.0
-        free[c] = 1
+    price = np.zeros(l)
+    free = np.ones(l, np.bool_)
     for r in range(k):
-        free[column[at + r]] = 0
+        free[column[at + r]] = False
     for _ in range(k + 1):
         settled = True
         for r in range(k):
@@ -110,7 +104,7 @@ def _still_optimal(w: Any, k: int, l: int, column: Any, at: int, price: Any, fre
             for c in range(l):
                 needed = w[r * l + c] - most
                 if needed > price[c]:
-                    if free[c] == 1:
+                    if free[c]:
                         return False
                     price[c] = needed + 1e-13
                     settled = False
@@ -119,28 +113,12 @@ def _still_optimal(w: Any, k: int, l: int, column: Any, at: int, price: Any, fre
     return False
 
 
-@_inner
-def _solve(
-    w: Any,
-    k: int,
-    l: int,  # noqa: E741
-    column: Any,
-    at: int,
-    u: Any,
-    v: Any,
-    slack: Any,
-    row: Any,
-    way: Any,
-    seen: Any,
-) -> None:
-    """Fills column[at : at + k] with the assignment of k ≤ l rows that has the largest sum of w (k, l).
-
-    Costs are −w; u and v are the dual variables. Rows first take their cheapest column where it is free;
-    each row left over then finds a shortest augmenting path.
-    """
-    for c in range(l):
-        v[c] = 0.0
-        row[c] = -1
+@inlined
+def _solve(w: _Floats, k: int, l: int, column: _Ints, at: int) -> None:  # noqa: E741
+    """Fills column[at : at + k] with the assignment of the k ≤ l rows of w, row by row, that has the largest sum."""
+    u, v, slack = np.empty(k), np.zeros(l), np.empty(l)  # costs are −w; u and v are the dual variables
+    row, way, seen = np.full(l, -1, np.int64), np.empty(l, np.int64), np.empty(l, np.bool_)
+    # Rows take their cheapest column where it is free.
     for r in range(k):
         best = 0
         for c in range(1, l):
@@ -151,12 +129,13 @@ def _solve(
         if row[best] < 0:
             row[best] = r
             column[at + r] = best
+    # Each row left over finds a shortest augmenting path.
     for start in range(k):
         if column[at + start] >= 0:
             continue
         for c in range(l):
             slack[c] = np.inf
-            seen[c] = 0
+            seen[c] = False
             way[c] = start  # numbers that cannot be compared would leave it unset
         r = start
         low = 0.0
@@ -166,7 +145,7 @@ def _solve(
             best = -1
             base = low - u[r]
             for c in range(l):
-                if seen[c] == 0:
+                if not seen[c]:
                     reach = base - w[r * l + c] - v[c]
                     if reach < slack[c]:
                         slack[c] = reach
@@ -175,14 +154,14 @@ def _solve(
                         nearest = slack[c]
                         best = c
             low = nearest
-            seen[best] = 1
+            seen[best] = True
             if row[best] < 0:
                 sink = best
             else:
                 r = row[best]
         u[start] += low
         for c in range(l):
-            if seen[c] == 1 and c != sink:
+            if seen[c] and c != sink:
                 u[row[c]] += low - slack[c]
                 v[c] -= low - slack[c]
         c = sink
@@ -196,28 +175,14 @@ def _solve(
             c = previous
 
 
-@_inner
-def _assign(
-    w: Any,
-    n: int,
-    m: int,
-    column: Any,
-    flat: Any,
-    u: Any,
-    v: Any,
-    slack: Any,
-    row: Any,
-    way: Any,
-    seen: Any,
-    chosen: Any,
-) -> float:
-    """Fills column (n,) with each row's column, or −1, in the best assignment of w (n, m); returns its sum."""
+@inlined
+def _assign(w: _Floats) -> tuple[float, _Ints]:
+    """The largest sum over one-to-one pairs of rows and columns of w (n, m); each row's column (n,), −1 for none."""
+    n, m = w.shape
     k, l = min(n, m), max(n, m)  # noqa: E741
-    for r in range(n):
-        column[r] = -1
-        for c in range(m):
-            flat[c * n + r if n > m else r * m + c] = w[r * m + c]
-    _solve(flat, k, l, chosen, 0, u, v, slack, row, way, seen)
+    flat = w.T.copy().reshape(-1) if n > m else w.reshape(-1)
+    chosen, column = np.empty(k, np.int64), np.full(n, -1, np.int64)
+    _solve(flat, k, l, chosen, 0)
     total = 0.0
     for r in range(k):
         if n > m:
@@ -225,106 +190,95 @@ def _assign(
         else:
             column[r] = chosen[r]
         total += flat[r * l + chosen[r]]
-    return total
+    return total, column
 
 
-def graph_match(
-    n: int,
-    m: int,
-    importance1: Any,
-    start1: Any,
-    object1: Any,
-    predicate1: Any,
-    share1: Any,
-    importance2: Any,
-    start2: Any,
-    object2: Any,
-    predicate2: Any,
-    share2: Any,
-    predicates: int,
-    predicate_similarity: Any,
+_GRAPH = "f8[::1], i8[::1], i8[::1], i8[::1], f8[::1]"
+
+
+@compiled(
+    f"Tuple((f8, f8, f8[:, ::1], i8[::1], i8[::1]))({_GRAPH}, {_GRAPH}, f8[:, ::1], f8, f8, i8, b1, f8[:, ::1], "
+    "f8[:, :, ::1])"
+)
+def propagate(
+    importance1: _Floats,
+    start1: _Ints,
+    object1: _Ints,
+    predicate1: _Ints,
+    share1: _Floats,
+    importance2: _Floats,
+    start2: _Ints,
+    object2: _Ints,
+    predicate2: _Ints,
+    share2: _Floats,
+    predicate_similarity: _Floats,
     alpha: float,
     beta: float,
     iterations: int,
-    in_place: int,
-    similarity: Any,
-    other: Any,
-    history: Any,
-    keep: int,
-    where: Any,
-    relation_part: Any,
-    chosen: Any,
-    w1: Any,
-    w2: Any,
-    u: Any,
-    v: Any,
-    slack: Any,
-    row: Any,
-    way: Any,
-    seen: Any,
-    rows: Any,
-    columns: Any,
-    shown: Any,
-    sums: Any,
-) -> None:
+    in_place: bool,
+    initial: _Floats,
+    history: _Floats,
+) -> tuple[float, float, _Floats, _Ints, _Ints]:
     """Propagates similarities between two graphs and solves the final assignments (SeSS, Eq. 19–23).
 
     Args:
-        n: nodes of graph 1, ≥ 1.
-        m: nodes of graph 2, ≥ 1.
-        importance1: (n,) ≥ 0, sum 1.
+        importance1: (n,) ≥ 0, sum 1; n ≥ 1.
         start1: (n + 1,) where each node's outgoing edges start in the next three.
-        object1: (edges 1,) object of each edge.
-        predicate1: (edges 1,) predicate of each edge.
-        share1: (edges 1,) importance of each object within its row, sum 1.
+        object1: (E,) object of each edge.
+        predicate1: (E,) predicate of each edge.
+        share1: (E,) importance of each object within its row, sum 1.
         importance2: (m,), and so on for graph 2.
-        predicates: P.
+        start2: (m + 1,).
+        object2: (F,).
+        predicate2: (F,).
+        share2: (F,).
         predicate_similarity: (P, P).
         alpha: weight of the relations against the objects.
         beta: weight of the neighbourhood in each update.
-        iterations: how many.
-        in_place: 1: from the second iteration on, updates see those before them in the same iteration.
-        similarity: (n, m) L before the first iteration; filled with L after the last.
-        other: (n, m) scratch.
-        history: (iterations + 1, n, m), filled with every L if `keep`.
-        keep: 1 or 0.
-        where: (edges 1 · edges 2,) scratch.
-        relation_part: (edges 1 · edges 2,) scratch.
-        chosen: scratch: max(n, m), and at least 2 · min(degrees) summed over all pairs where that exceeds SMALL.
-        w1: scratch: n · m, and at least the square of the largest degree.
-        w2: scratch, as w1.
-        u: (max(n, m),) scratch, and so v, slack, row, way, seen.
-        rows: (n,), filled with the column of each row in the row-weighted assignment, −1 for none.
-        columns: (n,), likewise in the column-weighted assignment.
-        shown: (n,), likewise in the one-to-one choice among those pairs that contributes most.
-        sums: (2,), filled with s1 and s2.
+        iterations: number of updates.
+        in_place: from the second iteration on, updates see those before them in the same iteration.
+        initial: (n, m) L before the first iteration.
+        history: (iterations + 1, n, m), filled with every L; (0, n, m) where they are not wanted.
+
+    Returns:
+        s1, s2, L after the last iteration (n, m), and the column of each row, −1 for none, in the row-weighted and in
+        the column-weighted assignment: (n,) each.
     """
-    # What no iteration changes: for each pair of edges, where its L lies and the relations' part of M. Pairs of
-    # nodes come in order, each a small matrix, row by row, turned so that it has no more rows than columns.
+    n, m = initial.shape
+    # What no iteration changes: for each pair of edges, where its L lies and the relations' part of M (Eq. 20). Pairs
+    # of nodes come in order, each a small matrix, row by row, turned so that it has no more rows than columns.
+    pairs = len(object1) * len(object2)
+    where = np.empty(pairs, np.uint32)  # unsigned: numba looks whether other indices are negative
+    relation_part = np.empty(pairs)
+    assigned = 0
+    widest = 1
     t = 0
     for i in range(n):
         a0, a1 = start1[i], start1[i + 1]
         for j in range(m):
             b0, b1 = start2[j], start2[j + 1]
+            smaller = min(a1 - a0, b1 - b0)
+            widest = max(widest, smaller * max(a1 - a0, b1 - b0))
+            if smaller > _SMALL:
+                assigned += 2 * smaller
             if a1 - a0 <= b1 - b0:
                 for a in range(a0, a1):
                     for b in range(b0, b1):
                         where[t] = object1[a] * m + object2[b]
-                        relation_part[t] = alpha * predicate_similarity[predicate1[a] * predicates + predicate2[b]]
+                        relation_part[t] = alpha * predicate_similarity[predicate1[a], predicate2[b]]
                         t += 1
             else:
                 for b in range(b0, b1):
                     for a in range(a0, a1):
                         where[t] = object1[a] * m + object2[b]
-                        relation_part[t] = alpha * predicate_similarity[predicate1[a] * predicates + predicate2[b]]
+                        relation_part[t] = alpha * predicate_similarity[predicate1[a], predicate2[b]]
                         t += 1
 
-    size = n * m
-    for x in range(size):
-        other[x] = similarity[x]
-        if keep == 1:
-            history[x] = similarity[x]
-    old, new = similarity, other
+    chosen = np.empty(assigned, np.int64)  # the columns of all larger neighbourhoods' assignments, one after the other
+    w1, w2 = np.empty(widest), np.empty(widest)
+    old, new = initial.flatten(), initial.flatten()
+    if len(history):
+        history[0] = initial
     objects_part = 1.0 - alpha
     stay = 1.0 - beta
     for iteration in range(iterations):
@@ -336,6 +290,7 @@ def graph_match(
             for j in range(m):
                 b0 = start2[j]
                 d2 = start2[j + 1] - b0
+                # The neighbourhoods' similarity under either graph's importance (Eq. 21).
                 if d1 == 0 or d2 == 0:
                     s = 1.0 if d1 == d2 else 0.0
                 else:
@@ -364,19 +319,16 @@ def graph_match(
                                 w2[q] = x1 * share_l[l0 + b]
                                 q += 1
                         if k == 2:
-                            s1 = _two_rows(w1, l)
-                            s2 = _two_rows(w2, l)
+                            s1, s2 = _two_rows(w1, l), _two_rows(w2, l)
                         elif k == 3:
-                            s1 = _three_rows(w1, l)
-                            s2 = _three_rows(w2, l)
+                            s1, s2 = _three_rows(w1, l), _three_rows(w2, l)
                         elif k == 4:
-                            s1 = _four_rows(w1, l)
-                            s2 = _four_rows(w2, l)
+                            s1, s2 = _four_rows(w1, l), _four_rows(w2, l)
                         else:
                             for side in range(2):
                                 w = w1 if side == 0 else w2
-                                if iteration == 0 or not _still_optimal(w, k, l, chosen, at, v, seen):
-                                    _solve(w, k, l, chosen, at, u, v, slack, row, way, seen)
+                                if iteration == 0 or not _still_optimal(w, k, l, chosen, at):
+                                    _solve(w, k, l, chosen, at)
                                 total = 0.0
                                 for a in range(k):
                                     total += w[a * l + chosen[at + a]]
@@ -389,43 +341,23 @@ def graph_match(
                         s1, s2 = s2, s1
                     both = importance1[i] + importance2[j]
                     s = (s1 * importance1[i] + s2 * importance2[j]) / both if both > 0.0 else 0.5 * (s1 + s2)
-                new[i * m + j] = stay * old[i * m + j] + beta * s
-        if in_place == 0:
+                new[i * m + j] = stay * old[i * m + j] + beta * s  # Eq. 22
+        if not in_place:
             old, new = new, old
         elif iteration == 0:
             old = new
-        if keep == 1:
-            for x in range(size):
-                history[(iteration + 1) * size + x] = old[x]
+        if len(history):
+            history[iteration + 1] = old.reshape(n, m)
 
-    for x in range(size):
-        similarity[x] = old[x]
+    # The assignments under either graph's importance (Eq. 23).
+    final = old.reshape(n, m)
+    weights = np.empty((n, m))
     for i in range(n):
         for j in range(m):
-            other[i * m + j] = similarity[i * m + j] * importance1[i]
-    sums[0] = _assign(other, n, m, rows, w1, u, v, slack, row, way, seen, chosen)
+            weights[i, j] = final[i, j] * importance1[i]
+    sum1, rows = _assign(weights)
     for i in range(n):
         for j in range(m):
-            other[i * m + j] = similarity[i * m + j] * importance2[j]
-    sums[1] = _assign(other, n, m, columns, w1, u, v, slack, row, way, seen, chosen)
-
-    # Of the pairs in either assignment as many as fit one to one, and of such choices the one that contributes most.
-    bonus = 1.0
-    for x in range(size):
-        other[x] = 0.0
-    for i in range(n):
-        if rows[i] >= 0:
-            other[i * m + rows[i]] += n * importance1[i] * similarity[i * m + rows[i]]
-        if columns[i] >= 0:
-            other[i * m + columns[i]] += m * importance2[columns[i]] * similarity[i * m + columns[i]]
-    for x in range(size):
-        bonus += 2.0 * abs(other[x])
-    for i in range(n):
-        if rows[i] >= 0:
-            other[i * m + rows[i]] += bonus
-        if columns[i] >= 0 and columns[i] != rows[i]:
-            other[i * m + columns[i]] += bonus
-    _assign(other, n, m, shown, w1, u, v, slack, row, way, seen, chosen)
-    for i in range(n):
-        if shown[i] != rows[i] and shown[i] != columns[i]:
-            shown[i] = -1
+            weights[i, j] = final[i, j] * importance2[j]
+    sum2, columns = _assign(weights)
+    return sum1, sum2, final, rows, columns

@@ -1,16 +1,14 @@
 """Many pairs of graphs scored again and again under other settings: what tuning does.
 
 What no setting changes is computed once: cosines of all objects of a pair, their distances, the edges. A round then
-takes a few array operations over all pairs together (importance, shares within neighbourhoods, initial similarities)
-and one compiled call a pair, without the interpreter's lock, in as many threads as there are cores.
-The scores are those of `semetric.scene.matching.match`.
+computes each graph's importance and, for each pair, its similarities and the compiled part, without the interpreter's
+lock, in as many threads as there are cores.
 """
 
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,13 +17,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import UsageError
-from semetric.scene.matching import GraphArrays, MatchingSettings, _finite, _predicates, _Prepared
-from semetric.scene.weighting import ImportanceSettings, Objects
+from semetric.scene.graded import (
+    GradedGraph,
+    GradedSettings,
+    PreparedGraded,
+    calibrated,
+    predicate_codes,
+    unit_rows,
+)
+from semetric.scene.importance import STORED_ROOT, ImportanceSettings, object_importance
+from semetric.scene.matching import (
+    GraphArrays,
+    MatchingSettings,
+    PreparedGraph,
+    checked_predicates,
+    compared,
+    propagated,
+)
 
 if TYPE_CHECKING:
     from semetric.scene.graph import SceneGraph
 
-__all__ = ["MAX_CELLS", "PairBatch", "RelatedGraph", "checked_pairs"]
+__all__ = ["GradedBatch", "PairBatch", "RelatedGraph"]
 
 _Floats = NDArray[np.float64]
 
@@ -53,10 +66,61 @@ class RelatedGraph:
         Raises:
             UsageError: the graph is not of the paper's variant.
         """
-        made = graph.settings.get("importance", "paper")
-        if made != "paper":
-            raise UsageError(f"Expected a graph of the variant paper, whose importance can be undone; found {made!r}.")
+        variant = graph.settings.get("importance", "paper")
+        if variant != "paper":
+            raise UsageError(
+                f"Expected a graph of the variant paper, whose importance can be undone; found {variant!r}."
+            )
         return cls(arrays=graph.arrays, ends=graph.triplets[:, :2], probabilities=graph.probabilities)
+
+
+class _Pairs:
+    """P pairs of graphs: their indices, what the whole images' embeddings say, and the threads that score them."""
+
+    def __init__(
+        self,
+        graphs: Sequence[GraphArrays | GradedGraph],
+        pairs: NDArray[np.integer[Any]],
+        image_similarities: Sequence[float] | _Floats,
+        workers: int,
+    ) -> None:
+        self.pairs = np.asarray(pairs, np.int64).reshape(-1, 2)
+        self.workers = workers
+        self._image = np.asarray(image_similarities, np.float64)
+        if len(self.pairs) != len(self._image):
+            raise UsageError(f"Expected one image similarity a pair; found {len(self._image)} for {len(self.pairs)}.")
+        if not np.isfinite(self._image).all():
+            raise UsageError("Expected finite image similarities; found NaN or infinity.")
+        if self.pairs.size and not (self.pairs.min() >= 0 and self.pairs.max() < len(graphs)):
+            raise UsageError(f"Expected pairs of indices below {len(graphs)} (graphs); found others.")
+        if workers < 1:
+            raise UsageError(f"Expected at least 1 worker; found {workers}.")
+        lengths = {graph.features.shape[1] for graph in graphs if len(graph)}
+        if len(lengths) > 1:
+            raise UsageError(f"Expected features of one length in all graphs (one encoder); found {sorted(lengths)}.")
+        self._sizes = np.array([len(graph) for graph in graphs], np.int64)[self.pairs]  # (P, 2)
+        if (cells := int(self._sizes.prod(axis=1).sum())) > MAX_CELLS:
+            raise UsageError(
+                f"Expected at most {MAX_CELLS} pairs of objects over all pairs of images; found {cells}. "
+                "Tune on fewer triplets."
+            )
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def _each(self, score: Callable[[int], float]) -> _Floats:
+        """(P,) what `score` returns of each pair's number."""
+        if self.workers == 1:
+            return np.fromiter(map(score, range(len(self))), np.float64, len(self))
+        with ThreadPoolExecutor(self.workers) as pool:
+            return np.fromiter(pool.map(score, range(len(self))), np.float64, len(self))
+
+    def _digest(self, arrays: Sequence[NDArray[Any]]) -> str:
+        total = hashlib.sha256()
+        for array in (self.pairs, self._sizes, self._image, *arrays):
+            total.update(repr((array.shape, array.dtype.str)).encode())
+            total.update(np.ascontiguousarray(array).tobytes())
+        return total.hexdigest()
 
 
 class _Settings(Protocol):
@@ -67,30 +131,8 @@ class _Settings(Protocol):
     def importance(self) -> ImportanceSettings: ...
 
 
-def checked_pairs(pairs: NDArray[np.integer[Any]], graphs: int, similarities: int, workers: int) -> NDArray[np.int64]:
-    """The pairs of a batch as (P, 2) indices.
-
-    Args:
-        pairs: (P, 2) reference and image.
-        graphs: how many there are.
-        similarities: how many image similarities.
-        workers: threads.
-
-    Raises:
-        UsageError: numbers that do not fit together.
-    """
-    checked = np.asarray(pairs, np.int64).reshape(-1, 2)
-    if len(checked) != similarities:
-        raise UsageError(f"Expected one image similarity a pair; found {similarities} for {len(checked)}.")
-    if checked.size and not (checked.min() >= 0 and checked.max() < graphs):
-        raise UsageError(f"Expected pairs of indices below {graphs} (graphs); found others.")
-    if workers < 1:
-        raise UsageError(f"Expected at least 1 worker; found {workers}.")
-    return checked
-
-
-class PairBatch:
-    """P pairs of graphs, ready for any settings.
+class PairBatch(_Pairs):
+    """P pairs of graphs of the paper's variant, ready for any settings; the scores are those of `match`.
 
     Args:
         graphs: each image's once.
@@ -112,204 +154,102 @@ class PairBatch:
         *,
         workers: int = 1,
     ) -> None:
-        self.pairs = checked_pairs(pairs, len(graphs), len(image_similarities), workers)
-        self.workers = workers
-        self._image = np.array([_finite("image_similarity", float(s)) for s in image_similarities], np.float64)
-        self._predicates = _predicates(predicate_similarity)
-        ready = [_Prepared(g.arrays, MatchingSettings.PAPER) for g in graphs]
-        if any(g.arrays.centres is None and len(g.arrays) for g in graphs):
+        super().__init__([graph.arrays for graph in graphs], pairs, image_similarities, workers)
+        if any(graph.arrays.centres is None and len(graph.arrays) for graph in graphs):
             raise UsageError("Expected centres in every graph, since tuning weighs positions; found None.")
-        if (most := max((r.predicates for r in ready), default=0)) > len(self._predicates):
-            raise UsageError(
-                f"Expected relations below {len(self._predicates)} (predicate_similarity); found {most - 1}."
-            )
-        self._objects = Objects(
-            [r.importance for r in ready], [g.ends for g in graphs], [g.probabilities for g in graphs]
-        )
-        self._join_edges(ready)
-        self._join_pairs(ready)
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self.pairs)
+        self._related = tuple(graphs)
+        self._graphs = [PreparedGraph(graph.arrays) for graph in graphs]
+        self._predicates = checked_predicates(predicate_similarity, self._graphs)
+        self._compared = [compared(self._graphs[i], self._graphs[j]) for i, j in self.pairs]
 
     @property
     def digest(self) -> str:
         """SHA-256, in hex, of every number that scores depend on beside the settings."""
-        found = hashlib.sha256()
-        for array in (
-            self.pairs,
-            self._sizes,
-            self._image,
-            self._predicates,
-            self._cosine,
-            self._near,
-            self._objects.stored,
-            self._objects.ends,
-            self._objects.probabilities,
-            self._start,
-            self._object,
-            self._predicate,
-        ):
-            found.update(repr((array.shape, array.dtype.str)).encode())
-            found.update(np.ascontiguousarray(array).tobytes())
-        return found.hexdigest()
+        arrays: list[NDArray[Any]] = [self._predicates, *(array for pair in self._compared for array in pair)]
+        for graph, related in zip(self._graphs, self._related, strict=True):
+            arrays += [related.ends, related.probabilities, graph.importance, graph.start, graph.object]
+            arrays.append(graph.predicate)
+        return self._digest(arrays)
 
     def scores(self, settings: _Settings) -> _Floats:
         """SeSS of every pair, (P,) in [0, 1]."""
-        graph = self.graph_scores(settings.matching, settings.importance)
-        gamma = settings.matching.gamma
-        blended = (1.0 - gamma) * graph + gamma * self._image
-        return np.clip(np.where(self._empty, self._image, blended), 0.0, 1.0)
-
-    def graph_scores(self, matching: MatchingSettings, importance: ImportanceSettings) -> _Floats:
-        """The part that the graphs give, (P,), before gamma; 0 where one has no object."""
-        with self._lock:  # one round at a time: its threads share the buffers
-            self._weigh(importance)
-            np.multiply(self._cosine, 1.0 - matching.location, out=self._similarity)
-            if matching.location:
-                self._similarity += matching.location * self._near
-            self._run(matching)
-            n, m = self._sizes.T
-            total: _Floats = (self._sums[:, 0] * n + self._sums[:, 1] * m) / np.maximum(n + m, 1)
-            return total
-
-    def _join_edges(self, ready: list[_Prepared]) -> None:
-        """Edges of all graphs in one row; a graph's own numbering of its objects stays."""
-        edges = np.array([len(r.object) for r in ready], np.int64)
-        self._edge_at = np.concatenate([[0], np.cumsum(edges)])  # (graphs + 1,)
-        first = self._objects.start
-        whole = np.zeros(0, np.int64)
-        self._object = np.concatenate([whole, *(r.object for r in ready)]).astype(np.int64)
-        self._predicate = np.concatenate([whole, *(r.predicate for r in ready)]).astype(np.int64)
-        self._start = np.concatenate([whole, *(r.start for r in ready)]).astype(np.int64)  # n + 1 a graph
-        degree = np.concatenate([whole, *(r.degree for r in ready)]).astype(np.int64)
-        self._subject = np.repeat(np.arange(len(degree)), degree)  # (edges,) among all objects
-        self._target = self._object + np.repeat(first[:-1], edges)
-        self._even = 1.0 / np.maximum(degree, 1)[self._subject]
-        self._importance = np.empty(len(degree))
-        self._share = np.empty(len(self._object))
-
-    def _join_pairs(self, ready: list[_Prepared]) -> None:
-        """Cosines and distances of all pairs in one row, and the arguments of each compiled call."""
-        counts = np.array([len(r) for r in ready], np.int64)
-        self._sizes = counts[self.pairs].reshape(-1, 2)  # (P, 2)
-        self._empty = self._sizes.sum(axis=1) == 0
-        cells = np.concatenate([[0], np.cumsum(self._sizes.prod(axis=1))])
-        if cells[-1] > MAX_CELLS:
-            raise UsageError(
-                f"Expected at most {MAX_CELLS} pairs of objects over all pairs of images; found {cells[-1]}. "
-                "Tune on fewer triplets."
-            )
-        self._cosine, self._near = np.empty(cells[-1]), np.empty(cells[-1])
-        self._similarity = np.empty(cells[-1])
-        self._sums = np.zeros((len(self.pairs), 2))
-        lengths = {r.features.shape[1] for r in ready if len(r)}
-        if len(lengths) > 1:
-            raise UsageError(f"Expected features of one length in all graphs (one encoder); found {sorted(lengths)}.")
-        self._room = _Room()
-        for p, (i, j) in enumerate(self.pairs):
-            one, two = ready[i], ready[j]
-            if not (len(one) and len(two)):
-                continue
-            here = slice(int(cells[p]), int(cells[p + 1]))
-            self._cosine[here] = (one.features @ two.features.T).reshape(-1)
-            apart = one.centres[:, None] - two.centres[None]
-            self._near[here] = (1.0 - 0.5 * np.einsum("nmc,nmc->nm", apart, apart)).reshape(-1)
-            self._room.widen(one, two)
-        if not (np.isfinite(self._cosine).all() and np.isfinite(self._near).all()):
-            raise UsageError("Expected finite features and centres; found NaN or infinity.")
-        there = np.flatnonzero(self._sizes.prod(axis=1))  # an empty graph needs no matching
-        self._calls = [self._call(int(p), int(cells[p])) for p in there]
-
-    def _call(self, p: int, cell: int) -> tuple[tuple[Any, ...], int, int]:
-        """(fixed arguments, where its similarities lie, where its sums go)."""
-        sides = []
-        for graph in self.pairs[p]:
-            at, edge = int(self._objects.start[graph]), int(self._edge_at[graph])
-            sides.append(
-                (
-                    _at(self._importance, at),
-                    _at(self._start, at + int(graph)),
-                    _at(self._object, edge),
-                    _at(self._predicate, edge),
-                    _at(self._share, edge),
+        matching = settings.matching
+        weighed = [
+            graph.weighed(
+                object_importance(
+                    graph.importance, related.ends, related.probabilities, settings.importance, root=STORED_ROOT
                 )
             )
-        n, m = (int(x) for x in self._sizes[p])
-        fixed = (n, m, *sides[0], *sides[1], len(self._predicates), _at(self._predicates, 0))
-        return fixed, _at(self._similarity, cell), _at(self._sums, 2 * p)
+            for graph, related in zip(self._graphs, self._related, strict=True)
+        ]
+        history = np.empty((0, 0, 0))
 
-    def _weigh(self, settings: ImportanceSettings) -> None:
-        """Fills the importance of all objects, and each edge's share within its subject's neighbourhood."""
-        self._importance[:] = self._objects.importance(settings)
-        given = self._importance[self._target]
-        mass = np.bincount(self._subject, given, len(self._importance))[self._subject]
-        self._share[:] = self._even
-        np.divide(given, mass, out=self._share, where=mass > 0)
-        if not (np.isfinite(self._importance).all() and np.isfinite(self._share).all()):
-            raise UsageError("Expected finite importance; found NaN or infinity.")  # the kernel trusts its numbers
+        def graph_score(p: int) -> float:
+            one, two = (weighed[i] for i in self.pairs[p])
+            return propagated(one, two, matching.initial(*self._compared[p]), self._predicates, matching, history)[0]
 
-    def _run(self, settings: MatchingSettings) -> None:
-        if not self._calls:
-            return
-        if self.workers == 1:
-            self._chunk(self._calls, settings)
-            return
-        chunks = [self._calls[w :: self.workers] for w in range(self.workers)]
-        with ThreadPoolExecutor(self.workers) as pool:
-            list(pool.map(lambda chunk: self._chunk(chunk, settings), chunks))
-
-    def _chunk(self, calls: Sequence[tuple[tuple[Any, ...], int, int]], settings: MatchingSettings) -> None:
-        """Some pairs, one after the other, in scratch memory of their own."""
-        from semetric.scene import _machine  # the compiler: only when graphs are matched
-
-        room = self._room.scratch()
-        tail = room.addresses
-        shape = (settings.alpha, settings.beta, int(settings.iterations), int(settings.in_place))
-        for fixed, similarity, sums in calls:
-            _machine.graph_match(*fixed, *shape, similarity, room.other, 0, 0, *tail, sums)
+        graph = self._each(graph_score)
+        blended = (1.0 - matching.gamma) * graph + matching.gamma * self._image
+        return np.clip(np.where(self._sizes.any(axis=1), blended, self._image), 0.0, 1.0)
 
 
-class _Room:
-    """How much scratch memory the largest pair takes."""
+class GradedBatch(_Pairs):
+    """P pairs of graded graphs, ready for any settings; the scores are those of `match_graded`.
 
-    def __init__(self) -> None:
-        self.cells = self.edges = self.square = self.longest = self.chosen = 1
+    Args:
+        graphs: each image's once.
+        pairs: (P, 2) reference and image, as indices into graphs.
+        predicate_similarity: (predicates, predicates), as for `match_graded`.
+        image_similarities: (P,) cosine of the whole images' embeddings.
+        workers: threads; a round holds them only while it runs.
 
-    def widen(self, one: _Prepared, two: _Prepared) -> None:
-        n, m = len(one), len(two)
-        smaller = np.minimum.outer(one.degree, two.degree)
-        degree = max(1, int(one.degree.max()), int(two.degree.max()))
-        self.cells = max(self.cells, n * m)
-        self.edges = max(self.edges, len(one.object) * len(two.object))
-        self.square = max(self.square, n * m, degree**2)
-        self.longest = max(self.longest, n, m)
-        self.chosen = max(self.chosen, n, m, 2 * int(smaller[smaller > 4].sum()))
+    Raises:
+        UsageError: arrays that do not fit together, or more pairs of objects than memory should hold.
+    """
 
-    def scratch(self) -> _Scratch:
-        return _Scratch(self)
+    def __init__(
+        self,
+        graphs: Sequence[GradedGraph],
+        pairs: NDArray[np.integer[Any]],
+        predicate_similarity: NDArray[np.floating[Any]],
+        image_similarities: Sequence[float] | _Floats,
+        *,
+        workers: int = 1,
+    ) -> None:
+        super().__init__(graphs, pairs, image_similarities, workers)
+        codes = _within_span(predicate_codes(predicate_similarity, graphs), graphs)
+        self._graphs = [PreparedGraded.of(graph, codes) for graph in graphs]
+        units = [unit_rows(graph.features) for graph in graphs]
+        self._cosines = [
+            units[i] @ units[j].T if size.all() else np.zeros(size)
+            for (i, j), size in zip(self.pairs, self._sizes, strict=True)
+        ]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hex, of every number that scores depend on beside the settings."""
+        return self._digest([*self._cosines, *(array for graph in self._graphs for array in vars(graph).values())])
+
+    def scores(self, settings: GradedSettings) -> _Floats:
+        """SeSS of every pair, (P,) in [0, 1]."""
+
+        def kept(p: int) -> float:
+            one, two = (self._graphs[i] for i in self.pairs[p])
+            likeness = calibrated(self._cosines[p], settings.midpoint, settings.scale)
+            sides = one.kept_in(two, likeness, settings.beta), two.kept_in(one, likeness.T, settings.beta)
+            return float(sides[0][0].sum() + sides[1][0].sum())
+
+        objects = self._each(kept)
+        whole = calibrated(self._image, settings.image_midpoint, settings.image_scale)
+        held = np.array([g.importance.sum() for g in self._graphs], np.float64)[self.pairs].sum(axis=1)
+        half = (1.0 - settings.gamma) / 2.0
+        scores: _Floats = np.clip(half * objects + (1.0 - half * held) * whole, 0.0, 1.0)
+        return scores
 
 
-class _Scratch:
-    """The scratch memory of one thread, and its addresses in the order of `_kernels.graph_match`."""
-
-    def __init__(self, room: _Room) -> None:
-        floats = [np.empty(size) for size in (room.cells, room.edges, room.square, room.square)]
-        lines = [np.empty(room.longest) for _ in range(3)]
-        integers = [np.empty(room.longest, np.int64) for _ in range(6)]
-        where, chosen = np.empty(room.edges, np.int32), np.empty(room.chosen, np.int64)
-        self.keep = (floats, lines, integers, where, chosen)
-        self.other = _at(floats[0], 0)
-        self.addresses = (
-            _at(where, 0),
-            _at(floats[1], 0),
-            _at(chosen, 0),
-            *(_at(x, 0) for x in (*floats[2:], *lines, *integers)),
-        )
-
-
-def _at(array: NDArray[Any], item: int) -> int:
-    """Where an item of a contiguous array lies; the array must outlive the call."""
-    address: int = array.__array_interface__["data"][0]
-    return address + int(item) * array.itemsize
+def _within_span(codes: _Floats, graphs: Sequence[GradedGraph]) -> _Floats:
+    """(P, D) vectors with the same inner products among the D predicates that occur; zeros for the others."""
+    occurring = np.unique(np.concatenate([np.zeros(0, np.int64), *(g.relations[:, 2] for g in graphs)])).astype(np.intp)
+    short = np.zeros((len(codes), len(occurring)))
+    short[occurring] = np.asarray(np.linalg.qr(codes[occurring].T, mode="r")).T
+    return short

@@ -228,7 +228,7 @@ class GraphBuilder:
 
     def _build(self, picture: Picture) -> SceneGraph:
         from semetric.scene.graded import faded_relations, membership, pixel_importance
-        from semetric.scene.importance import demo_importance, paper_importance, spectral_residual
+        from semetric.scene.importance import ImportanceSettings, mask_saliency, object_importance, spectral_residual
         from semetric.scene.relations import select
 
         work = working_picture(picture)
@@ -248,10 +248,11 @@ class GraphBuilder:
         saliency = spectral_residual(work.to_uint8())
         if self.variant == "graded":
             importance = pixel_importance(saliency, masks, membership(iou, stability))
-        elif self.variant == "paper":
-            importance = paper_importance(saliency, masks)
         else:
-            importance = demo_importance(saliency, masks, triplets)
+            shape = ImportanceSettings.PAPER if self.variant == "paper" else ImportanceSettings.DEMO
+            importance = object_importance(
+                mask_saliency(saliency, masks), triplets.pairs, triplets.probabilities, shape
+            )
         return SceneGraph(
             size=work.size,
             runs=runs.encode(masks),

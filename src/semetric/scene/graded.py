@@ -24,6 +24,7 @@ adding or removing one there changes no score. docs/metrics/sess.md derives how 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
@@ -39,12 +40,15 @@ from semetric.scene.relations import Triplets
 __all__ = [
     "GradedGraph",
     "GradedSettings",
+    "PreparedGraded",
     "availability",
     "calibrated",
     "faded_relations",
     "match_graded",
     "membership",
     "pixel_importance",
+    "predicate_codes",
+    "unit_rows",
 ]
 
 _Floats = NDArray[np.float64]
@@ -285,25 +289,27 @@ def match_graded(
         )
     image = float(calibrated(image_cosine, settings.image_midpoint, settings.image_scale))
     if len(graph1) and len(graph2):
-        cosine = _unit(graph1.features) @ _unit(graph2.features).T
+        cosine = unit_rows(graph1.features) @ unit_rows(graph2.features).T
     else:
         cosine = np.zeros((len(graph1), len(graph2)))
     likeness = calibrated(cosine, settings.midpoint, settings.scale)  # (n, m)
-    codes = _predicate_codes(predicate_similarity, graph1, graph2)
-    edges1, edges2 = _Edges.of(graph1, codes), _Edges.of(graph2, codes)
+    codes = predicate_codes(predicate_similarity, (graph1, graph2))
+    prepared = PreparedGraded.of(graph1, codes), PreparedGraded.of(graph2, codes)
     sides = (
-        _side(graph1, edges1, graph2, edges2, likeness, settings.beta),
-        _side(graph2, edges2, graph1, edges1, likeness.T, settings.beta),
+        prepared[0].kept_in(prepared[1], likeness, settings.beta),
+        prepared[1].kept_in(prepared[0], likeness.T, settings.beta),
     )
     half = (1.0 - settings.gamma) / 2.0
-    stakes = half * np.asarray(graph1.importance, np.float64), half * np.asarray(graph2.importance, np.float64)
-    kept = half * sides[0].kept, half * sides[1].kept
+    stakes = half * prepared[0].importance, half * prepared[1].importance
+    kept = half * sides[0][0], half * sides[1][0]
+    partners = sides[0][1], sides[1][1]
     image_weight = 1.0 - float(stakes[0].sum()) - float(stakes[1].sum())
     objects = float(kept[0].sum()) + float(kept[1].sum())
+    # What each pair adds: one that is in both assignments has the gain of both.
     gains: dict[tuple[int, int], float] = {}
-    for i, j in enumerate(sides[0].partners.tolist()):
+    for i, j in enumerate(partners[0].tolist()):
         gains[i, j] = gains.get((i, j), 0.0) + float(kept[0][i])
-    for j, i in enumerate(sides[1].partners.tolist()):
+    for j, i in enumerate(partners[1].tolist()):
         gains[i, j] = gains.get((i, j), 0.0) + float(kept[1][j])
     gains = {pair: gain for pair, gain in gains.items() if min(pair) >= 0}
     pairs = np.array(sorted(gains, key=lambda pair: -gains[pair]), np.int64).reshape(-1, 2)
@@ -315,122 +321,132 @@ def match_graded(
         image_weight=image_weight,
         pairs=pairs,
         contributions=np.array([gains[i, j] for i, j in pairs.tolist()], np.float64),
-        assignment=_one_to_one(pairs),
-        partners=(sides[0].partners, sides[1].partners),
+        partners=partners,
         stakes=stakes,
         kept=kept,
         initial=likeness,
-        final=likeness * np.minimum.outer(_available(graph1), _available(graph2)),
+        final=likeness * np.minimum.outer(prepared[0].available, prepared[1].available),
+        settings=settings,
         least_similarity=EVEN_ODDS,
     )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Edges:
-    """The relations of a graph: ends, weights and the codes of their predicates.
+class PreparedGraded:
+    """What no setting changes of a graph with n objects and E edges, R of them between objects that count.
 
     Attributes:
-        subject, object: (E,) indices of objects.
-        probability: (E,) ρ.
-        code: (E, P) unit vectors whose inner products are the predicates' similarities.
+        importance: (n,) v.
+        available: (n,) a.
+        between: (n, n) the edge from subject (row) to object (column), −1 where there is none.
+        probability: (E,) ρ of each edge, one a directed pair: the largest of its predicates.
+        code: (E, D) unit vectors whose inner products are the similarities of the edges' predicates: the sum of the
+            predicates' codes, weighted by their probabilities.
+        counting: (R,) edges both of whose objects have an importance above 0.
+        subject: (R,) index of an object.
+        object: (R,) index of an object.
+        weight: (R,) v_i · v_k.
+        taken: (n,) Σ w_e over the edges at each object.
     """
 
-    subject: NDArray[np.int64]
-    object: NDArray[np.int64]
+    importance: _Floats
+    available: _Floats
+    between: NDArray[np.int32]
     probability: _Floats
     code: _Floats
+    counting: NDArray[np.int64]
+    subject: NDArray[np.int64]
+    object: NDArray[np.int64]
+    weight: _Floats
+    taken: _Floats
 
     @classmethod
-    def of(cls, graph: GradedGraph, codes: _Floats) -> _Edges:
-        """One edge a directed pair; its predicates' codes are added, weighted by their probabilities."""
+    def of(cls, graph: GradedGraph, codes: _Floats) -> PreparedGraded:
+        """Prepares a graph; codes (P, D) are the vectors of all predicates."""
         n = len(graph)
         pair = graph.relations[:, 0].astype(np.int64) * max(n, 1) + graph.relations[:, 1]
         distinct, edge = np.unique(pair, return_inverse=True)
-        probability = np.asarray(graph.probabilities, np.float64)
+        every = np.asarray(graph.probabilities, np.float64)
         total = np.zeros((len(distinct), codes.shape[1]))
-        np.add.at(total, edge, probability[:, None] * codes[graph.relations[:, 2]])
-        strongest = np.zeros(len(distinct))
-        np.maximum.at(strongest, edge, probability)
-        return cls(subject=distinct // max(n, 1), object=distinct % max(n, 1), probability=strongest, code=_unit(total))
-
-    def between(self, n: int) -> NDArray[np.int32]:
-        """(n, n) the edge from subject (row) to object (column), −1 where there is none."""
-        matrix = np.full((n, n), -1, np.int32)
-        matrix[self.subject, self.object] = np.arange(len(self.subject))
-        return matrix
-
-    def take(self, which: NDArray[np.bool_]) -> _Edges:
-        """Those edges, in their order."""
-        return _Edges(
-            subject=self.subject[which],
-            object=self.object[which],
-            probability=self.probability[which],
-            code=self.code[which],
+        np.add.at(total, edge, every[:, None] * codes[graph.relations[:, 2]])
+        probability = np.zeros(len(distinct))
+        np.maximum.at(probability, edge, every)
+        subject, object_ = np.divmod(distinct, max(n, 1))
+        between = np.full((n, n), -1, np.int32)
+        between[subject, object_] = np.arange(len(distinct))
+        importance = np.asarray(graph.importance, np.float64)
+        counting = np.flatnonzero((importance[subject] > 0.0) & (importance[object_] > 0.0))
+        subject, object_ = subject[counting], object_[counting]
+        weight = importance[subject] * importance[object_]
+        own = weight * probability[counting]
+        return cls(
+            importance=importance,
+            available=np.asarray(graph.available, np.float64),
+            between=between,
+            probability=probability,
+            code=unit_rows(total),
+            counting=counting,
+            subject=subject,
+            object=object_,
+            weight=weight,
+            taken=_at_ends(subject, object_, own, n),
         )
 
+    def kept_in(self, other: PreparedGraded, likeness: _Floats, beta: float) -> tuple[_Floats, NDArray[np.int64]]:
+        """Side 1 of the module's equations, before the factor (1 − γ) / 2; with the graphs exchanged, side 2.
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Side:
-    """What one image's objects give, before the factor (1 − γ) / 2.
+        Args:
+            other: the other image's graph, of m objects.
+            likeness: (n, m) L.
+            beta: β.
 
-    Attributes:
-        kept: (n,) of each object's importance, what its likeness and its relations keep.
-        partners: (n,) its counterpart in the other image, −1 where that image has no object.
+        Returns:
+            (n,) what likeness and relations keep of each object's importance, and (n,) its counterpart in the other
+            image, −1 where that image has no object.
+        """
+        from scipy.optimize import linear_sum_assignment
+
+        n, m = likeness.shape
+        if not (n and m):
+            return np.zeros(n), np.full(n, -1, np.int64)
+        reachable = likeness * other.available  # (n, m)
+        # Relations: the likest one of the other graph, as far as that one is there at all.
+        given = np.zeros(n)
+        if len(self.counting) and len(other.probability):
+            from semetric.scene._graded_kernel import relations_kept  # numba: only where there are relations
+
+            preserved = self.weight * relations_kept(
+                np.ascontiguousarray((reachable - UNLIKELY) / (1.0 - UNLIKELY)),
+                self.subject,
+                self.object,
+                self.probability[self.counting],
+                self.code[self.counting],
+                other.between,
+                other.probability,
+                other.code,
+            )
+            given = _at_ends(self.subject, self.object, preserved, n)
+        # Objects: the assignment that keeps most of u_i.
+        own = self.importance - beta / 2.0 * self.taken
+        rows, columns = linear_sum_assignment(own[:, None] * reachable, maximize=True)
+        partners = np.argmax(reachable, axis=1)  # of an object left over: it keeps relations only
+        objects = np.zeros(n)
+        partners[rows] = columns
+        objects[rows] = own[rows] * reachable[rows, columns]
+        return objects + beta / 2.0 * given, partners
+
+
+def _at_ends(subject: NDArray[np.int64], object_: NDArray[np.int64], values: _Floats, n: int) -> _Floats:
+    """(n,) the sum of the values of the edges at each object."""
+    return np.asarray(np.bincount(subject, values, n) + np.bincount(object_, values, n), np.float64)
+
+
+def predicate_codes(similarity: NDArray[np.floating[Any]], graphs: Sequence[GradedGraph]) -> _Floats:
+    """(P, P) vectors whose inner products are the similarities: the symmetric square root.
+
+    Raises:
+        UsageError: another shape, or a predicate of the graphs beyond it.
     """
-
-    kept: _Floats
-    partners: NDArray[np.int64]
-
-
-def _side(
-    graph: GradedGraph, edges: _Edges, other: GradedGraph, others: _Edges, likeness: _Floats, beta: float
-) -> _Side:
-    """Side 1 of the module's equations; with the graphs exchanged and the likeness transposed, side 2."""
-    from scipy.optimize import linear_sum_assignment
-
-    importance = np.asarray(graph.importance, np.float64)
-    n, m = likeness.shape
-    if not (n and m):
-        return _Side(kept=np.zeros(n), partners=np.full(n, -1, np.int64))
-    # relations: w_e and K_e, of those between objects that count
-    edges = edges.take((importance[edges.subject] > 0.0) & (importance[edges.object] > 0.0))
-    weight = importance[edges.subject] * importance[edges.object] * edges.probability  # (E,)
-    reachable = likeness * _available(other)  # (n, m)
-    preserved = importance[edges.subject] * importance[edges.object] * _preserved(edges, others, reachable)
-    taken = np.bincount(edges.subject, weight, n) + np.bincount(edges.object, weight, n)
-    given = np.bincount(edges.subject, preserved, n) + np.bincount(edges.object, preserved, n)
-    # objects: the assignment that keeps most of u_i
-    own = importance - beta / 2.0 * taken
-    rows, columns = linear_sum_assignment(own[:, None] * reachable, maximize=True)
-    partners = np.argmax(reachable, axis=1)  # of an object left over: it keeps relations only
-    objects = np.zeros(n)
-    partners[rows] = columns
-    objects[rows] = own[rows] * reachable[rows, columns]
-    return _Side(kept=objects + beta / 2.0 * given, partners=partners)
-
-
-def _preserved(edges: _Edges, others: _Edges, reachable: _Floats) -> _Floats:
-    """ρ_e · K_e of each edge, (E,): the likest relation of the other graph, as far as that one is there at all."""
-    if not (len(edges.subject) and len(others.subject)):
-        return np.zeros(len(edges.subject))
-    from semetric.scene._graded_kernel import relations_kept  # numba: only where there are relations to compare
-
-    likely = np.ascontiguousarray((reachable - UNLIKELY) / (1.0 - UNLIKELY))
-    kept: _Floats = relations_kept(
-        likely,
-        edges.subject,
-        edges.object,
-        edges.probability,
-        edges.code,
-        others.between(reachable.shape[1]),
-        others.probability,
-        others.code,
-    )
-    return kept
-
-
-def _predicate_codes(similarity: NDArray[np.floating[Any]], *graphs: GradedGraph) -> _Floats:
-    """(P, P) vectors whose inner products are the similarities: the symmetric square root."""
     largest = max((int(g.relations[:, 2].max(initial=-1)) for g in graphs), default=-1)
     if similarity.ndim != 2 or similarity.shape[0] != similarity.shape[1] or largest >= len(similarity):
         raise UsageError(
@@ -448,25 +464,13 @@ def _square_root(matrix: bytes) -> _Floats:
     return root
 
 
-def _available(graph: GradedGraph) -> _Floats:
-    return np.asarray(graph.available, np.float64)
+def unit_rows(rows: NDArray[np.floating[Any]]) -> _Floats:
+    """(N, D) each row at length 1; a row of zeros stays one.
 
-
-def _unit(rows: NDArray[np.floating[Any]]) -> _Floats:
-    """Each row at length 1; a row of zeros stays one."""
+    Example:
+        >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+        [[0.6, 0.8], [0.0, 0.0]]
+    """
     values = np.asarray(rows, np.float64)
     unit: _Floats = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), np.finfo(np.float64).tiny)
     return unit
-
-
-def _one_to_one(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of pairs in falling order of what they add, those whose two objects occur in none before."""
-    chosen: list[list[int]] = []
-    rows: set[int] = set()
-    columns: set[int] = set()
-    for i, j in pairs.tolist():
-        if i not in rows and j not in columns:
-            chosen.append([i, j])
-            rows.add(i)
-            columns.add(j)
-    return np.array(chosen, np.int64).reshape(-1, 2)

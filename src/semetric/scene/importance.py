@@ -7,15 +7,21 @@ Importance is SeSS's (arXiv 2406.03865, Eq. 24–25 and Table II) or that of its
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import UsageError
-from semetric.scene.relations import Triplets
 
-__all__ = ["demo_importance", "mask_saliency", "paper_importance", "spectral_residual"]
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["STORED_ROOT", "ImportanceSettings", "mask_saliency", "object_importance", "spectral_residual"]
+
+STORED_ROOT = 2.25
+"""The root in the importance that graphs of the paper's variant hold."""
 
 _SIDE = 64  # the spectrum is that of the image at 64 × 64, whatever its aspect
 
@@ -62,55 +68,83 @@ def mask_saliency(saliency: NDArray[np.floating[Any]], masks: NDArray[np.bool_])
     return np.array([mask.reshape(-1).astype(np.float64) @ flat for mask in masks], np.float64)
 
 
-def paper_importance(
-    saliency: NDArray[np.floating[Any]], masks: NDArray[np.bool_], *, root: float = 2.25
+@dataclass(frozen=True, kw_only=True)
+class ImportanceSettings:
+    """How saliency and relations become importance (Eq. 24–25).
+
+    Attributes:
+        saliency_root: k, > 0: an object counts as (saliency under its mask)^(1/k); 2.25 in the paper (Table II).
+        relation_root: > 0: likewise the root of what relations give an object.
+        relation_share: weight of what relations give against saliency, in [0, 1]; 0 in the paper, 0.2 in the
+            published code.
+
+    Example:
+        >>> ImportanceSettings.DEMO.relation_share
+        0.2
+    """
+
+    saliency_root: float = 2.25
+    relation_root: float = 3.0
+    relation_share: float = 0.0
+
+    PAPER: ClassVar[Self]
+    DEMO: ClassVar[Self]
+
+    def __post_init__(self) -> None:
+        for name in ("saliency_root", "relation_root"):
+            value = getattr(self, name)
+            if not 0.1 <= value <= 100.0:
+                raise UsageError(f"Expected {name} between 0.1 and 100; found {value!r}.")
+        if not 0.0 <= self.relation_share <= 1.0:
+            raise UsageError(f"Expected relation_share between 0 and 1; found {self.relation_share!r}.")
+
+
+ImportanceSettings.PAPER = ImportanceSettings()
+ImportanceSettings.DEMO = ImportanceSettings(saliency_root=2.5, relation_share=0.2)
+
+
+def object_importance(
+    saliency: NDArray[np.floating[Any]],
+    ends: NDArray[np.integer[Any]],
+    probabilities: NDArray[np.floating[Any]],
+    settings: ImportanceSettings,
+    *,
+    root: float = 1.0,
 ) -> NDArray[np.float64]:
-    """Importance of each object as in the paper: (saliency over its mask)^(1/k), scaled to sum 1 (Eq. 24–25, Table II).
+    """Importance of each object.
+
+    a = saliency^(1/k), normalised. Every relation gives its probability to its two ends in proportion to their a;
+    b = (what each object was given)^(1/r), normalised; importance = (1 − share) · a + share · b, normalised. Only
+    proportions count, so that the importance of a graph of the paper's variant, which is saliency^(1/2.25) but for one
+    factor, gives that under any other settings with root = 2.25: neither image nor network is needed.
 
     Args:
-        saliency: (H, W) ≥ 0, from `spectral_residual` or elsewhere.
-        masks: (N, H, W).
-        root: k, > 0.
+        saliency: (N,) ≥ 0, from `mask_saliency`, or to the power 1/root.
+        ends: (E, 2) subject and object of each relation.
+        probabilities: (E,) in [0, 1].
+        settings: roots and share.
+        root: see saliency.
 
     Returns:
-        (N,), sum 1; all equal where every mask's saliency is 0.
+        (N,), sum 1; all equal where every mask's saliency is 0. Without any relation importance = a.
 
-    Raises:
-        UsageError: sizes that differ.
+    Example:
+        >>> saliency, ends = np.array([1.0, 1.0, 2.0]), np.array([[0, 1]])
+        >>> object_importance(saliency, ends, np.ones(1), ImportanceSettings(saliency_root=1.0)).tolist()
+        [0.25, 0.25, 0.5]
     """
-    return _shares(mask_saliency(saliency, masks) ** (1.0 / root))
-
-
-def demo_importance(
-    saliency: NDArray[np.floating[Any]], masks: NDArray[np.bool_], triplets: Triplets
-) -> NDArray[np.float64]:
-    """Importance of each object as in the published code: 0.8 saliency and 0.2 relations.
-
-    a = (saliency over its mask)^(1/2.5), normalised. Every relation gives its probability to its two ends in proportion
-    to their a; b = (what each object was given)^(1/3), normalised; importance = 0.8·a + 0.2·b, normalised.
-
-    Args:
-        saliency: (H, W) ≥ 0.
-        masks: (N, H, W).
-        triplets: relations between the masks.
-
-    Returns:
-        (N,), sum 1. Without any relation b has no say: importance = a.
-
-    Raises:
-        UsageError: sizes that differ.
-    """
-    a = _shares(mask_saliency(saliency, masks) ** (1.0 / 2.5))
-    if len(a) <= 1 or len(triplets) == 0:
+    a = _shares(np.asarray(saliency, np.float64) ** (root / settings.saliency_root))
+    if settings.relation_share == 0.0 or len(a) <= 1 or len(ends) == 0:
         return a
-    subject, object_ = triplets.pairs.T
-    probability = triplets.probabilities
+    subject, object_ = ends.T
     both = a[subject] + a[object_]
     share = np.divide(a[subject], both, out=np.full(len(both), 0.5), where=both > 0)
     given = np.zeros(len(a))
-    np.add.at(given, subject, probability * share)
-    np.add.at(given, object_, probability * (1.0 - share))
-    return _shares(0.8 * a + 0.2 * _shares(np.cbrt(given)))
+    np.add.at(given, subject, probabilities * share)
+    np.add.at(given, object_, probabilities * (1.0 - share))
+    # The cube root is that of the published code, to the last digit.
+    rooted = np.cbrt(given) if settings.relation_root == 3.0 else given ** (1.0 / settings.relation_root)
+    return _shares((1.0 - settings.relation_share) * a + settings.relation_share * _shares(rooted))
 
 
 def _shares(values: NDArray[np.float64]) -> NDArray[np.float64]:

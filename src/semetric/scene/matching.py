@@ -12,7 +12,7 @@ of the relations.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,7 +24,9 @@ from semetric.errors import UsageError
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["GraphArrays", "Matching", "MatchingSettings", "at_partners", "match", "match_many", "prepare"]
+    from semetric.scene.graded import GradedSettings
+
+__all__ = ["GraphArrays", "Matching", "MatchingSettings", "PreparedGraph", "at_partners", "match", "prepare"]
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -67,6 +69,10 @@ class MatchingSettings:
                 raise UsageError(f"Expected {name} between 0 and 1; found {value!r}.")
         if not isinstance(self.iterations, int | np.integer) or not 0 <= self.iterations <= _MAX_ITERATIONS:
             raise UsageError(f"Expected 0 to {_MAX_ITERATIONS} iterations; found {self.iterations!r}.")
+
+    def initial(self, cosine: _Floats, nearness: _Floats) -> _Floats:
+        """L before the first iteration (Eq. 19) from what `compared` returns, (n, m)."""
+        return (1.0 - self.location) * cosine + self.location * nearness if self.location else cosine
 
 
 MatchingSettings.PAPER = MatchingSettings()
@@ -132,15 +138,13 @@ class Matching:
         image_weight: gamma; 1 where both graphs are empty. Graded SeSS adds the pixels that no object holds.
         pairs: (p, 2) every pair in at least one of the two assignments, by falling contribution.
         contributions: (p,) what each adds to the score; negative where the similarity is.
-        assignment: (k, 2) a one-to-one choice: no object occurs twice; as many of `pairs` as that allows, and among
-            such choices the one with the largest total contribution. Equal to `pairs` where the assignments agree.
-            It may hold pairs that are unlike; which are shown as matches is `report.account`'s choice.
         partners: (n,) the partner of each object of the first graph in the assignment weighted by its importance, and
-            (m,) likewise of the second graph's; −1 for none.
+            (m,) that of each object of the second graph in the other assignment; −1 for none.
         stakes: (n,) and (m,) what each object can give to the score.
         kept: (n,) and (m,) what it gives.
         initial: (n, m) L before the first iteration.
         final: (n, m) L after the last.
+        settings: what shaped the match beside the graphs.
         least_similarity: from which final similarity on a pair may be shown as a match. With the object encoder of
             profile lite, pairs between photos of different things stay below 0.4, but for a few percent.
         history: (iterations + 1, n, m) every L, where it was asked for, else None.
@@ -153,25 +157,14 @@ class Matching:
     image_weight: float
     pairs: _Ints
     contributions: _Floats
-    assignment: _Ints
     partners: tuple[_Ints, _Ints]
     stakes: tuple[_Floats, _Floats]
     kept: tuple[_Floats, _Floats]
     initial: _Floats
     final: _Floats
+    settings: MatchingSettings | GradedSettings
     least_similarity: float = 0.4
     history: _Floats | None = None
-
-    @property
-    def first(self) -> _Ints:
-        """(k, 2) the assignment weighted by the first graph's importance, row by row."""
-        return _as_pairs(self.partners[0])
-
-    @property
-    def second(self) -> _Ints:
-        """(k, 2) the assignment weighted by the second graph's importance, row by row."""
-        pairs = _as_pairs(self.partners[1])[:, ::-1]
-        return pairs[np.argsort(pairs[:, 0], kind="stable")]
 
 
 def match(
@@ -199,117 +192,71 @@ def match(
     Raises:
         UsageError: arrays whose shapes or values do not fit together.
     """
-    predicates = _predicates(predicate_similarity)
     image_similarity = _finite("image_similarity", image_similarity)
-    one, two = _Prepared(graph1, settings), _Prepared(graph2, settings)
-    n, m = len(one), len(two)
-    initial = _initial(one, two, settings.location)
+    if settings.location and any(graph.centres is None and len(graph) for graph in (graph1, graph2)):
+        raise UsageError("Expected centres, since the settings give positions a weight; found None.")
+    reference, image = PreparedGraph(graph1), PreparedGraph(graph2)
+    predicates = checked_predicates(predicate_similarity, (reference, image))
+    n, m = len(reference), len(image)
+    initial = settings.initial(*compared(reference, image))
     log = np.empty((settings.iterations + 1 if history else 0, n, m))
-    sums, final, columns = _run(one, two, initial, predicates, settings, log)
-    graph_score, score = _combine(sums, n, m, image_similarity, settings.gamma)
+    graph_score, final, first, second = propagated(reference, image, initial, predicates, settings, log)
+    image_weight = settings.gamma if n or m else 1.0
 
+    # What each object can give to the score, and what it gives (Eq. 23).
     share = (1.0 - settings.gamma) / max(n + m, 1)
-    first, second, shown = columns
-    both = first == second
-    node = np.arange(n)
-    gain_first = np.where(first >= 0, share * n * one.importance, 0.0)
-    gain_second = share * m * two.importance[second] if m else np.zeros(n)  # of no use where second is −1
-    gain_first = np.where(both, gain_first + gain_second, gain_first) * (final[node, first] if m else 1.0)
-    gain_second = gain_second * (final[node, second] if m else 1.0)
-    alone = np.flatnonzero(~both & (second >= 0))  # in the second assignment only
-    there = np.flatnonzero(first >= 0)
-    pairs = np.stack([np.concatenate([there, alone]), np.concatenate([first[there], second[alone]])], axis=1)
-    contributions = np.concatenate([gain_first[there], gain_second[alone]])
-    order = np.argsort(-contributions, kind="stable")
+    stakes = share * n * reference.importance, share * m * image.importance
     partners2 = np.full(m, -1, np.int64)
     partners2[second[second >= 0]] = np.flatnonzero(second >= 0)
-    stakes = share * n * one.importance, share * m * two.importance
-    picked = np.flatnonzero(shown >= 0)
-    picked = picked[np.argsort(-np.where(shown == first, gain_first, gain_second)[picked], kind="stable")]
+    # What each pair adds: one in both assignments has the gain of both.
+    gain, paired = np.zeros((n, m)), np.zeros((n, m), np.bool_)
+    for side, columns in enumerate((first, second)):
+        rows = np.flatnonzero(columns >= 0)
+        gain[rows, columns[rows]] += stakes[side][(rows, columns[rows])[side]]
+        paired[rows, columns[rows]] = True
+    pairs, contributions = np.argwhere(paired), (gain * final)[paired]
+    order = np.argsort(-contributions, kind="stable")
     return Matching(
-        score=score,
+        score=(1.0 - image_weight) * graph_score + image_weight * image_similarity,
         graph_score=graph_score,
         image_similarity=image_similarity,
-        image_contribution=settings.gamma * image_similarity if n or m else image_similarity,
-        image_weight=settings.gamma if n or m else 1.0,
+        image_contribution=image_weight * image_similarity,
+        image_weight=image_weight,
         pairs=pairs[order],
         contributions=contributions[order],
-        assignment=np.stack([picked, shown[picked]], axis=1),
-        partners=(first.copy(), partners2),
+        partners=(first, partners2),
         stakes=stakes,
-        kept=(
-            stakes[0] * at_partners(final, first),
-            stakes[1] * at_partners(final.T, partners2),
-        ),
+        kept=(stakes[0] * at_partners(final, first), stakes[1] * at_partners(final.T, partners2)),
         initial=initial,
         final=final,
+        settings=settings,
         history=log if history else None,
     )
 
 
-def match_many(
-    graph: GraphArrays,
-    graphs: Sequence[GraphArrays],
-    predicate_similarity: NDArray[np.floating[Any]],
-    image_similarities: Sequence[float] | NDArray[np.floating[Any]],
-    settings: MatchingSettings = MatchingSettings.PAPER,
-    *,
-    workers: int = 1,
-) -> _Floats:
-    """Scores one graph against many: the same numbers as `match`, one call a graph.
-
-    Args:
-        graph: the reference's graph.
-        graphs: the others.
-        predicate_similarity: (P, P), as for `match`.
-        image_similarities: one for each of graphs.
-        settings: as for `match`.
-        workers: threads; the compiled part holds no lock.
-
-    Returns:
-        (len(graphs),) scores.
-
-    Raises:
-        UsageError: as `match`; or the two sequences differ in length.
-    """
-    if len(graphs) != len(image_similarities):
-        raise UsageError(
-            f"Expected one image similarity a graph; found {len(image_similarities)} for {len(graphs)} graphs."
-        )
-    if workers < 1:
-        raise UsageError(f"Expected at least 1 worker; found {workers}.")
-    predicates = _predicates(predicate_similarity)
-    one = _Prepared(graph, settings)
-
-    def score(other: GraphArrays, similarity: float) -> float:
-        similarity = _finite("image_similarity", similarity)
-        two = _Prepared(other, settings)
-        initial = _initial(one, two, settings.location)
-        sums, *_ = _run(one, two, initial, predicates, settings, np.empty(0))
-        return _combine(sums, len(one), len(two), similarity, settings.gamma)[1]
-
-    if workers == 1:
-        return np.fromiter(map(score, graphs, image_similarities), np.float64, len(graphs))
-    with ThreadPoolExecutor(workers) as pool:
-        return np.fromiter(pool.map(score, graphs, image_similarities), np.float64, len(graphs))
-
-
 def prepare() -> None:
-    """Readies the compiled part: some hundredths of a second where its machine code is on disk, else seconds.
+    """Loads the compiled part, or compiles it: some tenths of a second, seconds where it was never done.
 
     The first match does this by itself; a program that has other work to wait for may call it before, in any thread.
     """
-    from semetric.scene import _machine
-
-    _machine.prepare()
+    from semetric.scene import _kernels  # noqa: F401 (compiled as it is imported)
 
 
-class _Prepared:
-    """A graph as the kernels take it: unit features, importance of sum 1, contiguous arrays."""
+class PreparedGraph:
+    """A graph as the kernels take it: unit features, importance of sum 1, edges row by row.
 
-    def __init__(self, graph: GraphArrays, settings: MatchingSettings) -> None:
-        if settings.location and graph.centres is None and len(graph):
-            raise UsageError("Expected centres, since the settings give positions a weight; found None.")
+    Attributes:
+        features: (n, d) of unit length; a row of zeros stays one.
+        centres: (n, 2), or None.
+        degree: (n,) number of each object's outgoing edges.
+        start: (n + 1,) where each object's outgoing edges start in the arrays of edges.
+        object: (E,) object of each edge.
+        predicate: (E,) predicate of each edge.
+        importance: (n,) of sum 1.
+        share: (E,) importance of an edge's object among the objects of the same subject; sums to 1 over a subject.
+    """
+
+    def __init__(self, graph: GraphArrays) -> None:
         features = np.asarray(graph.features, np.float64)
         with np.errstate(over="ignore", under="ignore"):
             length = np.sqrt(np.einsum("nd,nd->n", features, features))
@@ -318,163 +265,130 @@ class _Prepared:
             features = features / np.where(most > 0.0, most, 1.0)[:, None]
             length = np.sqrt(np.einsum("nd,nd->n", features, features))
             length[most == 0.0] = 1.0  # no direction: like nothing
-        self.features = features / length[:, None]  # (n, d)
+        self.features = features / length[:, None]
+        self.centres = None if graph.centres is None else np.asarray(graph.centres, np.float64)
+        self._subject, object_ = np.nonzero(graph.relations >= 0)
+        self.object = np.ascontiguousarray(object_)
+        self.predicate = graph.relations[self._subject, object_].astype(np.int64)
+        if self.predicate.min(initial=0) < 0:
+            raise UsageError("Expected relations of at most 63 bits; found larger ones.")
+        self.degree = np.bincount(self._subject, minlength=len(features))
+        self.start = np.concatenate([[0], np.cumsum(self.degree)])
         importance = np.ascontiguousarray(graph.importance, np.float64)
         with np.errstate(over="ignore"):
             total = float(importance.sum())
         if not _SAFE[0] < total < _SAFE[1]:
             importance = importance / (importance.max(initial=0.0) or 1.0)
             total = float(importance.sum())
-        self.importance = importance / total if total != 0 else np.full(len(importance), 1.0 / max(len(importance), 1))
-        self.centres = None if graph.centres is None else np.asarray(graph.centres, np.float64)  # (n, 2)
-        subject, object_ = np.nonzero(graph.relations >= 0)
-        self.object = np.ascontiguousarray(object_)  # (edges,), row by row
-        self.predicate = graph.relations[subject, object_].astype(np.int64)
-        self.degree = np.bincount(subject, minlength=len(features))  # (n,) outgoing edges
-        self.start = np.concatenate([[0], np.cumsum(self.degree)])  # (n + 1,)
-        given = self.importance[object_]
-        mass = np.bincount(subject, given, len(features))[subject]
-        even = 1.0 / np.maximum(self.degree, 1)[subject]
-        self.share = np.divide(given, mass, out=even, where=mass > 0)  # (edges,) sum 1 over a row
-        self.predicates = int(self.predicate.max(initial=-1)) + 1  # how many a similarity matrix must cover
-        if self.predicate.min(initial=0) < 0:
-            raise UsageError("Expected relations of at most 63 bits; found larger ones.")
+        self._weigh(importance / total if total != 0 else np.full(len(importance), 1.0 / max(len(importance), 1)))
 
     def __len__(self) -> int:
         return len(self.features)
 
+    def _weigh(self, importance: _Floats) -> None:
+        self.importance = importance
+        given = importance[self.object]
+        mass = np.bincount(self._subject, given, len(importance))[self._subject]
+        even = 1.0 / np.maximum(self.degree, 1)[self._subject]
+        self.share = np.divide(given, mass, out=even, where=mass > 0)
 
-def _initial(one: _Prepared, two: _Prepared, location: float) -> _Floats:
-    """L before the first iteration (Eq. 19), (n, m)."""
-    if len(one) == 0 or len(two) == 0:
-        return np.zeros((len(one), len(two)))
-    if one.features.shape[1] != two.features.shape[1]:
+    def weighed(self, importance: _Floats) -> PreparedGraph:
+        """The same graph with another importance: (n,) ≥ 0, sum 1."""
+        other = copy(self)
+        other._weigh(importance)
+        return other
+
+
+def compared(graph1: PreparedGraph, graph2: PreparedGraph) -> tuple[_Floats, _Floats]:
+    """Cosines and nearness of each two objects, (n, m) each; the nearness is 0 where a graph has no centres.
+
+    Raises:
+        UsageError: features of two lengths, or too many objects.
+    """
+    n, m = len(graph1), len(graph2)
+    if n == 0 or m == 0:
+        return np.zeros((n, m)), np.zeros((n, m))
+    if graph1.features.shape[1] != graph2.features.shape[1]:
         raise UsageError(
             "Expected features of one length in both graphs (one encoder); found "
-            f"{one.features.shape[1]} and {two.features.shape[1]}."
+            f"{graph1.features.shape[1]} and {graph2.features.shape[1]}."
         )
-    if len(one) * len(two) > _MAX_PAIRS:
-        raise UsageError(
-            f"Expected graphs whose object counts multiply to at most {_MAX_PAIRS}; found {len(one)} × {len(two)}."
-        )
-    cosine: _Floats = one.features @ two.features.T
-    if not location or one.centres is None or two.centres is None:
-        return cosine
-    apart = one.centres[:, None] - two.centres[None]  # (n, m, 2)
-    near = 1.0 - 0.5 * np.einsum("nmc,nmc->nm", apart, apart)
-    blended: _Floats = (1.0 - location) * cosine + location * near
-    return blended
+    if n * m > _MAX_PAIRS:
+        raise UsageError(f"Expected graphs whose object counts multiply to at most {_MAX_PAIRS}; found {n} × {m}.")
+    cosine: _Floats = graph1.features @ graph2.features.T
+    if graph1.centres is None or graph2.centres is None:
+        return cosine, np.zeros((n, m))
+    apart = graph1.centres[:, None] - graph2.centres[None]  # (n, m, 2)
+    return cosine, 1.0 - 0.5 * np.einsum("nmc,nmc->nm", apart, apart)
 
 
-def _run(
-    one: _Prepared, two: _Prepared, initial: _Floats, predicates: _Floats, settings: MatchingSettings, log: _Floats
-) -> tuple[tuple[float, float], _Floats, _Ints]:
-    """(s1, s2); final (n, m); the column of each row in the first, the second and the shown assignment, (3, n)."""
+def propagated(
+    graph1: PreparedGraph,
+    graph2: PreparedGraph,
+    initial: _Floats,
+    predicate_similarity: _Floats,
+    settings: MatchingSettings,
+    history: _Floats,
+) -> tuple[float, _Floats, _Ints, _Ints]:
+    """Runs the kernel, whose arguments are explained there, on checked numbers.
+
+    Returns:
+        The graph score; L after the last iteration, (n, m); the column of each row, −1 for none, in the assignment
+        under the first and under the second graph's importance, (n,) each.
+
+    Raises:
+        UsageError: numbers that are not finite, or too many edges.
+    """
     n, m = initial.shape
-    # The kernel trusts its numbers: an unordered NaN would lead its search out of its arrays. The graphs were checked
-    # when they were made, but their arrays may have been written to since.
-    for numbers in (initial, one.importance, one.share, two.importance, two.share):
+    # The graphs were checked when they were made, but their arrays may have been written to since.
+    for numbers in (initial, graph1.importance, graph1.share, graph2.importance, graph2.share):
         if not np.isfinite(numbers).all():
             raise UsageError("Expected finite features, importance and centres; found NaN or infinity.")
-    if (needed := max(one.predicates, two.predicates)) > len(predicates):
-        raise UsageError(f"Expected relations below {len(predicates)} (predicate_similarity); found {needed - 1}.")
-    edges = len(one.object) * len(two.object)
-    if edges > _MAX_EDGE_PAIRS:
+    if len(graph1.object) * len(graph2.object) > _MAX_EDGE_PAIRS:
         raise UsageError(
             f"Expected graphs whose edge counts multiply to at most {_MAX_EDGE_PAIRS}; "
-            f"found {len(one.object)} × {len(two.object)}. Keep fewer relations (the paper keeps 100)."
+            f"found {len(graph1.object)} × {len(graph2.object)}. Keep fewer relations (the paper keeps 100)."
         )
     if n == 0 or m == 0:
-        return (0.0, 0.0), initial, np.full((3, n), -1, np.int64)
-    from semetric.scene import _machine  # the compiler: only when graphs are matched
+        return 0.0, initial, np.full(n, -1, np.int64), np.full(n, -1, np.int64)
+    from semetric.scene._kernels import propagate  # the compiler: only when graphs are matched
 
-    smaller = np.minimum.outer(one.degree, two.degree)
-    longest = max(n, m)
-    most = max(1, one.degree.max(), two.degree.max())
-    final = initial.copy()
-    scratch_int = np.empty(3 * longest + max(longest, 2 * int(smaller[smaller > 4].sum())), np.int64)
-    square = max(n * m, int(most) ** 2)
-    scratch = np.empty(n * m + edges + 2 * square + 3 * longest + 2)
-    where = np.empty(edges, np.int32)
-    columns = np.empty((3, n), np.int64)
-
-    f, q, c = _address(scratch), _address(scratch_int), _address(columns)
-    other, relation_part, w1, w2, u, v, slack, sums = (
-        f + 8 * int(at) for at in np.cumsum([0, n * m, edges, square, square, longest, longest, longest])
-    )
-    _machine.graph_match(
-        n,
-        m,
-        *(_address(x) for x in (one.importance, one.start, one.object, one.predicate, one.share)),
-        *(_address(x) for x in (two.importance, two.start, two.object, two.predicate, two.share)),
-        len(predicates),
-        _address(predicates),
-        settings.alpha,
-        settings.beta,
-        settings.iterations,
-        settings.in_place,
-        _address(final),
-        other,
-        _address(log),
-        len(log) > 0,
-        _address(where),
-        relation_part,
-        q + 24 * longest,
-        w1,
-        w2,
-        u,
-        v,
-        slack,
-        q,
-        q + 8 * longest,
-        q + 16 * longest,
-        c,
-        c + 8 * n,
-        c + 16 * n,
-        sums,
-    )
-    return (float(scratch[-2]), float(scratch[-1])), final, columns
-
-
-def _address(array: NDArray[Any]) -> int:
-    """Where a contiguous array lies; it must outlive the call."""
-    if not array.flags.c_contiguous:
-        raise ValueError("Expected a contiguous array; found strides between its items.")
-    address: int = array.__array_interface__["data"][0]
-    return address
-
-
-def _combine(sums: tuple[float, float], n: int, m: int, image: float, gamma: float) -> tuple[float, float]:
-    """Graph score and score (Eq. 23)."""
-    if n + m == 0:
-        return 0.0, image
-    graph = (sums[0] * n + sums[1] * m) / (n + m)
-    return graph, (1.0 - gamma) * graph + gamma * image
+    arrays = [(g.importance, g.start, g.object, g.predicate, g.share) for g in (graph1, graph2)]
+    shape = settings.alpha, settings.beta, settings.iterations, settings.in_place
+    sum1, sum2, final, first, second = propagate(*arrays[0], *arrays[1], predicate_similarity, *shape, initial, history)
+    return (sum1 * n + sum2 * m) / (n + m), final, first, second
 
 
 def at_partners(similarity: _Floats, partners: _Ints) -> _Floats:
-    """Each row's similarity to its partner; 0 without one."""
+    """(n,) each row's similarity to its partner; 0 without one.
+
+    Example:
+        >>> at_partners(np.array([[0.1, 0.9], [0.3, 0.2]]), np.array([1, -1])).tolist()
+        [0.9, 0.0]
+    """
     values = np.zeros(len(partners))
-    paired = np.flatnonzero(partners >= 0)
-    values[paired] = similarity[paired, partners[paired]]
+    rows = np.flatnonzero(partners >= 0)
+    values[rows] = similarity[rows, partners[rows]]
     return values
 
 
-def _as_pairs(column: _Ints) -> _Ints:
-    """(k, 2) from the column of each row, −1 for none."""
-    row = np.flatnonzero(column >= 0)
-    return np.stack([row, column[row]], axis=1)
+def checked_predicates(similarity: NDArray[np.floating[Any]], graphs: Sequence[PreparedGraph]) -> _Floats:
+    """A predicate similarity as the kernel takes it, (P, P).
 
-
-def _predicates(similarity: NDArray[np.floating[Any]]) -> _Floats:
-    found = _expect("predicate_similarity", similarity, ("P", "P"))
-    if found.shape[0] != found.shape[1]:
-        raise UsageError(f"Expected predicate_similarity of shape (P, P); found {found.shape}.")
-    if not np.isfinite(found).all():
+    Raises:
+        UsageError: another shape, values that are no cosines, or fewer predicates than the graphs have.
+    """
+    square = _expect("predicate_similarity", similarity, ("P", "P"))
+    if square.shape[0] != square.shape[1]:
+        raise UsageError(f"Expected predicate_similarity of shape (P, P); found {square.shape}.")
+    if not np.isfinite(square).all():
         raise UsageError("Expected a finite predicate_similarity; found NaN or infinity.")
-    out = np.ascontiguousarray(found, np.float64)
+    out = np.array(square, np.float64, order="C")  # a copy: the kernel takes no read-only array
     if out.size and np.abs(out).max() > _MAX_COSINE:
         raise UsageError(f"Expected cosines in predicate_similarity; found {out.flat[np.abs(out).argmax()]}.")
+    largest = max((int(graph.predicate.max(initial=-1)) for graph in graphs), default=-1)
+    if largest >= len(out):
+        raise UsageError(f"Expected relations below {len(out)} (predicate_similarity); found {largest}.")
     return out
 
 

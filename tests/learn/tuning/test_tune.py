@@ -17,9 +17,8 @@ from semetric.learn.tuning.judged import Judged
 from semetric.learn.tuning.memo import Memo
 from semetric.metrics.sess_settings import SessSettings, read_sess_settings, sess_settings_toml
 from semetric.results.database import Database
-from semetric.scene.batch import PairBatch
+from semetric.scene.batch import GradedBatch, PairBatch
 from semetric.scene.graded import GradedSettings
-from semetric.scene.graded_batch import GradedBatch
 
 TABLE_II = ("alpha", "beta", "gamma", "saliency_root")
 

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from semetric.errors import SemetricError, UsageError
 from semetric.learn.triplets import Choice, ScoredTriplet
-from semetric.scene.batch import PairBatch, RelatedGraph
+from semetric.scene.batch import GradedBatch, PairBatch, RelatedGraph
 from semetric.scene.build import GraphBuilder
-from semetric.scene.graded_batch import GradedBatch
 from semetric.scene.graph import SceneGraph
 
 __all__ = ["Batch", "Judged", "judged_of", "load_batch"]

@@ -20,13 +20,13 @@ from semetric.report.drawing import file_name, object_mask
 from semetric.report.explain.contours import outlines
 from semetric.report.palette import object_colour
 from semetric.report.places import label_points
+from semetric.scene.matching import Matching, MatchingSettings
 from semetric.scene.predicates import PREDICATES
 
 if TYPE_CHECKING:
     from semetric.metrics.base import Score
     from semetric.report.explain.maps import Overlay
     from semetric.scene.graph import SceneGraph
-    from semetric.scene.matching import Matching
     from semetric.scoring import Scores
 
 __all__ = ["Counted", "Explanation", "Pair", "Relation", "ScoreRow", "Side", "Sum", "Thing", "gather"]
@@ -167,10 +167,11 @@ class Sum:
     """How SeSS adds up: the pairs, by what they add, and the whole images' part.
 
     score is (1 − gamma)·graph_score + gamma·image_similarity; moved says by how much the iterations, through which
-    relations enter, changed what the objects give. variant is SeSS's, as the score's details name it.
+    relations enter, changed what the objects give. iterates says whether similarities were updated by their
+    neighbours', as in every variant but graded.
     """
 
-    variant: str
+    iterates: bool
     score: float
     pairs: Sequence[Pair]
     image_similarity: float
@@ -179,11 +180,6 @@ class Sum:
     graph_score: float
     gamma: float
     moved: float
-
-    @property
-    def iterates(self) -> bool:
-        """Whether similarities were updated by their neighbours', as in every variant but graded."""
-        return not self.variant.startswith("graded")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,9 +247,7 @@ def gather(scores: Scores, reference: Picture, image: Picture, overlays: Sequenc
         sides=(sides[0], sides[1]),
         scores=[_row(score) for score in scores.scores.values()],
         errors={_clean(name): _clean(str(error)) for name, error in scores.errors.items()},
-        sum=_sum(matching, account, str(sess.details.get("variant", "")))
-        if sess and matching is not None and account
-        else None,
+        sum=_sum(matching, account) if matching is not None and account else None,
         overlays=overlays,
     )
 
@@ -357,10 +351,10 @@ def _relations(graph: SceneGraph, other: SceneGraph, match: Sequence[int | None]
     return found
 
 
-def _sum(matching: Matching, account: Account, variant: str) -> Sum:
+def _sum(matching: Matching, account: Account) -> Sum:
     shown = {tuple(pair) for pair in account.counterparts.tolist()}
     return Sum(
-        variant=variant,
+        iterates=isinstance(matching.settings, MatchingSettings),
         score=matching.score,
         pairs=[
             Pair(

@@ -17,6 +17,7 @@ from semetric.metrics.lpips import LPIPS, LPIPSSqueeze, LPIPSVgg
 from semetric.models.frame import Frame
 from semetric.models.runtime import Runtime
 from semetric.report.account import Account, account_of
+from semetric.scene.graded import GradedSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,8 +74,9 @@ def overlays(scores: Scores, reference: Picture, image: Picture, shared: Runtime
     """The maps of those metrics among the scores that have one: graded SeSS's, SAMScore's, and one LPIPS's."""
     found = []
     sess = scores.scores.get("sess")
-    if sess is not None and sess.details.get("variant") in ("graded", "graded_tuned") and "graphs" in sess.artefacts:
-        found.append(kept_overlay(sess.artefacts["graphs"], account_of(sess.artefacts["matching"])))
+    matching = sess.artefacts.get("matching") if sess is not None else None
+    if sess is not None and matching is not None and isinstance(matching.settings, GradedSettings):
+        found.append(kept_overlay(sess.artefacts["graphs"], account_of(matching)))
     samscore = scores.scores.get("samscore")
     if samscore is not None and "map" in samscore.artefacts:
         found.append(samscore_overlay(samscore.artefacts["map"], reference.size))
