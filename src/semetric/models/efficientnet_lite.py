@@ -34,6 +34,7 @@ from torch.nn import functional as F
 
 from semetric.errors import UsageError, WeightsCorruptError, WeightsMissingError
 from semetric.models.crops import squash
+from semetric.models.state import check_shapes
 from semetric.weights.tensors import checked_tensors, read_saved
 
 __all__ = ["VARIANTS", "EfficientNetLite", "Variant", "load_efficientnet_lite", "prepare"]
@@ -211,7 +212,7 @@ def load_efficientnet_lite(variant: str, path: str | Path) -> EfficientNetLite:
         return WeightsCorruptError(f"Expected a state dict of {label} in {path}; it {why}. Fetch it again.")
 
     packaged = checked_tensors(read_saved(path, refuse), refuse)
-    _check(packaged, network, f"{path} ({label})")
+    check_shapes(packaged, _packaged_shapes(network), label, str(path))
     folded: dict[str, Tensor] = {"classifier.weight": packaged["_fc.weight"], "classifier.bias": packaged["_fc.bias"]}
     for name, conv, norm, _ in _pairs(network):
         folded[f"{name}.weight"], folded[f"{name}.bias"] = _fold(packaged, conv, norm)
@@ -267,35 +268,26 @@ def _scaled_width(width: int, factor: float) -> int:
 
 
 def _pairs(network: EfficientNetLite) -> Iterator[tuple[str, str, str, nn.Conv2d]]:
-    """(our name, packaged convolution, packaged batch norm, our convolution), in forward order."""
+    """(name here, packaged convolution, packaged batch norm, the convolution here), in forward order."""
     yield "stem", "_conv_stem", "_bn0", network.stem
     for i, block in enumerate(network.blocks):
         parts = (("expand", "_expand_conv", "_bn0"), ("depthwise", "_depthwise_conv", "_bn1"))
-        for ours, conv, norm in (*parts, ("project", "_project_conv", "_bn2")):
-            module = getattr(block, ours)
+        for name, conv, norm in (*parts, ("project", "_project_conv", "_bn2")):
+            module = getattr(block, name)
             if module is not None:
-                yield f"blocks.{i}.{ours}", f"_blocks.{i}.{conv}", f"_blocks.{i}.{norm}", module
+                yield f"blocks.{i}.{name}", f"_blocks.{i}.{conv}", f"_blocks.{i}.{norm}", module
     yield "head", "_conv_head", "_bn1", network.head
 
 
-def _check(packaged: Mapping[str, Tensor], network: EfficientNetLite, what: str) -> None:
-    """Raises WeightsCorruptError unless the packaged entries are exactly those of the network."""
+def _packaged_shapes(network: EfficientNetLite) -> dict[str, tuple[int, ...]]:
+    """Name → shape of the packaged entries."""
     expected: dict[str, tuple[int, ...]] = {"_fc.weight": (CLASSES, HEAD_WIDTH), "_fc.bias": (CLASSES,)}
     for _, conv, norm, module in _pairs(network):
         expected[f"{conv}.weight"] = tuple(module.weight.shape)
         for entry in ("weight", "bias", "running_mean", "running_var"):
             expected[f"{norm}.{entry}"] = (module.out_channels,)
         expected[f"{norm}.num_batches_tracked"] = ()
-    found = {name: tuple(tensor.shape) for name, tensor in packaged.items()}
-    if found == expected:
-        return
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            break
-    raise WeightsCorruptError(
-        f"Expected {len(expected)} entries in {what}, {name} of shape {expected.get(name, 'none')}; found "
-        f"{len(found)} entries, {name} of shape {found.get(name, 'none')}. Is it another variant's file?"
-    )
+    return expected
 
 
 def _fold(packaged: Mapping[str, Tensor], conv: str, norm: str) -> tuple[Tensor, Tensor]:

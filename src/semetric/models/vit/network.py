@@ -12,21 +12,18 @@ mlp.fc1, mlp.fc2, ls2.gamma}, norm, proj. Query, key and value are one matrix, i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semetric.errors import ImageError, WeightsCorruptError
+from semetric.errors import ImageError, UsageError
+from semetric.models.state import filled
 from semetric.models.vit.config import ViTConfig
 
 __all__ = ["ViT", "vit_from_state"]
-
-# Added to the target grid before it is divided by the source grid: the published code of DINO and DINOv2 does so
-# against rounding, and with it every interpolated position is sampled a little off. Numbers depend on it.
-_POSITION_OFFSET = 0.1
 
 _MLP_RATIO = 4
 
@@ -61,10 +58,48 @@ class ViT(nn.Module):
         Raises:
             ImageError: sides that the patches do not fill.
         """
+        return self.tokens(images, (self.config.depth,))[self.config.depth]
+
+    def tokens(self, images: Tensor, blocks: Sequence[int]) -> dict[int, Tensor]:
+        """All tokens as the given blocks return them; only the blocks up to the highest one are computed.
+
+        Args:
+            images: as for `forward`.
+            blocks: counted from 1; 0 is the embedding that enters the first.
+
+        Returns:
+            Block → tokens as `forward` returns them.
+
+        Raises:
+            UsageError: a block that does not exist.
+        """
+        if not blocks or not set(blocks) <= set(range(self.config.depth + 1)):
+            raise UsageError(f"Expected blocks from 0 to {self.config.depth}; found {list(blocks)}.")
         x = self._embed(images)
-        for block in self.blocks:
+        tokens = {0: x} if 0 in blocks else {}
+        for i, block in enumerate(self.blocks[: max(blocks)], start=1):
             x = block(x)
-        return x
+            if i in blocks:
+                tokens[i] = x
+        return tokens
+
+    def pooled(self, images: Tensor, block: int, token: str) -> Tensor:
+        """One feature an image, as a block returns it.
+
+        Args:
+            images: as for `forward`.
+            block: as for `tokens`.
+            token: "cls" for the class token, "mean" for the mean of the patch tokens.
+
+        Returns:
+            (B, width).
+        """
+        tokens = self.tokens(images, (block,))[block]
+        return tokens[:, 0] if token == "cls" else tokens[:, 1:].mean(1)
+
+    def patch_tokens(self, images: Tensor) -> Tensor:
+        """The patch tokens after the final LayerNorm, row by row: (B, H/patch · W/patch, width)."""
+        return cast(Tensor, self.norm(self(images))[:, 1:])
 
     def class_token(self, images: Tensor) -> Tensor:
         """The class token as the last block returns it: row 0 of `forward`, without computing that block's others.
@@ -112,8 +147,11 @@ class ViT(nn.Module):
         if (h, w) == (grid, grid):
             return self.pos_embed
         table = self.pos_embed[:, 1:].transpose(1, 2).reshape(1, -1, grid, grid)  # (1, width, grid, grid)
-        scale = ((h + _POSITION_OFFSET) / grid, (w + _POSITION_OFFSET) / grid)
-        table = F.interpolate(table, scale_factor=scale, mode="bicubic", align_corners=False)
+        if offset := self.config.position_offset:
+            scale = ((h + offset) / grid, (w + offset) / grid)
+            table = F.interpolate(table, scale_factor=scale, mode="bicubic", align_corners=False)
+        else:
+            table = F.interpolate(table, (h, w), mode="bicubic", align_corners=False)
         return torch.cat((self.pos_embed[:, :1], table.flatten(2).transpose(1, 2)), 1)
 
 
@@ -191,25 +229,5 @@ def vit_from_state(config: ViTConfig, state: Mapping[str, Tensor], source: str) 
     """
     with torch.device("meta"):  # no time spent on initial weights
         network = ViT(config)
-    expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-    found = {key: value for key, value in state.items() if key != "mask_token"}
-    missing, unknown = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
-    if missing or unknown:
-        lacks = f"without {_some(missing)}" if missing else "all of them"
-        more = f" and with {_some(unknown)}" if unknown else ""
-        raise WeightsCorruptError(
-            f"Expected the {len(expected)} parameters of a ViT-{config.depth}/{config.patch} in {source}; "
-            f"found {lacks}{more}. Is it another network's file?"
-        )
-    for key, shape in expected.items():
-        if tuple(found[key].shape) != shape:
-            raise WeightsCorruptError(
-                f"Expected {key} of shape {shape} in {source}; found {tuple(found[key].shape)}. "
-                "Is it another network's file?"
-            )
-    network.load_state_dict({key: found[key].detach().float().contiguous() for key in expected}, assign=True)
-    return network.eval()
-
-
-def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+    own = {name: value for name, value in state.items() if name != "mask_token"}
+    return filled(network, own, f"a ViT-{config.depth}/{config.patch}", source)

