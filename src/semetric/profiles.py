@@ -15,21 +15,37 @@ VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """The networks behind the metrics. Every field is a name that the models package knows."""
+    """The networks behind the metrics. Every field is a name that the models package knows, or a path.
+
+    Attributes:
+        name: of the profile, with its overrides.
+        sam: segment-anything: image encoder, prompt encoder, mask decoder.
+        variant: of SeSS, where a call names none.
+        masks: "even", "grid" or "adaptive" automatic mask generation.
+        objects: the encoder of objects and whole images in SeSS.
+        relations: "spatial" or "ram".
+        predicates: the text encoder behind the similarity of predicates.
+        vit: the patch tokens of ViTScore.
+        clip: CLIPScore's image encoder.
+        dreamsim: DreamSim's variant.
+        relations_weights: path of the Relate-Anything head, for "ram".
+        calibration: path, for graded SeSS with an encoder whose calibration does not ship.
+        dreamsim_weights: path of a folder or zip in the published layout.
+    """
 
     name: str
-    sam: str  # segment-anything: image encoder, prompt encoder, mask decoder
-    variant: Variant  # of SeSS, where none is asked for
-    masks: str  # "even", "grid" or "adaptive" automatic mask generation
-    objects: str  # the encoder of objects and whole images in SeSS
-    relations: str  # "spatial" or "ram"
-    predicates: str  # the text encoder behind the similarity of predicates
-    vit: str  # the patch tokens of ViTScore
-    clip: str | None  # CLIPScore's image encoder
+    sam: str
+    variant: Variant
+    masks: str
+    objects: str
+    relations: str
+    predicates: str
+    vit: str
+    clip: str | None
     dreamsim: str | None
-    relations_weights: str | None = None  # a path, for "ram"
-    calibration: str | None = None  # a path, for graded SeSS with an encoder whose calibration does not ship
-    dreamsim_weights: str | None = None  # a folder or zip in the published layout
+    relations_weights: str | None = None
+    calibration: str | None = None
+    dreamsim_weights: str | None = None
 
 
 CHOICES = tuple(field for field in Profile.__dataclass_fields__ if field != "name")
@@ -80,6 +96,10 @@ def profile(name: str, **overrides: str | None) -> Profile:
 
     Raises:
         UsageError: no such profile or no such choice.
+
+    Example:
+        >>> profile("lite", sam="sam_vit_b").name
+        'lite+sam=sam_vit_b'
     """
     if name not in PROFILES:
         raise UsageError(

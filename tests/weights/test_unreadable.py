@@ -9,7 +9,7 @@ import torch
 
 from semetric.errors import WeightsCorruptError
 from semetric.models.sam import load_checkpoint
-from semetric.weights import why_unreadable
+from semetric.weights.tensors import _why_unreadable as why_unreadable
 
 
 def text(file: Path) -> None:

@@ -146,7 +146,7 @@ def _row(checkpoint: Any, here: Path | None) -> dict[str, Any]:
         "licence": checkpoint.licence,
         "paper": checkpoint.paper,
         "preparation": checkpoint.preparation,
-        "sources": [str(source) for source in checkpoint.sources],
+        "sources": list(checkpoint.origins),
     }
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import struct
 
 from semetric.errors import ImageError
-from semetric.image.raster import Decoded, Raster, check_size
+from semetric.image.raster import DecodedImage, Raster, check_size
 
 __all__ = ["deep_avif", "deep_jpeg2000"]
 
 _CODESTREAM = b"\xff\x4f\xff\x51"  # SOC and SIZ, ISO/IEC 15444-1, annex A
 
 
-def deep_jpeg2000(data: bytes, mode: str, size: tuple[int, int], name: str, max_pixels: int | None) -> Decoded | None:
+def deep_jpeg2000(
+    data: bytes, mode: str, size: tuple[int, int], name: str, max_pixels: int | None
+) -> DecodedImage | None:
     """A JPEG 2000 file of 9 to 16 bits; None of one with at most 8.
 
     Args:
@@ -58,7 +60,7 @@ def deep_jpeg2000(data: bytes, mode: str, size: tuple[int, int], name: str, max_
     return _decoded(Raster.of(array, (1 << bits) - 1), bits)
 
 
-def deep_avif(data: bytes, size: tuple[int, int], name: str, max_pixels: int | None) -> Decoded | None:
+def deep_avif(data: bytes, size: tuple[int, int], name: str, max_pixels: int | None) -> DecodedImage | None:
     """An AVIF file of 10 or 12 bits; None of one with 8.
 
     Raises:
@@ -80,5 +82,5 @@ def deep_avif(data: bytes, size: tuple[int, int], name: str, max_pixels: int | N
     return None if array.dtype.itemsize == 1 else _decoded(Raster.of(array, (1 << bits) - 1), bits)
 
 
-def _decoded(raster: Raster, bits: int) -> Decoded:
-    return Decoded(raster=raster, notes=(f"{bits}-bit values divided by {(1 << bits) - 1}",))
+def _decoded(raster: Raster, bits: int) -> DecodedImage:
+    return DecodedImage(raster=raster, notes=(f"{bits}-bit values divided by {(1 << bits) - 1}",))

@@ -22,7 +22,7 @@ from semetric.image.deep import deep_avif, deep_jpeg2000
 from semetric.image.jpeg import decode_jpeg
 from semetric.image.orientation import ORIENTATION, upright
 from semetric.image.pillow import strict_pillow
-from semetric.image.raster import Decoded, Pixels, Raster, check_size, to_rgb
+from semetric.image.raster import DecodedImage, Pixels, Raster, check_size, to_rgb
 from semetric.image.suffixes import FORMATS
 
 __all__ = ["file_pixels", "pil_pixels", "png_pixels"]
@@ -96,7 +96,7 @@ def pil_pixels(
         raise ImageError(_damaged("<PIL image>", image.format, error)) from error
 
 
-def _finished(decoded: Decoded, background: str | tuple[int, int, int]) -> tuple[Pixels, list[str]]:
+def _finished(decoded: DecodedImage, background: str | tuple[int, int, int]) -> tuple[Pixels, list[str]]:
     notes = list(decoded.notes)
     pixels = to_rgb(decoded.raster, background=background, notes=notes)
     if decoded.orientation == 1:
@@ -116,19 +116,19 @@ def _form(head: bytes) -> str:
     return {b"qoif": "QOI", b"RIFF": "WEBP"}.get(head[:4], "")
 
 
-def _png(file: BinaryIO, name: str, max_pixels: int | None) -> Decoded:
+def _png(file: BinaryIO, name: str, max_pixels: int | None) -> DecodedImage:
     return png.decode_png(file.read(), name, max_pixels)
 
 
-def _tiff(file: BinaryIO, name: str, max_pixels: int | None) -> Decoded:
+def _tiff(file: BinaryIO, name: str, max_pixels: int | None) -> DecodedImage:
     return tiff.decode_tiff(file, os.fstat(file.fileno()).st_size, name, max_pixels)
 
 
-def _portable(file: BinaryIO, name: str, max_pixels: int | None) -> Decoded:
+def _portable(file: BinaryIO, name: str, max_pixels: int | None) -> DecodedImage:
     return portable.decode_portable(file.read(), name, max_pixels)
 
 
-def _qoi(file: BinaryIO, name: str, max_pixels: int | None) -> Decoded:
+def _qoi(file: BinaryIO, name: str, max_pixels: int | None) -> DecodedImage:
     """QOI (qoiformat.org), which Pillow decodes in Python, and whose end mark no decoder asks for."""
     import imagecodecs
 
@@ -137,10 +137,10 @@ def _qoi(file: BinaryIO, name: str, max_pixels: int | None) -> Decoded:
     check_size(height, width, name, max_pixels)
     if not data.endswith(bytes(7) + b"\1") or channels not in {3, 4}:
         raise ValueError("it ends before its end mark")
-    return Decoded(raster=Raster.of(imagecodecs.qoi_decode(data), 255))
+    return DecodedImage(raster=Raster.of(imagecodecs.qoi_decode(data), 255))
 
 
-def _webp(file: BinaryIO, name: str, max_pixels: int | None) -> Decoded:
+def _webp(file: BinaryIO, name: str, max_pixels: int | None) -> DecodedImage:
     """The size first: Pillow's decoder allocates two canvases as soon as it is opened."""
     head = file.read(30)
     file.seek(0)
@@ -157,7 +157,7 @@ def _webp(file: BinaryIO, name: str, max_pixels: int | None) -> Decoded:
     return _others(file, name, max_pixels)
 
 
-def _others(file: BinaryIO, name: str, max_pixels: int | None) -> Decoded:
+def _others(file: BinaryIO, name: str, max_pixels: int | None) -> DecodedImage:
     """The formats whose header Pillow reads, and whose pixels too, where it decodes all of them."""
     with strict_pillow():
         image = Image.open(file, formats=_formats())
@@ -179,10 +179,10 @@ def _others(file: BinaryIO, name: str, max_pixels: int | None) -> Decoded:
         if deep is None:
             return _from_pillow(image, name)
         stored = _from_pillow(image, name, deep.raster)
-        return Decoded(raster=deep.raster, notes=(*deep.notes, *stored.notes), orientation=stored.orientation)
+        return DecodedImage(raster=deep.raster, notes=(*deep.notes, *stored.notes), orientation=stored.orientation)
 
 
-_READERS: dict[str, Callable[[BinaryIO, str, int | None], Decoded]] = {
+_READERS: dict[str, Callable[[BinaryIO, str, int | None], DecodedImage]] = {
     "PNG": _png,
     "TIFF": _tiff,
     "PPM": _portable,
@@ -192,7 +192,7 @@ _READERS: dict[str, Callable[[BinaryIO, str, int | None], Decoded]] = {
 }
 
 
-def _from_pillow(image: Image.Image, name: str, raster: Raster | None = None) -> Decoded:
+def _from_pillow(image: Image.Image, name: str, raster: Raster | None = None) -> DecodedImage:
     """The current frame, its pixels given where another decoder has them."""
     notes: list[str] = []
     if raster is None and image.mode in {"L", "LA", "RGB", "RGBA", "RGBX"} and ";16" in _raw_mode(image):
@@ -209,7 +209,7 @@ def _from_pillow(image: Image.Image, name: str, raster: Raster | None = None) ->
     orientation = _orientation(image, notes)
     if turned != 1 == orientation:
         notes.append(f"turned upright (EXIF orientation {turned})")
-    return Decoded(raster=raster, notes=tuple(notes), orientation=orientation)
+    return DecodedImage(raster=raster, notes=tuple(notes), orientation=orientation)
 
 
 def _raster(image: Image.Image, raw: str, name: str, notes: list[str]) -> Raster:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from semetric.errors import ImageError
 from semetric.image.orientation import of_exif
-from semetric.image.raster import Decoded, Raster, check_size
+from semetric.image.raster import DecodedImage, Raster, check_size
 
 __all__ = ["SIGNATURE", "decode_png", "png_array"]
 
@@ -27,7 +27,7 @@ _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 _BLOCK = 1 << 20
 
 
-def decode_png(data: bytes, name: str, max_pixels: int | None) -> Decoded:
+def decode_png(data: bytes, name: str, max_pixels: int | None) -> DecodedImage:
     """Decodes a PNG file, of an animated one its still image.
 
     Raises:
@@ -49,7 +49,7 @@ def decode_png(data: bytes, name: str, max_pixels: int | None) -> Decoded:
     exif = bytes(kinds[b"eXIf"]) if b"eXIf" in kinds else _profile(chunks)
     orientation = of_exif(exif, notes) if exif else 1
     raster = Raster.of(array, 255 if array.dtype == np.uint8 else 65535)
-    return Decoded(raster=raster, notes=tuple(notes), orientation=orientation)
+    return DecodedImage(raster=raster, notes=tuple(notes), orientation=orientation)
 
 
 def png_array(data: bytes, name: str, max_pixels: int | None) -> NDArray[np.uint8] | NDArray[np.uint16]:

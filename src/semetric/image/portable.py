@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import ImageError
-from semetric.image.raster import Decoded, Raster, check_size
+from semetric.image.raster import DecodedImage, Raster, check_size
 
 __all__ = ["SIGNATURE", "decode_portable"]
 
@@ -21,7 +21,7 @@ _HEADER = {True: re.compile(rb"P[14]" + 2 * _NUMBER), False: re.compile(rb"P[235
 _LONGEST_HEADER = 1 << 16
 
 
-def decode_portable(data: bytes, name: str, max_pixels: int | None) -> Decoded:
+def decode_portable(data: bytes, name: str, max_pixels: int | None) -> DecodedImage:
     """Decodes the first image of the file.
 
     Raises:
@@ -46,8 +46,8 @@ def decode_portable(data: bytes, name: str, max_pixels: int | None) -> Decoded:
         values = np.uint8(1) - values  # 1 is black
     if 255 % white == 0:
         raster = Raster.of(values.astype(np.uint8, copy=False) * np.uint8(255 // white), 255)
-        return Decoded(raster=raster)
-    return Decoded(raster=Raster.of(values, white), notes=(f"values divided by {white}, the file's largest",))
+        return DecodedImage(raster=raster)
+    return DecodedImage(raster=Raster.of(values, white), notes=(f"values divided by {white}, the file's largest",))
 
 
 def _binary(data: bytes, start: int, shape: tuple[int, int, int], white: int, name: str) -> NDArray[Any]:

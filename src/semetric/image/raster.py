@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from semetric.errors import ImageError, UsageError, did_you_mean
 from semetric.score_settings import MAX_PIXELS
 
-__all__ = ["MAX_PIXELS", "Decoded", "Pixels", "Raster", "check_background", "check_size", "to_rgb"]
+__all__ = ["MAX_PIXELS", "DecodedImage", "Pixels", "Raster", "check_background", "check_size", "to_rgb"]
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
@@ -57,7 +57,7 @@ class Raster:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decoded:
+class DecodedImage:
     """What a reader of one format hands back.
 
     Attributes:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from semetric.errors import ImageError
 from semetric.image.arrays import unit_range
 from semetric.image.orientation import ORIENTATION
-from semetric.image.raster import Decoded, Raster, check_size
+from semetric.image.raster import DecodedImage, Raster, check_size
 
 if TYPE_CHECKING:
     from tifffile import TiffFile
@@ -31,7 +31,7 @@ _JPEG = (6, 7, 34892, 33007)  # compressions whose decoder gives RGB for YCbCr
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # ExtraSamples
 
 
-def decode_tiff(file: BinaryIO, size_bytes: int, name: str, max_pixels: int | None) -> Decoded:
+def decode_tiff(file: BinaryIO, size_bytes: int, name: str, max_pixels: int | None) -> DecodedImage:
     """Decodes the first page.
 
     Raises:
@@ -47,7 +47,7 @@ def decode_tiff(file: BinaryIO, size_bytes: int, name: str, max_pixels: int | No
         array = page.asarray(maxworkers=1)
         raster = _raster(page, array, name, notes)
         orientation = page.tags.valueof(ORIENTATION, 1)
-    return Decoded(raster=raster, notes=tuple(notes), orientation=orientation if orientation in range(1, 9) else 1)
+    return DecodedImage(raster=raster, notes=tuple(notes), orientation=orientation if orientation in range(1, 9) else 1)
 
 
 @contextmanager

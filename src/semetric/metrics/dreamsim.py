@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from semetric.errors import ImageError, UsageError, WeightsCorruptError
 from semetric.image import Picture
 from semetric.metrics.base import Metric, Score
-from semetric.models.dreamsim.calibration import Calibration, read_calibration
+from semetric.models.dreamsim.calibration import ScoreCurve, read_calibration
 from semetric.models.dreamsim.files import DreamSimFiles, find_files
 from semetric.models.dreamsim.own import chosen_variant
 from semetric.models.dreamsim.variants import VARIANTS, variant
@@ -169,7 +169,7 @@ class DreamSim(Metric):
         return found
 
     @cached_property
-    def _calibration(self) -> Calibration | None:
+    def _calibration(self) -> ScoreCurve | None:
         if not self.variant.calibration or self._files.calibration is None:
             return None
         return read_calibration(self._files.calibration)

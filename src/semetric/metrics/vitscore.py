@@ -10,7 +10,7 @@ from semetric.errors import ImageError, WeightsCorruptError
 from semetric.image import Picture
 from semetric.metrics.base import Metric, Score
 from semetric.models.torch_state import clean_state
-from semetric.models.vit_trunks import Backbone, ImgFocusTrunk, VitTrunk
+from semetric.models.vit_trunks import ImgFocusTrunk, VitTrunk
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,7 +111,7 @@ class ViTScore(Metric):
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
         choice = runtime.profile.vit
-        self._trunk: Backbone = ImgFocusTrunk(runtime) if choice == ImgFocusTrunk.name else VitTrunk(runtime, choice)
+        self._trunk = ImgFocusTrunk(runtime) if choice == ImgFocusTrunk.name else VitTrunk(runtime, choice)
         self.backbone = self._trunk.name
 
     @property

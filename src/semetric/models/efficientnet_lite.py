@@ -35,9 +35,9 @@ from torch.nn import functional as F
 from semetric.errors import UsageError, WeightsCorruptError, WeightsMissingError
 from semetric.models.crops import squash
 from semetric.models.state import check_shapes
-from semetric.weights.tensors import checked_tensors, read_saved
+from semetric.weights.tensors import checked_tensors, read_tensors
 
-__all__ = ["VARIANTS", "EfficientNetLite", "Variant", "load_efficientnet_lite", "prepare"]
+__all__ = ["VARIANTS", "EfficientNetLite", "Scaling", "load_efficientnet_lite", "prepare"]
 
 BN_EPS = 1e-3
 CLASSES = 1000
@@ -58,7 +58,7 @@ FINAL_STAGE = len(STAGES) + 1  # the head
 
 
 @dataclass(frozen=True, kw_only=True)
-class Variant:
+class Scaling:
     """How one member of the family is scaled.
 
     Attributes:
@@ -72,10 +72,10 @@ class Variant:
     side: int
 
 
-VARIANTS: dict[str, Variant] = {
-    "lite0": Variant(width=1.0, depth=1.0, side=224),
-    "lite1": Variant(width=1.0, depth=1.1, side=240),
-    "lite2": Variant(width=1.1, depth=1.2, side=260),
+VARIANTS: dict[str, Scaling] = {
+    "lite0": Scaling(width=1.0, depth=1.0, side=224),
+    "lite1": Scaling(width=1.0, depth=1.1, side=240),
+    "lite2": Scaling(width=1.1, depth=1.2, side=260),
 }
 
 
@@ -100,10 +100,10 @@ class EfficientNetLite(nn.Module):
     """The network with its batch norms folded into the convolutions.
 
     Args:
-        variant: a Variant or its name.
+        variant: a Scaling or its name.
     """
 
-    def __init__(self, variant: Variant | str) -> None:
+    def __init__(self, variant: Scaling | str) -> None:
         super().__init__()
         self.variant = _variant(variant) if isinstance(variant, str) else variant
         self.stem = _SameConv2d(3, STEM_WIDTH, 3, stride=2)
@@ -114,7 +114,7 @@ class EfficientNetLite(nn.Module):
             width_out = _scaled_width(width, self.variant.width)
             unscaled = i in (0, len(STAGES) - 1)
             for j in range(repeats if unscaled else math.ceil(repeats * self.variant.depth)):
-                self.blocks.append(_Block(width_in, width_out, kernel, stride if j == 0 else 1, expansion))
+                self.blocks.append(_InvertedResidual(width_in, width_out, kernel, stride if j == 0 else 1, expansion))
                 width_in = width_out
             self.stage_ends.append(len(self.blocks))
         self.head = nn.Conv2d(width_in, HEAD_WIDTH, 1)
@@ -211,7 +211,7 @@ def load_efficientnet_lite(variant: str, path: str | Path) -> EfficientNetLite:
     def refuse(why: str) -> WeightsCorruptError:
         return WeightsCorruptError(f"Expected a state dict of {label} in {path}; it {why}. Fetch it again.")
 
-    packaged = checked_tensors(read_saved(path, refuse), refuse)
+    packaged = read_tensors(path, refuse)
     check_shapes(packaged, _packaged_shapes(network), label, str(path))
     folded: dict[str, Tensor] = {"classifier.weight": packaged["_fc.weight"], "classifier.bias": packaged["_fc.bias"]}
     for name, conv, norm, _ in _pairs(network):
@@ -238,7 +238,7 @@ class _SameConv2d(nn.Conv2d):
         return super().forward(x)
 
 
-class _Block(nn.Module):
+class _InvertedResidual(nn.Module):
     """An inverted residual block; the shortcut only where neither size nor width changes."""
 
     def __init__(self, width_in: int, width_out: int, kernel: int, stride: int, expansion: int) -> None:
@@ -255,7 +255,7 @@ class _Block(nn.Module):
         return cast(Tensor, x + y if self.shortcut else y)
 
 
-def _variant(name: str) -> Variant:
+def _variant(name: str) -> Scaling:
     if name not in VARIANTS:
         raise UsageError(f"Expected an EfficientNet-Lite variant among {', '.join(VARIANTS)}; found {name!r}.")
     return VARIANTS[name]

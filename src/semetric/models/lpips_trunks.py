@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from semetric.errors import UsageError, WeightsCorruptError
-from semetric.weights.tensors import checked_tensors, read_saved
+from semetric.weights.tensors import read_tensors
 
 __all__ = ["LpipsNet", "Trunk", "load_lpips"]
 
@@ -148,10 +148,7 @@ def _state_dict(path: Path) -> dict[str, torch.Tensor]:
     def refuse(why: str) -> WeightsCorruptError:
         return WeightsCorruptError(f"Expected a PyTorch state dict; {path} {why}. Fetch it again.")
 
-    state = read_saved(path, refuse)
-    if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise WeightsCorruptError(f"Expected a PyTorch state dict in {path}; found {type(state).__name__}.")
-    return checked_tensors(state, refuse)
+    return read_tensors(path, refuse)
 
 
 def _alexnet() -> nn.Sequential:

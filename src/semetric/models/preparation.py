@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ class Preparation:
         resample: the filter.
         crop: (H, W) of the central part that is kept; None keeps all.
         mean: of R, G, B in [0, 1]; subtracted.
-        std: likewise; divided by.
+        std: of R, G, B in [0, 1]; divided by.
     """
 
     shortest: int | None = None
@@ -68,17 +68,16 @@ class Preparation:
             "do_pad": bool(document.get("do_pad")),
         }
         if any(unknown.values()):
-            names = ", ".join(name for name, found in unknown.items() if found)
+            names = ", ".join(name for name, is_unknown in unknown.items() if is_unknown)
             raise WeightsCorruptError(
                 f"Expected a preparation that resizes and divides by 255 in {source}; found another ({names})."
             )
         try:
-            made = replace(family, **_steps(document, family))
+            return replace(family, **_steps(document, family))
         except (TypeError, ValueError, KeyError) as error:
             raise WeightsCorruptError(
                 f"Expected size, crop, filter, mean and deviation in {source}; they cannot be read ({error})."
             ) from error
-        return made
 
     @property
     def output(self) -> tuple[int, int] | None:
@@ -198,9 +197,9 @@ def _steps(document: Mapping[str, Any], family: Preparation) -> dict[str, Any]:
     if document.get("do_normalize") is False:
         steps |= {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
     else:
-        for ours, theirs in (("mean", "image_mean"), ("std", "image_std")):
-            if document.get(theirs) is not None:
-                steps[ours] = _channels(document[theirs], positive=ours == "std")
+        for step in ("mean", "std"):
+            if document.get(f"image_{step}") is not None:
+                steps[step] = _channels(document[f"image_{step}"], positive=step == "std")
     return steps
 
 
@@ -221,7 +220,7 @@ def _side(value: Any) -> int:
 
 
 def _channels(values: Any, *, positive: bool) -> tuple[float, ...]:
-    found = [values] * 3 if _number(values) else values
-    if not isinstance(found, list) or len(found) != 3 or not all(_number(v) and (v > 0 or not positive) for v in found):
+    three = [values] * 3 if _number(values) else values
+    if not isinstance(three, list) or len(three) != 3 or not all(_number(v) and (v > 0 or not positive) for v in three):
         raise ValueError(f"{values!r} for three channels")
-    return cast("tuple[float, ...]", tuple(float(v) for v in found))
+    return tuple(float(v) for v in three)

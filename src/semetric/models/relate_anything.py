@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from semetric.errors import UsageError, WeightsCorruptError, WeightsMissingError
 from semetric.models.state import check_shapes, shapes_of
-from semetric.weights.tensors import checked_tensors, read_saved
+from semetric.weights.tensors import read_tensors
 
 __all__ = ["TOKEN_WIDTH", "RelateAnything", "load_relate_anything"]
 
@@ -129,7 +129,7 @@ class _Layer(nn.Module):
     def __init__(self, hidden: int, intermediate: int) -> None:
         super().__init__()
         self.attention = nn.Module()
-        self.attention.self = _Attention(hidden)
+        self.attention.self = _BertAttention(hidden)
         self.attention.output = _Output(hidden, hidden)
         self.intermediate = nn.Module()
         self.intermediate.dense = nn.Linear(hidden, intermediate)
@@ -142,7 +142,7 @@ class _Layer(nn.Module):
         return out
 
 
-class _Attention(nn.Module):
+class _BertAttention(nn.Module):
     def __init__(self, hidden: int) -> None:
         super().__init__()
         self.query = nn.Linear(hidden, hidden)
@@ -192,7 +192,7 @@ def load_relate_anything(path: str | PathLike[str]) -> RelateAnything:
     def refuse(why: str) -> WeightsCorruptError:
         return _corrupt(path, "a state dict of tensors", f"that it {why}")
 
-    state = checked_tensors(read_saved(path, refuse), refuse)
+    state = read_tensors(path, refuse)
     state.pop("model.embeddings.position_ids", None)  # a buffer of older saves
     sizes, layers = _sizes(path, state)
     check_shapes(state, _expected(sizes, layers) | _unused(state), "a Relate-Anything head", str(path))

@@ -98,14 +98,14 @@ class Runtime:
 
     def network(self, name: str, load: Callable[[], nn.Module]) -> nn.Module:
         """The network of that name, in eval mode on the device; `load` makes it the first time."""
-        found = self._networks.get(name)
-        if found is None:
+        network = self._networks.get(name)
+        if network is None:
             with self._loading:
-                found = self._networks.get(name)  # another thread may have been at it
-                if found is None:
+                network = self._networks.get(name)  # another thread may have been at it
+                if network is None:
                     with loading():
-                        found = self._networks[name] = load().eval().requires_grad_(False).to(self.device)
-        return found
+                        network = self._networks[name] = load().eval().requires_grad_(False).to(self.device)
+        return network
 
     def passes(self, pictures: Sequence[Picture], gpu_batch: int) -> Iterator[Sequence[Picture]]:
         """What passes a network at once: `gpu_batch` pictures, but one by one on a CPU.
@@ -144,34 +144,34 @@ class Runtime:
             batch: pictures that pass at once.
         """
         names = [key(image=picture.digest, **recipe) for picture in pictures]
-        found: dict[str, Arrays] = {}
+        products: dict[str, Arrays] = {}
         missing: dict[str, Picture] = {}
         for name, picture in zip(names, pictures, strict=True):
-            if name not in found and name not in missing:
+            if name not in products and name not in missing:
                 arrays = self._known(name)
                 if arrays is None:
                     missing[name] = picture
                 else:
-                    found[name] = arrays
+                    products[name] = arrays
         waiting = list(missing.items())
         for start in range(0, len(waiting), batch):
             part = waiting[start : start + batch]
             with clean_if_imported():
                 computed = compute([picture for _, picture in part])
-            for (name, _), made in zip(part, computed, strict=True):
+            for (name, _), product in zip(part, computed, strict=True):
                 # In the order in which the disk gives them back: sums over another order differ in their last digits.
-                arrays = {role: np.asarray(array, order="C") for role, array in made.items()}
+                arrays = {role: np.asarray(array, order="C") for role, array in product.items()}
                 if self.store:
                     self.store.put(name, arrays)
-                found[name] = self._remembered(name, arrays)
-        return [found[name] for name in names]
+                products[name] = self._remembered(name, arrays)
+        return [products[name] for name in names]
 
     def _known(self, name: str) -> Arrays | None:
         with self._remembering:
-            found = self._products.get(name)
-            if found is not None:
+            product = self._products.get(name)
+            if product is not None:
                 self._products.move_to_end(name)
-                return found
+                return product
         arrays = self.store.get(name) if self.store else None
         return None if arrays is None else self._remembered(name, arrays)
 
@@ -200,7 +200,7 @@ def _device_name(device: object) -> str:
     """The device as torch names it, or "auto".
 
     Raises:
-        UsageError: none of ours, or a CUDA device that torch does not find.
+        UsageError: another name, or a CUDA device that torch does not find.
     """
     imported = sys.modules.get("torch")  # as it is where there is a torch.device
     if imported is not None and isinstance(device, imported.device):

@@ -89,16 +89,16 @@ class Segmenter:
     def embeddings(self, pictures: Sequence[Picture]) -> list[NDArray[np.float32]]:
         """The same for several pictures; on a GPU those not computed before pass the network in batches."""
         recipe = {"kind": "sam_embedding", "weights": dict(self.encoder_weights)}
-        return [one["embedding"] for one in self.runtime.products(pictures, recipe, self._embed, batch=_BATCH)]
+        return [arrays["embedding"] for arrays in self.runtime.products(pictures, recipe, self._embed, batch=_BATCH)]
 
     def _embed(self, pictures: Sequence[Picture]) -> list[Arrays]:
         import torch
 
         from semetric.models.sam import prepare
 
-        found: list[Arrays] = []
+        arrays: list[Arrays] = []
         with clean_state(inference=True):
             for part in self.runtime.passes(pictures, _BATCH):
                 x = torch.stack([prepare(picture.to_uint8()) for picture in part]).to(self.runtime.device)
-                found += [{"embedding": one} for one in self.sam.encode(x).cpu().numpy()]
-        return found
+                arrays += [{"embedding": embedding} for embedding in self.sam.encode(x).cpu().numpy()]
+        return arrays

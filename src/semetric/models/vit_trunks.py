@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import WeightsCorruptError
 from semetric.image import Picture
-from semetric.models.clip import fitting
-from semetric.models.hub import HubModel, build
+from semetric.models.hub import HubModel, build, fitting
 from semetric.models.preparation import DINOV2, IMAGENET_MEAN, IMAGENET_STD, VIT, Preparation
 from semetric.models.torch_state import clean_state
 from semetric.weights import identity, locate
@@ -27,33 +26,11 @@ if TYPE_CHECKING:
     from semetric.models.runtime import Runtime
     from semetric.models.vit.network import ViT
 
-__all__ = ["VITS", "Backbone", "ImgFocusTrunk", "VitTrunk"]
+__all__ = ["VITS", "ImgFocusTrunk", "VitTrunk"]
 
 VITS = ("vit_b_16", "dino_vit_b_16", "dinov2_base")
 
 _SPARE = ("classifier.", "pooler.", "vit.pooler.", "embeddings.mask_token", "decoder.", "lm_head.", "cls_classifier.")
-
-
-class Backbone(Protocol):
-    """What ViTScore needs of a vision transformer."""
-
-    @property
-    def name(self) -> str:
-        """What results call it."""
-
-    @property
-    def identity(self) -> str:
-        """ "name.tag@digest"."""
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """What beside the weights shapes the tokens; JSON values, for cache keys."""
-
-    def tokens(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
-        """(B, N, d) patch tokens of pictures, row by row."""
-
-    def tokens_of_tensor(self, images: Tensor) -> Tensor:
-        """(B, N, d) patch tokens of (B, 3, H, W) floats in [0, 1], with gradients."""
 
 
 class ImgFocusTrunk:
@@ -71,7 +48,7 @@ class ImgFocusTrunk:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """How images are resized."""
+        """What beside the weights shapes the tokens; JSON values, for cache keys."""
         return {"resize": "squash"}
 
     @property
@@ -133,12 +110,12 @@ class VitTrunk:
         if config["model_type"] == "vit":
             side = int(config.get("image_size", 224))
             return fitting(self.model.preparation(VIT), side, self.model)
-        found, patch = self.model.preparation(DINOV2), int(config.get("patch_size", 14))
-        if found.output is None or any(side % patch for side in found.output):
+        preparation, patch = self.model.preparation(DINOV2), int(config.get("patch_size", 14))
+        if preparation.output is None or any(side % patch for side in preparation.output):
             raise WeightsCorruptError(
-                f"Expected a preparation to multiples of {patch} px in {self.model.place}; found {found.output}."
+                f"Expected a preparation to multiples of {patch} px in {self.model.place}; found {preparation.output}."
             )
-        return found
+        return preparation
 
     @property
     def network(self) -> nn.Module:
@@ -146,24 +123,9 @@ class VitTrunk:
         return self.runtime.network(f"vit {self.identity}", self._load)
 
     def _load(self) -> nn.Module:
-        def make(transformers: Any, config: dict[str, Any], tensors: Mapping[str, Tensor]) -> Any:
-            import torch
-
-            vit = config["model_type"] == "vit"
-            network = transformers.ViTModel if vit else transformers.Dinov2Model
-            settings = transformers.ViTConfig if vit else transformers.Dinov2Config
-            return network.from_pretrained(
-                None,
-                config=settings.from_dict(config),
-                state_dict=dict(tensors),
-                dtype=torch.float32,
-                attn_implementation="sdpa",
-                ignore_mismatched_sizes=True,  # reported by `build`, by name
-                output_loading_info=True,
-                **({"add_pooling_layer": False} if vit else {}),
-            )
-
-        return build(self.model, make, spare=_SPARE)
+        if self.model.config["model_type"] == "vit":
+            return build(self.model, "ViTModel", "ViTConfig", spare=_SPARE, add_pooling_layer=False)
+        return build(self.model, "Dinov2Model", "Dinov2Config", spare=_SPARE)
 
     def tokens_of_tensor(self, images: Tensor) -> Tensor:
         """Patch tokens of tensors, with gradients: (B, 3, H, W) floats in [0, 1] → (B, N, d)."""

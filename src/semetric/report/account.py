@@ -91,7 +91,7 @@ def account_of(matching: Matching) -> Account:
     before = sum(
         float(stakes @ at_partners(initial, partners))
         for stakes, initial, partners in zip(
-            matching.stakes, (matching.initial, matching.initial.T), matching.partners, strict=True
+            matching.bounds, (matching.initial, matching.initial.T), matching.partners, strict=True
         )
     )
     counterparts, adds = _counterparts(matching)
@@ -102,11 +102,11 @@ def account_of(matching: Matching) -> Account:
         gamma=matching.image_weight,
         counterparts=counterparts,
         adds=adds,
-        stakes=matching.stakes,
-        kept=matching.kept,
+        stakes=matching.bounds,
+        kept=matching.gains,
         partners=matching.partners,
         similarity=matching.final,
-        moved=float(matching.kept[0].sum() + matching.kept[1].sum() - before),
+        moved=float(matching.gains[0].sum() + matching.gains[1].sum() - before),
     )
 
 
@@ -115,7 +115,7 @@ def _counterparts(matching: Matching) -> tuple[NDArray[np.int64], NDArray[np.flo
 
     worth = np.zeros(matching.final.shape)  # (n, m)
     for (i, j), adds in zip(matching.pairs.tolist(), matching.contributions.tolist(), strict=True):
-        most = float(matching.stakes[0][i] + matching.stakes[1][j])
+        most = float(matching.bounds[0][i] + matching.bounds[1][j])
         if matching.final[i, j] >= matching.least_similarity and adds > 0 and adds >= LEAST_SHARE * most:
             worth[i, j] = adds
     rows, columns = linear_sum_assignment(worth, maximize=True)

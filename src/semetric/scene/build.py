@@ -214,16 +214,16 @@ class GraphBuilder:
             masks = even_masks(sam, embedding, frame, self._even)
         else:
             masks = (grid_masks if self.mask_kind == "grid" else adaptive_masks)(sam, embedding, frame)
-        kept_masks = distinct(masks, GRID)
-        coded, ends = runs.encode(kept_masks.masks)
+        masks = distinct(masks, GRID)
+        coded, ends = runs.encode(masks.masks)
         return {
             "runs": coded,
             "ends": ends,
-            "tokens": kept_masks.tokens,
-            "iou": kept_masks.iou,
-            "stability": kept_masks.stability,
-            "points": kept_masks.points,
-            "prompts": np.array(kept_masks.prompts),
+            "tokens": masks.tokens,
+            "iou": masks.iou,
+            "stability": masks.stability,
+            "points": masks.points,
+            "prompts": np.array(masks.prompts),
         }
 
     def _build(self, picture: Picture) -> SceneGraph:
@@ -241,10 +241,10 @@ class GraphBuilder:
         probabilities = self._probabilities(masks, tokens)
         triplets = faded_relations(probabilities) if self.variant == "graded" else select(probabilities)
         if self.variant != "graded" and self.runtime.profile.relations == "ram" and len(masks) > 1:
-            kept = np.unique(triplets.pairs)  # the published code drops objects without a relation
-            masks, iou, stability, boxes = masks[kept], iou[kept], stability[kept], boxes[kept]
-            triplets = triplets.renumbered(kept)
-            features, classes, certainty = features[kept], classes[kept], certainty[kept]
+            related = np.unique(triplets.pairs)  # the published code drops objects without a relation
+            masks, iou, stability, boxes = masks[related], iou[related], stability[related], boxes[related]
+            triplets = triplets.renumbered(related)
+            features, classes, certainty = features[related], classes[related], certainty[related]
         saliency = spectral_residual(work.to_uint8())
         if self.variant == "graded":
             importance = pixel_importance(saliency, masks, membership(iou, stability))

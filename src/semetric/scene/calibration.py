@@ -14,24 +14,16 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import UsageError
+from semetric.models.dense import DenseEncoder
+from semetric.models.encoders import ObjectEncoder
 
 __all__ = ["Calibration", "calibration_of", "fit", "read_calibration", "write_calibration"]
-
-
-class _Encoder(Protocol):
-    name: str
-
-    @property
-    def weights(self) -> tuple[str, ...]: ...
-
-    @property
-    def settings(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +36,8 @@ class Calibration:
         settings: what else shapes its embeddings.
         midpoint: cosine at which two objects are the same as likely as not.
         scale: how fast that probability rises with the cosine.
-        image_midpoint: likewise of two whole images.
-        image_scale: likewise.
+        image_midpoint: cosine at which two whole images show the same as likely as not.
+        image_scale: how fast that probability rises with the cosine.
         recipe: how it was made: photos, changes, numbers of pairs.
     """
 
@@ -58,7 +50,7 @@ class Calibration:
     image_scale: float
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
-    def fits(self, encoder: _Encoder) -> bool:
+    def fits(self, encoder: ObjectEncoder | DenseEncoder) -> bool:
         """Whether it was made for these embeddings."""
         return (self.objects, tuple(self.weights), _plain(self.settings)) == (
             encoder.name,
@@ -67,7 +59,7 @@ class Calibration:
         )
 
 
-def calibration_of(encoder: _Encoder, path: str | os.PathLike[str] | None = None) -> Calibration:
+def calibration_of(encoder: ObjectEncoder | DenseEncoder, path: str | os.PathLike[str] | None = None) -> Calibration:
     """The calibration of an encoder: a file's, or the one that ships.
 
     Raises:

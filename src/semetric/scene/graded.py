@@ -277,7 +277,7 @@ def match_graded(
         settings: calibration and weights.
 
     Returns:
-        A Matching whose `kept` and `stakes` say what each object gives to the score and could give.
+        A Matching whose `gains` and `bounds` say what each object contributes and the most that it could.
 
     Raises:
         UsageError: embeddings of two lengths, or a predicate beyond the similarity's.
@@ -300,19 +300,19 @@ def match_graded(
         prepared[1].kept_in(prepared[0], likeness.T, settings.beta),
     )
     half = (1.0 - settings.gamma) / 2.0
-    stakes = half * prepared[0].importance, half * prepared[1].importance
-    kept = half * sides[0][0], half * sides[1][0]
+    bounds = half * prepared[0].importance, half * prepared[1].importance
+    gains = half * sides[0][0], half * sides[1][0]
     partners = sides[0][1], sides[1][1]
-    image_weight = 1.0 - float(stakes[0].sum()) - float(stakes[1].sum())
-    objects = float(kept[0].sum()) + float(kept[1].sum())
+    image_weight = 1.0 - float(bounds[0].sum()) - float(bounds[1].sum())
+    objects = float(gains[0].sum()) + float(gains[1].sum())
     # What each pair adds: one that is in both assignments has the gain of both.
-    gains: dict[tuple[int, int], float] = {}
+    added: dict[tuple[int, int], float] = {}
     for i, j in enumerate(partners[0].tolist()):
-        gains[i, j] = gains.get((i, j), 0.0) + float(kept[0][i])
+        added[i, j] = added.get((i, j), 0.0) + float(gains[0][i])
     for j, i in enumerate(partners[1].tolist()):
-        gains[i, j] = gains.get((i, j), 0.0) + float(kept[1][j])
-    gains = {pair: gain for pair, gain in gains.items() if min(pair) >= 0}
-    pairs = np.array(sorted(gains, key=lambda pair: -gains[pair]), np.int64).reshape(-1, 2)
+        added[i, j] = added.get((i, j), 0.0) + float(gains[1][j])
+    added = {pair: gain for pair, gain in added.items() if min(pair) >= 0}
+    pairs = np.array(sorted(added, key=lambda pair: -added[pair]), np.int64).reshape(-1, 2)
     return Matching(
         score=objects + image_weight * image,
         graph_score=objects / (1.0 - image_weight) if image_weight < 1.0 else 0.0,
@@ -320,10 +320,10 @@ def match_graded(
         image_contribution=image_weight * image,
         image_weight=image_weight,
         pairs=pairs,
-        contributions=np.array([gains[i, j] for i, j in pairs.tolist()], np.float64),
+        contributions=np.array([added[i, j] for i, j in pairs.tolist()], np.float64),
         partners=partners,
-        stakes=stakes,
-        kept=kept,
+        bounds=bounds,
+        gains=gains,
         initial=likeness,
         final=likeness * np.minimum.outer(prepared[0].available, prepared[1].available),
         settings=settings,

@@ -35,7 +35,7 @@ class Masks:
         iou: (N,) predicted IoU.
         stability: (N,) in [0, 1].
         points: (N, 2) x, y in the image's pixels: the prompt that each came from.
-        prompts: how many points were asked.
+        prompts: number of points with which SAM was prompted.
     """
 
     masks: NDArray[np.bool_]
@@ -68,20 +68,25 @@ def point_grid(side: int) -> NDArray[np.float64]:
 
 
 def suppress(boxes: NDArray[np.float64], scores: NDArray[np.float32], max_iou: float) -> NDArray[np.intp]:
-    """Greedy non-maximum suppression: indices of the kept boxes, best first.
+    """Greedy non-maximum suppression: indices of the boxes that remain, best first.
 
     Args:
         boxes: (N, 4) xyxy.
         scores: (N,); ties keep their order.
-        max_iou: a box that overlaps a better kept one more than this is dropped.
+        max_iou: a box that overlaps a better one that remains more than this is dropped.
+
+    Example:
+        >>> boxes = np.array([[0.0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10]])
+        >>> suppress(boxes, np.array([0.8, 0.9, 0.7]), 0.7).tolist()
+        [1, 2]
     """
     order = np.argsort(-scores, kind="stable")
-    kept: list[int] = []
+    survivors: list[int] = []
     while len(order):
         best, rest = order[0], order[1:]
-        kept.append(int(best))
+        survivors.append(int(best))
         order = rest[_box_iou(boxes[best], boxes[rest]) <= max_iou]
-    return np.array(kept, dtype=np.intp)
+    return np.array(survivors, dtype=np.intp)
 
 
 def _box_iou(box: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -110,18 +115,18 @@ def overlaps(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 
 def distinct(masks: Masks, settings: MaskSettings) -> Masks:
-    """SeSS's clean-up: by area, largest first; near-duplicates of a kept mask dropped; at most `max_masks`."""
+    """SeSS's clean-up: by area, largest first; near-duplicates of a larger mask dropped; at most `max_masks`."""
     area = masks.masks.sum(axis=(1, 2))
     order = np.argsort(-area, kind="stable")
     order = order[area[order] > 0]
     iou = overlaps(masks.masks[order])
-    kept: list[int] = []
+    chosen: list[int] = []
     for i in range(len(order)):
-        if not kept or iou[i, kept].max() <= settings.max_mask_iou:
-            kept.append(i)
-        if len(kept) == settings.max_masks:
+        if not chosen or iou[i, chosen].max() <= settings.max_mask_iou:
+            chosen.append(i)
+        if len(chosen) == settings.max_masks:
             break
-    return masks.take(order[np.array(kept, dtype=np.intp)])
+    return masks.take(order[np.array(chosen, dtype=np.intp)])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -151,20 +156,22 @@ def _concatenated(parts: list[_Candidates]) -> _Candidates:
     )
 
 
-def _ask(sam: Sam, embedding: Tensor, frame: Frame, points: NDArray[np.float64], settings: MaskSettings) -> _Candidates:
+def _prompt(
+    sam: Sam, embedding: Tensor, frame: Frame, points: NDArray[np.float64], settings: MaskSettings
+) -> _Candidates:
     """Prompts SAM with single points, (P, 2) x, y in the image's pixels; keeps what it predicts above min_iou."""
     h, w = frame.size
     scale = np.array([frame.content[1] / w, frame.content[0] / h])
     prompts = torch.as_tensor(points * scale, dtype=torch.float32, device=embedding.device)[:, None]
     labels = torch.ones(len(points), 1, device=embedding.device)
     decoded = sam.decode(embedding, prompts, labels, min_iou=settings.min_iou, content=frame.content)
-    kept = decoded.kept
-    iou = decoded.iou[kept]
+    upscaled = decoded.kept
+    iou = decoded.iou[upscaled]
     good = iou > settings.min_iou  # (K, 3)
-    of_point = kept[:, None].expand_as(good)[good].cpu().numpy()
+    of_point = upscaled[:, None].expand_as(good)[good].cpu().numpy()
     return _Candidates(
         logits=decoded.logits[good],
-        tokens=decoded.tokens[kept][good].cpu().numpy(),
+        tokens=decoded.tokens[upscaled][good].cpu().numpy(),
         iou=iou[good].cpu().numpy(),
         points=points[of_point].astype(np.float32),
     )
@@ -185,7 +192,7 @@ def _full(candidates: _Candidates, frame: Frame, settings: MaskSettings) -> Mask
         full = Sam.full_size(part, frame)
         stability.append(_stability(full, settings.stability_offset))
         masks.append((full > 0).cpu().numpy())
-    found = Masks(
+    full_size = Masks(
         masks=np.concatenate(masks),
         tokens=candidates.tokens,
         iou=candidates.iou,
@@ -193,18 +200,12 @@ def _full(candidates: _Candidates, frame: Frame, settings: MaskSettings) -> Mask
         points=candidates.points,
         prompts=0,
     )
-    return found.take(np.flatnonzero(found.stability >= settings.min_stability))
+    return full_size.take(np.flatnonzero(full_size.stability >= settings.min_stability))
 
 
 def _joined(parts: list[Masks], prompts: int) -> Masks:
-    return Masks(
-        masks=np.concatenate([p.masks for p in parts]),
-        tokens=np.concatenate([p.tokens for p in parts]),
-        iou=np.concatenate([p.iou for p in parts]),
-        stability=np.concatenate([p.stability for p in parts]),
-        points=np.concatenate([p.points for p in parts]),
-        prompts=prompts,
-    )
+    arrays = ("masks", "tokens", "iou", "stability", "points")
+    return Masks(prompts=prompts, **{name: np.concatenate([getattr(p, name) for p in parts]) for name in arrays})
 
 
 @clean_state(inference=True)
@@ -221,10 +222,9 @@ def grid_masks(sam: Sam, embedding: Tensor, frame: Frame, settings: MaskSettings
     points = point_grid(settings.points_per_side) * (w, h)
     parts = []
     for i in range(0, len(points), 64):
-        asked = _ask(sam, embedding, frame, points[i : i + 64], settings)
-        parts.append(_full(asked, frame, settings))
-    found = _joined(parts, len(points))
-    return found.take(suppress(boxes_of(found.masks), found.iou, settings.max_box_iou))
+        parts.append(_full(_prompt(sam, embedding, frame, points[i : i + 64], settings), frame, settings))
+    masks = _joined(parts, len(points))
+    return masks.take(suppress(boxes_of(masks.masks), masks.iou, settings.max_box_iou))
 
 
 @clean_state(inference=True)
@@ -238,9 +238,9 @@ def adaptive_masks(
     """Nearly the grid's masks from a fraction of its prompts, before SeSS's own clean-up (`distinct`).
 
     The candidates are the points of the full grid. After a coarse start, each next prompt is the
-    candidate whose image embedding is least like that of any point asked so far (farthest-point
+    candidate whose image embedding is least like that of any point prompted so far (farthest-point
     sampling), so that an even background costs a few prompts and a crowded corner many. Each prompt
-    gives three masks. Points under an accepted small mask are settled and never asked. The search ends
+    gives three masks. Points under an accepted small mask are settled and never prompted. The search ends
     at a batch that shows hardly an object not seen before.
 
     Args:
@@ -258,34 +258,34 @@ def adaptive_masks(
     low_h, low_w = (-(-side_ // 4) for side_ in frame.content)  # of the logits, what holds image
     rows, columns = (unit[:, 1] * low_h).astype(int), (unit[:, 0] * low_w).astype(int)
     open_ = np.ones(len(points), bool)
-    nearest = np.full(len(points), np.inf)  # 1 − cosine to the most alike point asked
-    found: list[_Candidates] = []
+    nearest = np.full(len(points), np.inf)  # 1 − cosine to the most similar prompted point
+    parts: list[_Candidates] = []
     shapes: list[NDArray[np.bool_]] = []
     boxes = np.zeros((0, 4))  # of the objects seen so far
-    asked = 0
+    prompts = 0
     chosen = _subgrid(side, adaptive.start_per_side)[: adaptive.max_prompts]
     for i in chosen:
         nearest = np.minimum(nearest, 1 - looks @ looks[i])
     while len(chosen):
         open_[chosen] = False
-        candidates = _ask(sam, embedding, frame, points[chosen], settings)
-        asked += len(chosen)
+        candidates = _prompt(sam, embedding, frame, points[chosen], settings)
+        prompts += len(chosen)
         low = candidates.logits[:, :low_h, :low_w]
         inside = (low > 0).cpu().numpy()
         share = inside.mean(axis=(1, 2))
         stable = _stability(low, settings.stability_offset) >= adaptive.min_stability
         good = np.flatnonzero(stable & (share >= adaptive.min_area))
-        found.append(candidates.take(good))
+        parts.append(candidates.take(good))
         shapes.append(inside[good])
         open_ &= ~shapes[-1][share[good] <= adaptive.small][:, rows, columns].any(axis=0)
         seen = len(boxes)
         for box in boxes_of(shapes[-1]):
             if not (_box_iou(box, boxes) > settings.max_box_iou).any():
                 boxes = np.concatenate([boxes, box[None]])
-        if asked >= adaptive.min_prompts and len(boxes) - seen < adaptive.min_new:
+        if prompts >= adaptive.min_prompts and len(boxes) - seen < adaptive.min_new:
             break
         picks: list[int] = []
-        while len(picks) < min(adaptive.batch, adaptive.max_prompts - asked):
+        while len(picks) < min(adaptive.batch, adaptive.max_prompts - prompts):
             best = int(np.where(open_, nearest, -1.0).argmax())
             if not open_[best] or nearest[best] <= adaptive.novelty:
                 break
@@ -293,10 +293,10 @@ def adaptive_masks(
             open_[best] = False
             nearest = np.minimum(nearest, 1 - looks @ looks[best])
         chosen = np.array(picks, dtype=np.intp)
-    every = _concatenated(found)
+    every = _concatenated(parts)
     survivors = suppress(boxes_of(np.concatenate(shapes)), every.iou, settings.max_box_iou)
     masks = _full(every.take(survivors), frame, replace(settings, min_stability=0.0))
-    return replace(masks, prompts=asked)
+    return replace(masks, prompts=prompts)
 
 
 @clean_state(inference=True)
@@ -320,7 +320,7 @@ def even_masks(sam: Sam, embedding: Tensor, frame: Frame, settings: MaskSettings
     low_h, low_w = (-(-side // 4) for side in frame.content)  # of the logits, what holds image
     candidates, shapes, stabilities = [], [], []
     for start in range(0, len(points), 16):
-        batch = _ask(sam, embedding, frame, points[start : start + 16], settings)
+        batch = _prompt(sam, embedding, frame, points[start : start + 16], settings)
         low = batch.logits[:, :low_h, :low_w]
         inside = (low > 0).cpu().numpy()
         stability = _stability(low, settings.stability_offset)

@@ -140,8 +140,8 @@ class Matching:
         contributions: (p,) what each adds to the score; negative where the similarity is.
         partners: (n,) the partner of each object of the first graph in the assignment weighted by its importance, and
             (m,) that of each object of the second graph in the other assignment; −1 for none.
-        stakes: (n,) and (m,) what each object can give to the score.
-        kept: (n,) and (m,) what it gives.
+        bounds: (n,) and (m,) the most that each object can contribute to the score.
+        gains: (n,) and (m,) what it contributes.
         initial: (n, m) L before the first iteration.
         final: (n, m) L after the last.
         settings: what shaped the match beside the graphs.
@@ -158,8 +158,8 @@ class Matching:
     pairs: _Ints
     contributions: _Floats
     partners: tuple[_Ints, _Ints]
-    stakes: tuple[_Floats, _Floats]
-    kept: tuple[_Floats, _Floats]
+    bounds: tuple[_Floats, _Floats]
+    gains: tuple[_Floats, _Floats]
     initial: _Floats
     final: _Floats
     settings: MatchingSettings | GradedSettings
@@ -203,16 +203,16 @@ def match(
     graph_score, final, first, second = propagated(reference, image, initial, predicates, settings, log)
     image_weight = settings.gamma if n or m else 1.0
 
-    # What each object can give to the score, and what it gives (Eq. 23).
+    # The most that each object can contribute to the score (Eq. 23).
     share = (1.0 - settings.gamma) / max(n + m, 1)
-    stakes = share * n * reference.importance, share * m * image.importance
+    bounds = share * n * reference.importance, share * m * image.importance
     partners2 = np.full(m, -1, np.int64)
     partners2[second[second >= 0]] = np.flatnonzero(second >= 0)
     # What each pair adds: one in both assignments has the gain of both.
     gain, paired = np.zeros((n, m)), np.zeros((n, m), np.bool_)
     for side, columns in enumerate((first, second)):
         rows = np.flatnonzero(columns >= 0)
-        gain[rows, columns[rows]] += stakes[side][(rows, columns[rows])[side]]
+        gain[rows, columns[rows]] += bounds[side][(rows, columns[rows])[side]]
         paired[rows, columns[rows]] = True
     pairs, contributions = np.argwhere(paired), (gain * final)[paired]
     order = np.argsort(-contributions, kind="stable")
@@ -225,8 +225,8 @@ def match(
         pairs=pairs[order],
         contributions=contributions[order],
         partners=(first, partners2),
-        stakes=stakes,
-        kept=(stakes[0] * at_partners(final, first), stakes[1] * at_partners(final.T, partners2)),
+        bounds=bounds,
+        gains=(bounds[0] * at_partners(final, first), bounds[1] * at_partners(final.T, partners2)),
         initial=initial,
         final=final,
         settings=settings,

@@ -97,7 +97,11 @@ def similarity_identity(source: str = "minilm", runtime: Runtime | None = None) 
 
     Args:
         source: as in `predicate_similarity`.
-        runtime: likewise.
+        runtime: as in `predicate_similarity`.
+
+    Example:
+        >>> similarity_identity().partition("@")[0]
+        'minilm.0.1.0'
 
     Raises:
         UsageError: no such source.
@@ -111,12 +115,12 @@ def similarity_identity(source: str = "minilm", runtime: Runtime | None = None) 
 def _clip_similarity(clip: Clip, runtime: Runtime) -> NDArray[np.float64]:
     """From the cache where it was computed before; its key holds the CLIP and the phrases."""
     name = key(kind="predicate_similarity", clip=clip.identity, predicates=list(PREDICATES))
-    found = runtime.store.get(name) if runtime.store else None
-    if found is None:
-        found = {"embeddings": clip.embed_texts(PREDICATES)}
+    arrays = runtime.store.get(name) if runtime.store else None
+    if arrays is None:
+        arrays = {"embeddings": clip.embed_texts(PREDICATES)}
         if runtime.store:
-            runtime.store.put(name, found)
-    return similarity_from_embeddings(found["embeddings"])
+            runtime.store.put(name, arrays)
+    return similarity_from_embeddings(arrays["embeddings"])
 
 
 @lru_cache(maxsize=1)

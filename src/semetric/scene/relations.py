@@ -42,22 +42,22 @@ class Triplets:
         """(E,) index into PREDICATES."""
         return self.triplets[:, 2]
 
-    def renumbered(self, kept: NDArray[np.integer[Any]]) -> Triplets:
+    def renumbered(self, objects: NDArray[np.integer[Any]]) -> Triplets:
         """The triplets among some of the objects, by their place in that choice.
 
         The published code keeps the objects that take part in a relation: `renumbered(np.unique(t.pairs))`.
 
         Args:
-            kept: (K,) indices of objects, ascending, none twice.
+            objects: (K,) indices, ascending, none twice.
 
         Raises:
             UsageError: indices in another order.
         """
-        if np.any(np.diff(kept) <= 0):
-            raise UsageError("Expected the kept objects in ascending order, none twice; sort them with numpy.unique.")
-        stay = np.isin(self.pairs, kept).all(axis=1)
+        if np.any(np.diff(objects) <= 0):
+            raise UsageError("Expected the objects in ascending order, none twice; sort them with numpy.unique.")
+        stay = np.isin(self.pairs, objects).all(axis=1)
         chosen = self.triplets[stay]
-        ends = np.searchsorted(kept, chosen[:, :2])
+        ends = np.searchsorted(objects, chosen[:, :2])
         return Triplets(triplets=np.concatenate([ends, chosen[:, 2:]], axis=1), probabilities=self.probabilities[stay])
 
 
@@ -77,6 +77,12 @@ def select(
 
     Raises:
         UsageError: another shape, or values that are no probabilities.
+
+    Example:
+        >>> probabilities = np.zeros((2, 2, 2))
+        >>> probabilities[1, 0, 1] = 0.9
+        >>> select(probabilities).triplets.tolist()  # subject, object, predicate
+        [[0, 1, 1]]
     """
     if probabilities.ndim != 3 or probabilities.shape[1] != probabilities.shape[2]:
         raise UsageError(f"Expected probabilities of shape (P, N, N); found {probabilities.shape}.")
@@ -86,21 +92,26 @@ def select(
     flat = flat.reshape(-1)
     if not (np.isfinite(flat).all() and (flat >= 0).all() and (flat <= 1).all()):
         raise UsageError("Expected probabilities in [0, 1]; found values outside or NaN.")
-    found = np.flatnonzero(flat)
-    if len(found) > limit > 0:
-        least = np.partition(flat[found], len(found) - limit)[len(found) - limit]
-        found = found[flat[found] >= least]
-    found = found[np.argsort(-flat[found], kind="stable")][:limit]
-    kept = found[(np.arange(len(found)) < top) | (flat[found] >= threshold)]
-    predicate, pair = np.divmod(kept, n * n) if n else (kept, kept)
+    ranked = np.flatnonzero(flat)
+    if len(ranked) > limit > 0:
+        least = np.partition(flat[ranked], len(ranked) - limit)[len(ranked) - limit]
+        ranked = ranked[flat[ranked] >= least]
+    ranked = ranked[np.argsort(-flat[ranked], kind="stable")][:limit]
+    chosen = ranked[(np.arange(len(ranked)) < top) | (flat[ranked] >= threshold)]
+    predicate, pair = np.divmod(chosen, n * n) if n else (chosen, chosen)
     _, first = np.unique(pair, return_index=True)
     first.sort()
     subject, object_ = np.divmod(pair[first], n) if n else (pair, pair)
-    return Triplets(triplets=np.stack([subject, object_, predicate[first]], axis=1), probabilities=flat[kept[first]])
+    return Triplets(triplets=np.stack([subject, object_, predicate[first]], axis=1), probabilities=flat[chosen[first]])
 
 
 def relation_matrix(n: int, triplets: Triplets) -> NDArray[np.int64]:
-    """(n, n) predicate of the edge from subject (row) to object (column), −1 where there is none."""
+    """(n, n) predicate of the edge from subject (row) to object (column), −1 where there is none.
+
+    Example:
+        >>> relation_matrix(2, Triplets(triplets=np.array([[0, 1, 5]]), probabilities=np.ones(1))).tolist()
+        [[-1, 5], [-1, -1]]
+    """
     matrix = np.full((n, n), -1, np.int64)
     matrix[triplets.pairs[:, 0], triplets.pairs[:, 1]] = triplets.predicates
     return matrix

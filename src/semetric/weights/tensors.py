@@ -8,6 +8,7 @@ as NaN, and long after its loading.
 from __future__ import annotations
 
 import math
+import zipfile
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,7 +17,6 @@ from typing import IO, TYPE_CHECKING, Any
 from semetric.errors import WeightsCorruptError
 from semetric.weights.pickles import Refusal
 from semetric.weights.saved import read_torch
-from semetric.weights.unreadable import why_unreadable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +28,8 @@ _COUNTS = ("num_batches_tracked", "position_ids", "relative_position_index", "at
 _TIED = 4  # how many times over a file's numbers may be used; tied weights are stored once
 # Each tensor that a header declares costs Python some twenty times its text. Real headers have 100 bytes a tensor.
 _MAX_HEADER_BYTES = 4 << 20
+# What pickletools says, in a ValueError, where a pickle ends before its last instruction.
+_PICKLE_ENDS = ("pickle exhausted", "not enough data", "remain", "no newline found")
 
 
 def read_tensors(file: Path, refuse: Refusal) -> dict[str, Tensor]:
@@ -78,14 +80,14 @@ def read_saved(source: Path | IO[bytes], refuse: Refusal, *, safetensors: bool =
     except WeightsCorruptError:
         raise
     except Exception as error:  # the readers raise nearly anything on damaged files
-        raise refuse(why_unreadable(error)) from error
+        raise refuse(_why_unreadable(error)) from error
 
 
-def checked_tensors(found: Any, refuse: Refusal) -> dict[str, Tensor]:
+def checked_tensors(state: Any, refuse: Refusal) -> dict[str, Tensor]:
     """A state dict of plain tensors of finite numbers, or an error.
 
     Args:
-        found: what a file held.
+        state: what a file held.
         refuse: makes the error.
 
     Returns:
@@ -97,25 +99,25 @@ def checked_tensors(found: Any, refuse: Refusal) -> dict[str, Tensor]:
     """
     import torch
 
-    if not isinstance(found, Mapping):
-        raise refuse(f"holds a {type(found).__name__}, no names with tensors")
-    used = 0
+    if not isinstance(state, Mapping):
+        raise refuse(f"holds a {type(state).__name__}, no names with tensors")
+    used_bytes = 0
     stored: dict[int, int] = {}
-    for name, tensor in found.items():
+    for name, tensor in state.items():
         if not isinstance(name, str) or type(tensor) not in {torch.Tensor, torch.nn.Parameter}:
             raise refuse(f"holds something else than names with tensors: a {type(tensor).__name__} under {_cut(name)}")
         unlike = _unlike_weights(name, tensor)
         if unlike:
             raise refuse(f"holds {unlike} as {_cut(name)}")
         storage = tensor.untyped_storage()
-        used += tensor.numel() * tensor.element_size()
+        used_bytes += tensor.numel() * tensor.element_size()
         stored[storage.data_ptr()] = storage.nbytes()
-    if used > _TIED * sum(stored.values()):
-        raise refuse(f"stores {sum(stored.values())} bytes for tensors of {used} bytes")
-    for name, tensor in found.items():
+    if used_bytes > _TIED * sum(stored.values()):
+        raise refuse(f"stores {sum(stored.values())} bytes for tensors of {used_bytes} bytes")
+    for name, tensor in state.items():
         if not _finite(tensor.detach()):
             raise refuse(f"holds NaN, infinity or numbers beyond float32 as {_cut(name)}")
-    return {name: tensor.detach() for name, tensor in found.items()}
+    return {name: tensor.detach() for name, tensor in state.items()}
 
 
 def _unlike_weights(name: str, tensor: Tensor) -> str:
@@ -142,3 +144,17 @@ def _cut(name: object) -> str:
     """A name from a file, as an error can show it."""
     text = str(name)
     return text if len(text) <= 80 and text.isprintable() else repr(text[:80])
+
+
+def _why_unreadable(error: Exception) -> str:
+    """What a failure of the readers of pickles, zips and safetensors says of the file: words that go after "it"."""
+    text = str(error)
+    if isinstance(error, EOFError) or any(words in text for words in _PICKLE_ENDS):
+        return "is empty or ends too early"
+    if isinstance(error, zipfile.BadZipFile):
+        return "is cut short or damaged"
+    if type(error).__name__ == "SafetensorError":
+        return "is no safetensors file, or damaged"
+    if isinstance(error, OSError):
+        return f"cannot be read ({error.strerror or error})"
+    return "is not a file that torch.save wrote, or damaged"

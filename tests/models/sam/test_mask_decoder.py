@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from semetric.models.sam.mask_decoder import Attention, MaskDecoder
+from semetric.models.sam.mask_decoder import MaskDecoder, PromptAttention
 
 CLOSE = {"atol": 1e-10, "rtol": 1e-10}  # float64; the two orders of summation differ by rounding alone
 
@@ -13,7 +13,7 @@ def random(*shape: int, seed: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def plain(layer: Attention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def plain(layer: PromptAttention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Multi-head attention as it is written in papers, head by head."""
     heads = zip(
         *(part.chunk(layer.heads, dim=-1) for part in (layer.q_proj(q), layer.k_proj(k), layer.v_proj(v))), strict=True
@@ -28,16 +28,16 @@ def plain(layer: Attention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 @pytest.fixture(scope="module", params=[128, 256])
 def attention(request: pytest.FixtureRequest, randomise: Callable[..., nn.Module]) -> nn.Module:
-    return randomise(Attention(request.param)).double()
+    return randomise(PromptAttention(request.param)).double()
 
 
-def test_the_plain_order(attention: Attention) -> None:
+def test_the_plain_order(attention: PromptAttention) -> None:
     q, k, v = random(2, 5, 256, seed=0), random(2, 9, 256, seed=1), random(2, 9, 256, seed=2)
     torch.testing.assert_close(attention(q, k, v), plain(attention, q, k, v), **CLOSE)
 
 
 @pytest.mark.parametrize("shared", [1, 3])
-def test_few_tokens_to_many_cells(attention: Attention, shared: int) -> None:
+def test_few_tokens_to_many_cells(attention: PromptAttention, shared: int) -> None:
     q = random(3, 7, 256, seed=0)
     k, v = random(shared, 50, 256, seed=1), random(shared, 50, 256, seed=2)
     expected = plain(attention, q, k.expand(3, -1, -1), v.expand(3, -1, -1))
@@ -45,14 +45,14 @@ def test_few_tokens_to_many_cells(attention: Attention, shared: int) -> None:
 
 
 @pytest.mark.parametrize("shared", [1, 3])
-def test_many_cells_to_few_tokens(attention: Attention, shared: int) -> None:
+def test_many_cells_to_few_tokens(attention: PromptAttention, shared: int) -> None:
     q, onto = random(shared, 50, 256, seed=0), random(shared, 50, 256, seed=3)
     k, v = random(3, 7, 256, seed=1), random(3, 7, 256, seed=2)
     expected = onto + plain(attention, q.expand(3, -1, -1), k, v)
     torch.testing.assert_close(attention.many_to_few(q, k, v, onto), expected, **CLOSE)
 
 
-def test_gradients_of_both_orders(attention: Attention) -> None:
+def test_gradients_of_both_orders(attention: PromptAttention) -> None:
     few, many, onto = (random(1, n, 256, seed=n) for n in (2, 3, 4))
     few.requires_grad_()
     many.requires_grad_()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from semetric.errors import UsageError
-from semetric.models.dreamsim.calibration import HIDDEN, Calibration
+from semetric.models.dreamsim.calibration import HIDDEN, ScoreCurve
 
 __all__ = ["FittedCalibration", "fit_calibration"]
 
@@ -27,7 +27,7 @@ class FittedCalibration:
         mse_of_mean: that of the mean score, which a useful regressor is well below.
     """
 
-    calibration: Calibration
+    calibration: ScoreCurve
     n: int
     mse: float
     mse_of_mean: float
@@ -76,7 +76,7 @@ def fit_calibration(cosines: ArrayLike, scores: ArrayLike, *, steps: int = STEPS
         torch.autograd.backward(loss)
         optimiser.step()
     fitted = {name: value.detach().numpy() for name, value in parameters.items()}
-    calibration = Calibration(
+    calibration = ScoreCurve(
         weight_1=fitted["weight_1"],
         bias_1=fitted["bias_1"],
         weight_2=fitted["weight_2"],

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semetric.learn.training.trunks import TrunkSource
-from semetric.models.dreamsim.calibration import Calibration
+from semetric.models.dreamsim.calibration import ScoreCurve
 from semetric.models.dreamsim.files import MAX_TRUNK_BYTES, StoredFile
 from semetric.models.dreamsim.own import DESCRIPTION, describe
 from semetric.models.dreamsim.variants import Trunk, Variant
@@ -85,7 +85,7 @@ def write_trained(
     state: Mapping[str, Tensor],
     adapter_config: Mapping[str, Any] | None,
     training: Mapping[str, Any],
-    calibration: Calibration | None = None,
+    calibration: ScoreCurve | None = None,
 ) -> Variant:
     """Writes what was trained; each file appears whole, the description last.
 

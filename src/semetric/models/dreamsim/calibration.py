@@ -16,13 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from semetric.errors import WeightsCorruptError
 from semetric.models.dreamsim.files import StoredFile
 
-__all__ = ["HIDDEN", "Calibration", "read_calibration"]
+__all__ = ["HIDDEN", "ScoreCurve", "read_calibration"]
 
 HIDDEN = 64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Calibration:
+class ScoreCurve:
     """The regressor: sigmoid(w₂·ReLU(w₁ c + b₁) + b₂).
 
     Attributes:
@@ -58,7 +58,7 @@ class Calibration:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
+    def from_dict(cls, values: Mapping[str, Any]) -> ScoreCurve:
         """The reverse of `to_dict`.
 
         Raises:
@@ -73,7 +73,7 @@ class Calibration:
         return cls(**arrays, bias_2=bias)
 
 
-def read_calibration(file: StoredFile) -> Calibration:
+def read_calibration(file: StoredFile) -> ScoreCurve:
     """Reads a calibration.
 
     Raises:
@@ -81,7 +81,7 @@ def read_calibration(file: StoredFile) -> Calibration:
     """
     try:
         with file.read() as stream:
-            return Calibration.from_dict(json.load(stream))
+            return ScoreCurve.from_dict(json.load(stream))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise WeightsCorruptError(
             f"Expected a calibration in {file}; it cannot be used ({type(error).__name__}: {error}). Train it again."

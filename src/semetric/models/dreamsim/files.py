@@ -14,7 +14,6 @@ import os
 import struct
 import zipfile
 import zlib
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -128,7 +127,7 @@ class DreamSimFiles:
     Attributes:
         trunks: in the variant's order.
         adapter: LoRA's matrices; None where the trunks are not tuned.
-        config: LoRA's settings; None likewise.
+        config: LoRA's settings; None where the trunks are not tuned.
         head: an MLP behind the features; None where there is none.
         calibration: the curve from cosine to score; None where there is none.
     """
@@ -162,17 +161,19 @@ def find_files(variant: Variant, place: str | os.PathLike[str] | None, *, tuned:
         places = [chosen]
     else:
         places = _usual_places(variant)
-    shelves = [shelf for one in places for shelf in _shelves(one, variant)]
+    shelves = [
+        (shelf, None if shelf.is_dir() else _members(shelf)) for path in places for shelf in _shelves(path, variant)
+    ]
 
     def find(names: Sequence[str], max_bytes: int, trunk: Trunk | None = None) -> StoredFile:
-        for shelf in shelves:
+        for shelf, members in shelves:
             for name in names:
-                found = shelf.find(name, max_bytes)
-                if found is not None:
-                    return found
-        looked = ", ".join(str(one) for one in places)
+                file = _stored(shelf, members, name, max_bytes)
+                if file is not None:
+                    return file
         raise WeightsMissingError(
-            f"DreamSim {variant.name} needs the file {names[0]}; it is not in {looked}. {_obtain(variant, trunk)}"
+            f"DreamSim {variant.name} needs the file {names[0]}; it is not in {', '.join(map(str, places))}. "
+            f"{_obtain(variant, trunk)}"
         )
 
     def trunk_file(trunk: Trunk) -> StoredFile:
@@ -193,39 +194,29 @@ def find_files(variant: Variant, place: str | os.PathLike[str] | None, *, tuned:
     )
 
 
-class _Shelf(ABC):
-    @abstractmethod
-    def find(self, name: str, max_bytes: int) -> StoredFile | None: ...
+def _members(path: Path) -> list[str]:
+    """The files in a zip.
+
+    Raises:
+        WeightsCorruptError: it is none.
+    """
+    try:
+        with zipfile.ZipFile(path) as pack:
+            return [info.filename for info in pack.infolist() if not info.is_dir()]
+    except (*_DAMAGE, OSError) as error:
+        raise WeightsCorruptError(
+            f"Expected a folder or zip of DreamSim's weights; {path} cannot be read as one ({error}). "
+            "Download it again."
+        ) from error
 
 
-class _Folder(_Shelf):
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def find(self, name: str, max_bytes: int) -> StoredFile | None:
-        file = self.path / name
+def _stored(shelf: Path, members: Sequence[str] | None, name: str, max_bytes: int) -> StoredFile | None:
+    """A file in a folder (members None), or in a zip, whose files may all lie under one folder."""
+    if members is None:
+        file = shelf / name
         return StoredFile(path=file, member=None, max_bytes=max_bytes) if file.is_file() else None
-
-
-class _Zip(_Shelf):
-    """A zip; its files may all lie under one folder."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            with zipfile.ZipFile(path) as pack:
-                self.members = [info.filename for info in pack.infolist() if not info.is_dir()]
-        except (*_DAMAGE, OSError) as error:
-            raise WeightsCorruptError(
-                f"Expected a folder or zip of DreamSim's weights; {path} cannot be read as one ({error}). "
-                "Download it again."
-            ) from error
-
-    def find(self, name: str, max_bytes: int) -> StoredFile | None:
-        for member in (name, *(m for m in self.members if m.partition("/")[2] == name)):
-            if member in self.members:
-                return StoredFile(path=self.path, member=member, max_bytes=max_bytes)
-        return None
+    inside = [member for member in members if name in (member, member.partition("/")[2])]
+    return StoredFile(path=shelf, member=min(inside, key=len), max_bytes=max_bytes) if inside else None
 
 
 def _usual_places(variant: Variant) -> list[Path]:
@@ -236,12 +227,12 @@ def _usual_places(variant: Variant) -> list[Path]:
     return [place for base in bases for place in (base / "dreamsim" / variant.name, base / "dreamsim")]
 
 
-def _shelves(place: Path, variant: Variant) -> list[_Shelf]:
-    """What to look in: the folder and a zip in it, or the zip and the folder that it lies in."""
+def _shelves(place: Path, variant: Variant) -> list[Path]:
+    """Where to look: the folder and a zip in it, or the zip and the folder that it lies in."""
     if place.is_dir():
         archive = place / variant.archive
-        return [_Folder(place), *([_Zip(archive)] if archive.is_file() else [])]
-    return [_Zip(place), _Folder(place.parent)] if place.is_file() else []
+        return [place, *([archive] if archive.is_file() else [])]
+    return [place, place.parent] if place.is_file() else []
 
 
 def _obtain(variant: Variant, trunk: Trunk | None = None) -> str:

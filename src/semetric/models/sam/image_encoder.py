@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semetric.models.sam.layers import LayerNorm2d
+from semetric.models.sam.layers import FeedForward, LayerNorm2d
 
 __all__ = ["VIT_B", "VIT_H", "VIT_L", "ImageEncoder", "ViTSize"]
 
@@ -35,7 +35,7 @@ VIT_L = ViTSize(width=1024, depth=24, heads=16, global_blocks=(5, 11, 17, 23))
 VIT_H = ViTSize(width=1280, depth=32, heads=16, global_blocks=(7, 15, 23, 31))
 
 
-class Attention(nn.Module):
+class GridAttention(nn.Module):
     """Self-attention on an (S, S) grid with a bias from relative row and column positions."""
 
     def __init__(self, width: int, heads: int, side: int) -> None:
@@ -62,30 +62,16 @@ class Attention(nn.Module):
         return out
 
 
-class Mlp(nn.Module):
-    """Two linear layers, GELU between."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.lin1 = nn.Linear(width, 4 * width)
-        self.lin2 = nn.Linear(4 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(…, C) → the same shape."""
-        y: Tensor = self.lin2(F.gelu(self.lin1(x)))
-        return y
-
-
-class Block(nn.Module):
+class GridBlock(nn.Module):
     """Pre-norm transformer block; `window` 0 attends over the whole grid."""
 
     def __init__(self, size: ViTSize, window: int) -> None:
         super().__init__()
         self.window = window
         self.norm1 = nn.LayerNorm(size.width, eps=1e-6)
-        self.attn = Attention(size.width, size.heads, window or size.grid)
+        self.attn = GridAttention(size.width, size.heads, window or size.grid)
         self.norm2 = nn.LayerNorm(size.width, eps=1e-6)
-        self.mlp = Mlp(size.width)
+        self.mlp = FeedForward(size.width, 4 * size.width, F.gelu)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, S, S, C) → the same shape."""
@@ -126,7 +112,7 @@ class ImageEncoder(nn.Module):
         self.patch_embed = PatchEmbed(size.width)
         self.pos_embed = nn.Parameter(torch.zeros(1, size.grid, size.grid, size.width))
         self.blocks = nn.Sequential(
-            *(Block(size, 0 if i in size.global_blocks else size.window) for i in range(size.depth))
+            *(GridBlock(size, 0 if i in size.global_blocks else size.window) for i in range(size.depth))
         )
         self.neck = nn.Sequential(
             nn.Conv2d(size.width, 256, 1, bias=False),

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semetric.models.sam.layers import LayerNorm2d, Mlp
+from semetric.models.sam.layers import FeedForward, LayerNorm2d, Mlp
 
 __all__ = ["Decoded", "MaskDecoder"]
 
@@ -40,7 +40,7 @@ class Decoded(NamedTuple):
     kept: Tensor
 
 
-class Attention(nn.Module):
+class PromptAttention(nn.Module):
     """Multi-head attention with a narrower inside; three orders of evaluation, one result."""
 
     def __init__(self, inner: int) -> None:
@@ -73,8 +73,8 @@ class Attention(nn.Module):
         b, t, _ = q.shape
         queries = self._split(self.q_proj(q))
         scale = queries.shape[-1] ** -0.5
-        reach = torch.einsum("bhtd,hdc->bhtc", queries * scale, self._by_head(self.k_proj)).flatten(1, 2)
-        weights = torch.matmul(reach, k.transpose(1, 2)).softmax(dim=-1)  # (B, heads·T, N)
+        logits = torch.einsum("bhtd,hdc->bhtc", queries * scale, self._by_head(self.k_proj)).flatten(1, 2)
+        weights = torch.matmul(logits, k.transpose(1, 2)).softmax(dim=-1)  # (B, heads·T, N)
         context = torch.matmul(weights, v).view(b, self.heads, t, WIDTH)
         values = torch.einsum("bhtc,hdc->bthd", context, self._by_head(self.v_proj)).flatten(2)
         out: Tensor = self.out_proj(values + self.v_proj.bias)
@@ -88,28 +88,14 @@ class Attention(nn.Module):
         b, t, _ = k.shape
         keys = self._split(self.k_proj(k))
         keys = keys * keys.shape[-1] ** -0.5
-        reach = torch.einsum("bhtd,hdc->bhtc", keys, self._by_head(self.q_proj)).flatten(1, 2)
+        logits = torch.einsum("bhtd,hdc->bhtc", keys, self._by_head(self.q_proj)).flatten(1, 2)
         offset = torch.einsum("bhtd,hd->bht", keys, self.q_proj.bias.view(self.heads, -1)).flatten(1)
-        scores = torch.matmul(reach, q.transpose(1, 2)) + offset[..., None]  # (B, heads·T, N)
+        scores = torch.matmul(logits, q.transpose(1, 2)) + offset[..., None]  # (B, heads·T, N)
         weights = torch.unflatten(scores, 1, (self.heads, t)).softmax(dim=2).flatten(1, 2)
         into = torch.unflatten(self.out_proj.weight, 1, (self.heads, -1))  # (256, heads, d)
-        gift = torch.einsum("bhtd,chd->bhtc", self._split(self.v_proj(v)), into)
-        gift = (gift + self.out_proj.bias / self.heads).reshape(b, self.heads * t, WIDTH)
-        return torch.baddbmm(onto.expand(b, -1, -1), weights.transpose(1, 2).to(gift.dtype), gift)
-
-
-class FeedForward(nn.Module):
-    """Two linear layers, ReLU between."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lin1 = nn.Linear(WIDTH, 2048)
-        self.lin2 = nn.Linear(2048, WIDTH)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(…, 256) → the same shape."""
-        y: Tensor = self.lin2(F.relu(self.lin1(x)))
-        return y
+        values = torch.einsum("bhtd,chd->bhtc", self._split(self.v_proj(v)), into)
+        values = (values + self.out_proj.bias / self.heads).reshape(b, self.heads * t, WIDTH)
+        return torch.baddbmm(onto.expand(b, -1, -1), weights.transpose(1, 2).to(values.dtype), values)
 
 
 class TwoWayBlock(nn.Module):
@@ -118,14 +104,14 @@ class TwoWayBlock(nn.Module):
     def __init__(self, *, first: bool) -> None:
         super().__init__()
         self.first = first
-        self.self_attn = Attention(WIDTH)
+        self.self_attn = PromptAttention(WIDTH)
         self.norm1 = nn.LayerNorm(WIDTH)
-        self.cross_attn_token_to_image = Attention(WIDTH // 2)
+        self.cross_attn_token_to_image = PromptAttention(WIDTH // 2)
         self.norm2 = nn.LayerNorm(WIDTH)
-        self.mlp = FeedForward()
+        self.mlp = FeedForward(WIDTH, 2048, F.relu)
         self.norm3 = nn.LayerNorm(WIDTH)
         self.norm4 = nn.LayerNorm(WIDTH)
-        self.cross_attn_image_to_token = Attention(WIDTH // 2)
+        self.cross_attn_image_to_token = PromptAttention(WIDTH // 2)
 
     def forward(self, tokens: Tensor, cells: Tensor, start: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
         """One exchange.
@@ -155,7 +141,7 @@ class TwoWayTransformer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.ModuleList([TwoWayBlock(first=True), TwoWayBlock(first=False)])
-        self.final_attn_token_to_image = Attention(WIDTH // 2)
+        self.final_attn_token_to_image = PromptAttention(WIDTH // 2)
         self.norm_final_attn = nn.LayerNorm(WIDTH)
 
     def forward(self, tokens: Tensor, cells: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:

@@ -89,8 +89,8 @@ def offset_index(window: int) -> Tensor:
     return torch.tensor(rows)
 
 
-class Attention(nn.Module):
-    """Attention within one window, with its layer norm inside and learned position biases."""
+class WindowAttention(nn.Module):
+    """WindowAttention within one window, with its layer norm inside and learned position biases."""
 
     index: Tensor
 
@@ -114,7 +114,7 @@ class Attention(nn.Module):
         return out
 
 
-class Mlp(nn.Module):
+class NormedMlp(nn.Module):
     """Layer norm, two linear layers, GELU between."""
 
     def __init__(self, width: int) -> None:
@@ -129,15 +129,15 @@ class Mlp(nn.Module):
         return y
 
 
-class Block(nn.Module):
+class WindowBlock(nn.Module):
     """Window attention, depthwise convolution, MLP; all but the convolution residual."""
 
     def __init__(self, width: int, heads: int, window: int) -> None:
         super().__init__()
         self.window = window
-        self.attn = Attention(width, heads, window)
+        self.attn = WindowAttention(width, heads, window)
         self.local_conv = Conv(width, width, 3, groups=width)
-        self.mlp = Mlp(width)
+        self.mlp = NormedMlp(width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) → the same shape."""
@@ -161,7 +161,7 @@ class Stage(nn.Module):
         if i == 0:
             blocks: list[nn.Module] = [MBConv(WIDTHS[0]) for _ in range(DEPTHS[0])]
         else:
-            blocks = [Block(WIDTHS[i], HEADS[i], WINDOWS[i]) for _ in range(DEPTHS[i])]
+            blocks = [WindowBlock(WIDTHS[i], HEADS[i], WINDOWS[i]) for _ in range(DEPTHS[i])]
         self.blocks = nn.Sequential(*blocks)
         self.downsample = Merge(WIDTHS[i], WIDTHS[i + 1]) if i + 1 < len(WIDTHS) else nn.Identity()
 

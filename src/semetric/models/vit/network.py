@@ -40,7 +40,7 @@ class ViT(nn.Module):
         self.patch_embed = nn.Module()
         self.patch_embed.proj = nn.Conv2d(3, width, config.patch, stride=config.patch)
         self.pos_drop = nn.LayerNorm(width, eps=config.eps) if config.pre_norm else nn.Identity()
-        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.depth))
+        self.blocks = nn.ModuleList(_PreNormBlock(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(width, eps=config.eps)
         self.proj = None
         if config.projection is not None:
@@ -155,13 +155,13 @@ class ViT(nn.Module):
         return torch.cat((self.pos_embed[:, :1], table.flatten(2).transpose(1, 2)), 1)
 
 
-class _Block(nn.Module):
+class _PreNormBlock(nn.Module):
     """A pre-norm block: attention and MLP, each added to its input."""
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(config.width, eps=config.eps)
-        self.attn = _Attention(config.width, config.heads)
+        self.attn = _SelfAttention(config.width, config.heads)
         self.ls1 = _LayerScale(config.width) if config.layer_scale else nn.Identity()
         self.norm2 = nn.LayerNorm(config.width, eps=config.eps)
         self.mlp = _MLP(config)
@@ -174,7 +174,7 @@ class _Block(nn.Module):
         return cast(Tensor, x + self.ls2(self.mlp(self.norm2(x))))
 
 
-class _Attention(nn.Module):
+class _SelfAttention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
