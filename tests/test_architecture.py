@@ -62,6 +62,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
         "models.img_focus",
         "models.lpips_trunks",
         "models.relate_anything",
+        "models.state",
         "models.vit.network",
         "models.vit.conversion",
         "models.dreamsim.network",

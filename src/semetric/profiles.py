@@ -31,6 +31,10 @@ class Profile:
         relations_weights: path of the Relate-Anything head, for "ram".
         calibration: path, for graded SeSS with an encoder whose calibration does not ship.
         dreamsim_weights: path of a folder or zip in the published layout.
+
+    Example:
+        >>> PROFILES["lite"].variant
+        'graded'
     """
 
     name: str

@@ -25,6 +25,11 @@ def array_pixels(
 
     Raises:
         ImageError: wrong shape, dtype or range, or not finite.
+
+    Example:
+        >>> pixels, notes = array_pixels(np.ones((2, 2, 3)), background="white", max_pixels=None)
+        >>> pixels.dtype, pixels.max().item()
+        (dtype('uint8'), 255)
     """
     if array.ndim == 2:
         array = array[:, :, None]

@@ -116,18 +116,6 @@ def _form(head: bytes) -> str:
     return {b"qoif": "QOI", b"RIFF": "WEBP"}.get(head[:4], "")
 
 
-def _png(file: BinaryIO, name: str, max_pixels: int | None) -> DecodedImage:
-    return png.decode_png(file.read(), name, max_pixels)
-
-
-def _tiff(file: BinaryIO, name: str, max_pixels: int | None) -> DecodedImage:
-    return tiff.decode_tiff(file, os.fstat(file.fileno()).st_size, name, max_pixels)
-
-
-def _portable(file: BinaryIO, name: str, max_pixels: int | None) -> DecodedImage:
-    return portable.decode_portable(file.read(), name, max_pixels)
-
-
 def _qoi(file: BinaryIO, name: str, max_pixels: int | None) -> DecodedImage:
     """QOI (qoiformat.org), which Pillow decodes in Python, and whose end mark no decoder asks for."""
     import imagecodecs
@@ -183,9 +171,9 @@ def _others(file: BinaryIO, name: str, max_pixels: int | None) -> DecodedImage:
 
 
 _READERS: dict[str, Callable[[BinaryIO, str, int | None], DecodedImage]] = {
-    "PNG": _png,
-    "TIFF": _tiff,
-    "PPM": _portable,
+    "PNG": png.decode_png,
+    "TIFF": tiff.decode_tiff,
+    "PPM": portable.decode_portable,
     "QOI": _qoi,
     "WEBP": _webp,
     "": _others,

@@ -6,7 +6,12 @@ __all__ = ["shown"]
 
 
 def shown(name: str) -> str:
-    """A file name as text that every file format takes: bytes that are no UTF-8 are escaped, as \\xff."""
+    """A file name as text that every file format takes: bytes that are no UTF-8 are escaped, as \\xff.
+
+    Example:
+        >>> shown("photo\\udcff.png")
+        'photo\\\\xff.png'
+    """
     try:
         return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # a lone surrogate that stands for no byte

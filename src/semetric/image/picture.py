@@ -24,6 +24,10 @@ class Picture:
         pixels: (H, W, 3), either uint8 or float32 in [0, 1]; contiguous and read-only.
         name: the path it came from, where bytes that are no UTF-8 are escaped, or "<array>", "<tensor>", "<PIL image>".
         notes: every conversion that reading it took, in words.
+
+    Example:
+        >>> Picture(pixels=np.zeros((4, 6, 3), np.uint8), name="<array>").size
+        (4, 6)
     """
 
     pixels: NDArray[np.uint8] | NDArray[np.float32] = field(repr=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +28,13 @@ _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 _BLOCK = 1 << 20
 
 
-def decode_png(data: bytes, name: str, max_pixels: int | None) -> DecodedImage:
+def decode_png(file: BinaryIO, name: str, max_pixels: int | None) -> DecodedImage:
     """Decodes a PNG file, of an animated one its still image.
 
     Raises:
         ImageError: a checksum is wrong, it breaks off, or it is too large.
     """
-    chunks = list(_chunks(data, name))
+    chunks = list(_chunks(file.read(), name))
     array = _array(chunks, name, max_pixels)
     notes: list[str] = []
     kinds = dict(reversed(chunks))  # of several of a kind, the first

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,13 @@ _HEADER = {True: re.compile(rb"P[14]" + 2 * _NUMBER), False: re.compile(rb"P[235
 _LONGEST_HEADER = 1 << 16
 
 
-def decode_portable(data: bytes, name: str, max_pixels: int | None) -> DecodedImage:
+def decode_portable(file: BinaryIO, name: str, max_pixels: int | None) -> DecodedImage:
     """Decodes the first image of the file.
 
     Raises:
         ImageError: its header is wrong, it breaks off, holds values beyond maxval, or is too large.
     """
+    data = file.read()
     form = data[1] - ord("0")
     header = _HEADER[form in {1, 4}].match(data[:_LONGEST_HEADER])
     if header is None:

@@ -60,6 +60,10 @@ def read_image(
     Raises:
         ImageError: missing, unreadable, damaged, not an image, too large, or values out of range.
         UsageError: the background is not a colour, or the limit not a number.
+
+    Example:
+        >>> read_image(np.full((2, 2), 128, np.uint8)).notes
+        ('grey repeated over three channels',)
     """
     if isinstance(source, Picture):
         return source

@@ -29,6 +29,10 @@ def resize(pixels: Pixels, size: tuple[int, int], *, resample: Filter = "bicubic
 
     Raises:
         UsageError: a side below 1 px.
+
+    Example:
+        >>> resize(np.zeros((4, 6, 3), np.uint8), (2, 3)).shape
+        (2, 3, 3)
     """
     from PIL import Image
 

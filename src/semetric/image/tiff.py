@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import struct
 import threading
@@ -31,7 +32,7 @@ _JPEG = (6, 7, 34892, 33007)  # compressions whose decoder gives RGB for YCbCr
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # ExtraSamples
 
 
-def decode_tiff(file: BinaryIO, size_bytes: int, name: str, max_pixels: int | None) -> DecodedImage:
+def decode_tiff(file: BinaryIO, name: str, max_pixels: int | None) -> DecodedImage:
     """Decodes the first page.
 
     Raises:
@@ -43,7 +44,7 @@ def decode_tiff(file: BinaryIO, size_bytes: int, name: str, max_pixels: int | No
     with _complaints(name), TiffFile(file) as tiff:
         page: Any = tiff.pages.first
         notes = ["first of several frames"] if _next_page(file, tiff, page) else []
-        _check(page, size_bytes, name, max_pixels)
+        _check(page, os.fstat(file.fileno()).st_size, name, max_pixels)
         array = page.asarray(maxworkers=1)
         raster = _raster(page, array, name, notes)
         orientation = page.tags.valueof(ORIENTATION, 1)

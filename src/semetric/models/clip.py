@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from semetric.errors import UsageError, WeightsCorruptError
 from semetric.image import Picture
-from semetric.models.hub import HubModel, build, fitting, quiet
+from semetric.models.hub import HubNetwork, build, fitting, quiet
 from semetric.models.preparation import CLIP, Preparation
 from semetric.models.torch_state import clean_state
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from semetric.models.runtime import Arrays, Runtime
+    from semetric.models.runtime import Arrays
 
 __all__ = ["CLIPS", "Clip"]
 
@@ -33,26 +33,10 @@ _BATCH = 16  # pictures that pass the network at once
 _SPARE = ("text_model.embeddings.position_ids", "vision_model.embeddings.position_ids")  # of older files
 
 
-class Clip:
-    """One CLIP. Constructing it loads nothing.
+class Clip(HubNetwork):
+    """One CLIP."""
 
-    Args:
-        runtime: where the network is kept and on which device it runs.
-        choice: a name of CLIPS, or the path of a folder.
-
-    Raises:
-        UsageError: neither.
-    """
-
-    def __init__(self, runtime: Runtime, choice: str) -> None:
-        self.runtime = runtime
-        self.model = HubModel(choice, names=CLIPS, what="a CLIP", kinds=("clip",))
-        self.name = self.model.name
-
-    @property
-    def identity(self) -> str:
-        """ "name.commit@digest"; see HubModel."""
-        return self.model.identity
+    names, what, kinds = CLIPS, "a CLIP", ("clip",)
 
     @property
     def dim(self) -> int:

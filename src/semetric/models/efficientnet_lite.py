@@ -91,6 +91,10 @@ def prepare(crops: Sequence[NDArray[np.uint8]], side: int) -> Tensor:
 
     Raises:
         ImageError: a crop of another dtype or shape.
+
+    Example:
+        >>> prepare([np.full((9, 9, 3), 255, np.uint8)], 32).max().item()
+        1.0
     """
     squares = torch.from_numpy(squash(crops, side))  # (N, side, side, 3)
     return squares.permute(0, 3, 1, 2).to(torch.float32).sub_(127.0).div_(128.0)

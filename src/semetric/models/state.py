@@ -45,7 +45,7 @@ def check_shapes(state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, 
         if tuple(state[name].shape) != shape:
             raise WeightsCorruptError(
                 f"Expected {name} of shape {shape} in {source}; found {tuple(state[name].shape)}. "
-                "Is it another network's file?"
+                f"Is it the file of another network than {what}?"
             )
 
 
@@ -54,6 +54,12 @@ def filled(network: _Network, state: Mapping[str, Tensor], what: str, source: st
 
     Raises:
         WeightsCorruptError: as `check_shapes`.
+
+    Example:
+        >>> import torch
+        >>> layer = filled(nn.Linear(1, 1), {"weight": torch.ones(1, 1), "bias": torch.zeros(1)}, "a layer", "a test")
+        >>> layer(torch.ones(1)).item()
+        1.0
     """
     check_shapes(state, shapes_of(network.state_dict()), what, source)
     network.load_state_dict({name: value.detach().float().contiguous() for name, value in state.items()}, assign=True)

@@ -32,6 +32,12 @@ def clean_state(*, inference: bool | None = None) -> Iterator[None]:
     Args:
         inference: True computes without gradients; False leaves the caller's inference mode; None keeps the caller's
             grad mode.
+
+    Example:
+        >>> import torch
+        >>> with torch.autocast("cpu"), clean_state():
+        ...     torch.is_autocast_enabled("cpu")
+        False
     """
     import torch
 

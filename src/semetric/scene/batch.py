@@ -194,17 +194,9 @@ class PairBatch(_Pairs):
 
 
 class GradedBatch(_Pairs):
-    """P pairs of graded graphs, ready for any settings; the scores are those of `match_graded`.
+    """P pairs of graded graphs, ready for any settings; arguments and errors as of `PairBatch`.
 
-    Args:
-        graphs: each image's once.
-        pairs: (P, 2) reference and image, as indices into graphs.
-        predicate_similarity: (predicates, predicates), as for `match_graded`.
-        image_similarities: (P,) cosine of the whole images' embeddings.
-        workers: threads; a round holds them only while it runs.
-
-    Raises:
-        UsageError: arrays that do not fit together, or more pairs of objects than memory should hold.
+    The scores are those of `match_graded`.
     """
 
     def __init__(

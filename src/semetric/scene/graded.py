@@ -77,6 +77,10 @@ class GradedSettings:
         image_scale: τ of the whole images' embeddings.
         beta: β, share of an object's weight that its relations can take, in [0, 1].
         gamma: γ, weight of the whole images' similarity, in [0, 1]; 0.1 in the paper (Table II).
+
+    Example:
+        >>> GradedSettings(midpoint=0.5, scale=0.1, image_midpoint=0.5, image_scale=0.1).gamma
+        0.1
     """
 
     midpoint: float
@@ -203,6 +207,12 @@ def faded_relations(probabilities: NDArray[np.floating[Any]]) -> Triplets:
 
     Returns:
         Triplets, the most probable first; a directed pair may have several.
+
+    Example:
+        >>> probabilities = np.zeros((1, 2, 2))
+        >>> probabilities[0, 0, 1] = 0.525
+        >>> faded_relations(probabilities).probabilities.round(3).tolist()
+        [0.5]
     """
     faded = np.clip((np.asarray(probabilities, np.float64) - LEAST_PROBABILITY) / (1.0 - LEAST_PROBABILITY), 0.0, 1.0)
     faded[:, np.arange(faded.shape[1]), np.arange(faded.shape[1])] = 0.0
@@ -281,6 +291,18 @@ def match_graded(
 
     Raises:
         UsageError: embeddings of two lengths, or a predicate beyond the similarity's.
+
+    Example:
+        >>> graph = GradedGraph(
+        ...     features=np.eye(2),
+        ...     importance=np.array([0.5, 0.3]),
+        ...     available=np.ones(2),
+        ...     relations=np.zeros((0, 3), np.int64),
+        ...     probabilities=np.zeros(0),
+        ... )
+        >>> settings = GradedSettings(midpoint=0.5, scale=0.1, image_midpoint=0.5, image_scale=0.1)
+        >>> round(match_graded(graph, graph, np.eye(1), 1.0, settings).score, 6)
+        1.0
     """
     if len(graph1) and len(graph2) and graph1.features.shape[1] != graph2.features.shape[1]:
         raise UsageError(

@@ -42,6 +42,12 @@ def spectral_residual(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
     Raises:
         UsageError: another shape or dtype.
+
+    Example:
+        >>> pixels = np.zeros((40, 60, 3), np.uint8)
+        >>> pixels[10:20, 10:20] = 255
+        >>> spectral_residual(pixels).shape
+        (40, 60)
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
         raise UsageError(f"Expected pixels (H, W, 3) of uint8; found {pixels.shape} of {pixels.dtype}.")
@@ -61,6 +67,10 @@ def mask_saliency(saliency: NDArray[np.floating[Any]], masks: NDArray[np.bool_])
 
     Raises:
         UsageError: sizes that differ.
+
+    Example:
+        >>> mask_saliency(np.ones((2, 2)), np.array([[[1, 1], [0, 0]]], bool)).tolist()
+        [2.0]
     """
     if masks.ndim != 3 or saliency.shape != masks.shape[1:]:
         raise UsageError(f"Expected masks (N, H, W) over saliency {saliency.shape}; found {masks.shape}.")

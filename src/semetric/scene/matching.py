@@ -50,6 +50,10 @@ class MatchingSettings:
         iterations: how many updates, ≥ 0.
         in_place: from the second iteration on, an update sees those before it in the same iteration (row by
             row); as the published code does, by accident of a shared array.
+
+    Example:
+        >>> MatchingSettings.DEMO.gamma
+        0.05
     """
 
     alpha: float = 0.25
@@ -191,6 +195,14 @@ def match(
 
     Raises:
         UsageError: arrays whose shapes or values do not fit together.
+
+    Example:
+        >>> graph = GraphArrays(
+        ...     features=np.eye(2), relations=np.array([[-1, 0], [-1, -1]]), importance=np.array([0.7, 0.3])
+        ... )
+        >>> matching = match(graph, graph, np.eye(1), 1.0)
+        >>> round(matching.score, 3), matching.pairs.tolist()
+        (1.0, [[0, 0], [1, 1]])
     """
     image_similarity = _finite("image_similarity", image_similarity)
     if settings.location and any(graph.centres is None and len(graph) for graph in (graph1, graph2)):

@@ -51,6 +51,10 @@ def similarity_from_embeddings(embeddings: NDArray[np.floating[Any]]) -> NDArray
 
     Raises:
         UsageError: a row without direction (zero, NaN or infinite).
+
+    Example:
+        >>> similarity_from_embeddings(np.array([[2.0, 0.0], [0.0, 1.0]])).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
     """
     rows = np.asarray(embeddings, np.float64)
     if rows.ndim != 2:
@@ -80,6 +84,10 @@ def predicate_similarity(source: str = "minilm", runtime: Runtime | None = None)
     Raises:
         UsageError: no such source.
         WeightsError: the CLIP is missing, or its folder has no tokenizer.
+
+    Example:
+        >>> predicate_similarity().shape
+        (56, 56)
     """
     if source != SHIPPED and runtime is not None:
         return _clip_similarity(Clip(runtime, source), runtime)

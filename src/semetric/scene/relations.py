@@ -24,6 +24,10 @@ class Triplets:
     Attributes:
         triplets: (E, 3) subject, object, predicate: two indices of objects and one into PREDICATES.
         probabilities: (E,) in (0, 1].
+
+    Example:
+        >>> Triplets(triplets=np.array([[0, 1, 5]]), probabilities=np.array([0.9])).pairs.tolist()
+        [[0, 1]]
     """
 
     triplets: NDArray[np.int64]

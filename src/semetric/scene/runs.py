@@ -13,7 +13,15 @@ Runs = tuple[NDArray[np.uint32], NDArray[np.uint32]]
 
 
 def encode(masks: NDArray[np.bool_]) -> Runs:
-    """(N, H, W) → all run lengths in one array, and where each mask's runs end: (R,) and (N,)."""
+    """(N, H, W) → all run lengths in one array, and where each mask's runs end: (R,) and (N,).
+
+    Example:
+        >>> runs, ends = encode(np.array([[[0, 1], [0, 1]]], bool))
+        >>> runs.tolist(), ends.tolist()
+        ([2, 2], [2])
+        >>> decode((runs, ends), (2, 2)).astype(int).tolist()
+        [[[0, 1], [0, 1]]]
+    """
     counts: list[NDArray[np.uint32]] = []
     for mask in masks:
         flat = mask.T.reshape(-1)

@@ -19,6 +19,10 @@ class MaskSettings:
         max_box_iou: boxes that overlap more are one object; the best-predicted mask stands.
         max_mask_iou: SeSS drops a mask that overlaps a larger kept one more than this.
         max_masks: at most so many masks.
+
+    Example:
+        >>> EVEN.points_per_side, GRID.points_per_side
+        (12, 32)
     """
 
     points_per_side: int = 32

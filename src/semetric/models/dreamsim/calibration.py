@@ -30,6 +30,11 @@ class ScoreCurve:
         bias_1: (H,).
         weight_2: (H,), of the output.
         bias_2: a number.
+
+    Example:
+        >>> curve = ScoreCurve(weight_1=np.ones(1), bias_1=np.zeros(1), weight_2=np.ones(1), bias_2=-1.0)
+        >>> curve(1.0)
+        0.5
     """
 
     weight_1: NDArray[np.float64]

@@ -172,6 +172,10 @@ def variant(name: str) -> Variant:
 
     Raises:
         UsageError: there is none; the message lists the names.
+
+    Example:
+        >>> variant("ensemble").size
+        1792
     """
     if name not in VARIANTS:
         raise UsageError(f"Expected a variant of DreamSim among {', '.join(VARIANTS)}; found {name!r}.")

@@ -20,7 +20,12 @@ STD = (58.395, 57.12, 57.375)
 
 
 def prepare(pixels: NDArray[np.uint8]) -> Tensor:
-    """(H, W, 3) uint8 RGB → (3, 1024, 1024) float32: bilinear to the longest side, normalised, zero-padded."""
+    """(H, W, 3) uint8 RGB → (3, 1024, 1024) float32: bilinear to the longest side, normalised, zero-padded.
+
+    Example:
+        >>> prepare(np.zeros((30, 60, 3), np.uint8)).shape
+        torch.Size([3, 1024, 1024])
+    """
     h, w = Frame.of((pixels.shape[0], pixels.shape[1])).content
     image = Image.fromarray(pixels)
     small = np.asarray(image.resize((w, h), Image.Resampling.BILINEAR) if image.size != (w, h) else image)

@@ -29,7 +29,13 @@ _MLP_RATIO = 4
 
 
 class ViT(nn.Module):
-    """The transformer. Inputs are normalised images; each user has his own mean and deviation."""
+    """The transformer. Inputs are normalised images; each user has his own mean and deviation.
+
+    Example:
+        >>> vit = ViT(ViTConfig(patch=8, grid=2, width=12, depth=1, heads=2))
+        >>> vit(torch.zeros(1, 3, 16, 16)).shape
+        torch.Size([1, 5, 12])
+    """
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
