@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.photos import calibration_photos
 from semetric.image import read_image
 from semetric.models.dense import DenseEncoder
-from semetric.scene import runs
+from semetric.scene import rle
 from semetric.scene.build import GraphBuilder
 from semetric.scene.graded import membership
 from semetric.scoring import runtime
@@ -35,7 +35,7 @@ def statistics(photos: list[tuple[str, NDArray[np.uint8]]]) -> dict[str, NDArray
         picture = read_image(pixels)
         arrays = builder.masks(picture)
         counted = membership(arrays["iou"], arrays["stability"]) > 0
-        masks = runs.decode((arrays["runs"], arrays["ends"]), picture.size)[counted]
+        masks = rle.decode((arrays["runs"], arrays["ends"]), picture.size)[counted]
         for part, rows in encoder.raw(pixels, masks).items():
             parts.setdefault(part, []).append(rows)
         print(name, len(masks), flush=True)

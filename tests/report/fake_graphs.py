@@ -9,7 +9,7 @@ from skimage import data
 
 from semetric.image import Picture
 from semetric.metrics.base import Score
-from semetric.scene import runs
+from semetric.scene import rle
 from semetric.scene.graph import SceneGraph
 from semetric.scene.matching import match
 
@@ -39,7 +39,7 @@ def discs(n: int, size: tuple[int, int], seed: int = 0) -> SceneGraph:
     edges = [(i, i + 1, i % 56) for i in range(n - 1)]
     return SceneGraph(
         size=size,
-        runs=runs.encode(masks),
+        rle=rle.encode(masks),
         boxes=boxes,
         centres=centres,
         areas=masks.mean(axis=(1, 2)) if n else np.zeros(0),

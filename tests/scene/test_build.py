@@ -14,7 +14,7 @@ from semetric.errors import UsageError, WeightsMissingError
 from semetric.image import read_image
 from semetric.models.runtime import Runtime
 from semetric.profiles import profile
-from semetric.scene import runs
+from semetric.scene import rle
 from semetric.scene.build import GraphBuilder, working_picture
 from semetric.scene.importance import spectral_residual
 
@@ -50,7 +50,7 @@ def scene() -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
 
 def builder_of(masks: NDArray[np.bool_], *, store: Store | None = None, variant: Any = "paper") -> GraphBuilder:
     builder = GraphBuilder(Runtime("lite", device="cpu", store=store), variant=variant)
-    coded, ends = runs.encode(masks)
+    coded, ends = rle.encode(masks)
     found = {
         "runs": coded,
         "ends": ends,

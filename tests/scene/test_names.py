@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from semetric.scene import runs
+from semetric.scene import rle
 from semetric.scene.graph import SceneGraph
 from semetric.scene.names import LEAST_AREA, LEAST_NAMED, class_names
 
@@ -14,7 +14,7 @@ def graph(**changes: object) -> SceneGraph:
     masks[0, :5], masks[1, 5:] = True, True
     plain = SceneGraph(
         size=(10, 10),
-        runs=runs.encode(masks),
+        rle=rle.encode(masks),
         boxes=np.array([[0, 0, 10, 5], [0, 5, 10, 10]]),
         centres=np.array([[0.25, 0.5], [0.75, 0.5]]),
         areas=np.array([0.5, 0.5]),

@@ -21,7 +21,7 @@ from semetric.report.output import DPI
 from semetric.report.palette import INK, text_on
 from semetric.report.places import Box, box_around, clear_place, label_points
 from semetric.scene.predicates import PREDICATES
-from semetric.scene.runs import decode
+from semetric.scene.rle import decode
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,7 +115,7 @@ def fit_text(text: str, width: float, size: float) -> str:
 
 def object_mask(graph: SceneGraph, index: int) -> NDArray[np.bool_]:
     """(H, W) mask of one object, without decoding the others."""
-    counts, ends = graph.runs
+    counts, ends = graph.rle
     start = int(ends[index - 1]) if index else 0
     own = counts[start : int(ends[index])]
     mask: NDArray[np.bool_] = decode((own, np.array([len(own)], np.uint32)), graph.size)[0]

@@ -30,7 +30,7 @@ from semetric.models.runtime import Arrays, Runtime
 from semetric.models.segmenter import SAMS, Segmenter
 from semetric.models.torch_state import clean_state
 from semetric.profiles import VARIANTS
-from semetric.scene import runs
+from semetric.scene import rle
 from semetric.scene.boxes import bounds
 from semetric.scene.calibration import calibration_of
 from semetric.scene.graded import GradedSettings
@@ -215,7 +215,7 @@ class GraphBuilder:
         else:
             masks = (grid_masks if self.mask_kind == "grid" else adaptive_masks)(sam, embedding, frame)
         masks = distinct(masks, GRID)
-        coded, ends = runs.encode(masks.masks)
+        coded, ends = rle.encode(masks.masks)
         return {
             "runs": coded,
             "ends": ends,
@@ -233,7 +233,7 @@ class GraphBuilder:
 
         work = working_picture(picture)
         arrays = self.masks(work)
-        masks = runs.decode((arrays["runs"], arrays["ends"]), work.size)
+        masks = rle.decode((arrays["runs"], arrays["ends"]), work.size)
         iou, stability, tokens = arrays["iou"], arrays["stability"], arrays["tokens"]
         boxes = bounds(masks)
         described = self._describe(work, masks, boxes)
@@ -255,7 +255,7 @@ class GraphBuilder:
             )
         return SceneGraph(
             size=work.size,
-            runs=runs.encode(masks),
+            rle=rle.encode(masks),
             boxes=boxes,
             centres=_centres(masks),
             areas=masks.mean(axis=(1, 2)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from semetric.scene.graded import GradedGraph, availability, membership
 from semetric.scene.matching import GraphArrays
 from semetric.scene.names import name_of, short_name
 from semetric.scene.predicates import PREDICATES
-from semetric.scene.runs import Runs, decode, to_coco
+from semetric.scene.rle import Rle, decode, to_coco
 
 __all__ = ["SceneGraph"]
 
@@ -26,7 +26,7 @@ class SceneGraph:
 
     Attributes:
         size: (H, W) of the working image, in whose pixels masks and boxes are.
-        runs: the masks, run-length coded (see `semetric.scene.runs`).
+        rle: the masks, run-length coded (see `semetric.scene.rle`).
         boxes: (N, 4) xyxy, the right and lower bound outside.
         centres: (N, 2) centroid of each mask as (y, x) in [0, 1].
         areas: (N,) share of the image that each mask covers.
@@ -44,7 +44,7 @@ class SceneGraph:
     """
 
     size: tuple[int, int]
-    runs: Runs
+    rle: Rle
     boxes: NDArray[np.int64]
     centres: NDArray[np.float64]
     areas: NDArray[np.float64]
@@ -66,7 +66,7 @@ class SceneGraph:
     @cached_property
     def masks(self) -> NDArray[np.bool_]:
         """(N, H, W), decoded when first asked for."""
-        return decode(self.runs, self.size)
+        return decode(self.rle, self.size)
 
     @property
     def membership(self) -> NDArray[np.float64]:
@@ -115,8 +115,8 @@ class SceneGraph:
         """For the cache; `from_arrays` is the inverse."""
         return {
             "size": np.array(self.size),
-            "runs": self.runs[0],
-            "ends": self.runs[1],
+            "runs": self.rle[0],
+            "ends": self.rle[1],
             **{name: getattr(self, name) for name in _PLAIN},
         }
 
@@ -125,7 +125,7 @@ class SceneGraph:
         """Rebuilds a graph that `to_arrays` took apart."""
         return cls(
             size=(int(arrays["size"][0]), int(arrays["size"][1])),
-            runs=(arrays["runs"], arrays["ends"]),
+            rle=(arrays["runs"], arrays["ends"]),
             weights=weights,
             settings=settings,
             **{name: arrays[name] for name in _PLAIN},
@@ -150,7 +150,7 @@ class SceneGraph:
                     "name": self.names[i],
                     "name_probability": round(float(self.class_probabilities[i]), 6) if self.names[i] else None,
                 }
-                for i, mask in enumerate(to_coco(self.runs, self.size))
+                for i, mask in enumerate(to_coco(self.rle, self.size))
             ],
             "relations": [
                 {
@@ -166,17 +166,4 @@ class SceneGraph:
         }
 
 
-_PLAIN = (
-    "boxes",
-    "centres",
-    "areas",
-    "iou",
-    "stability",
-    "features",
-    "image_feature",
-    "classes",
-    "class_probabilities",
-    "importance",
-    "triplets",
-    "probabilities",
-)
+_PLAIN = tuple(f.name for f in fields(SceneGraph) if f.name not in {"size", "rle", "weights", "settings"})

@@ -25,6 +25,9 @@ from semetric.scene.settings import ADAPTIVE, EVEN, GRID, AdaptiveSettings, Mask
 __all__ = ["Masks", "adaptive_masks", "distinct", "even_masks", "grid_masks"]
 
 
+_ARRAYS = ("masks", "tokens", "iou", "stability", "points")
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Masks:
     """N object masks of one image.
@@ -50,14 +53,7 @@ class Masks:
 
     def take(self, index: NDArray[np.intp]) -> Masks:
         """Those masks, in that order."""
-        return replace(
-            self,
-            masks=self.masks[index],
-            tokens=self.tokens[index],
-            iou=self.iou[index],
-            stability=self.stability[index],
-            points=self.points[index],
-        )
+        return replace(self, **{name: getattr(self, name)[index] for name in _ARRAYS})
 
 
 def point_grid(side: int) -> NDArray[np.float64]:
@@ -204,8 +200,7 @@ def _full(candidates: _Candidates, frame: Frame, settings: MaskSettings) -> Mask
 
 
 def _joined(parts: list[Masks], prompts: int) -> Masks:
-    arrays = ("masks", "tokens", "iou", "stability", "points")
-    return Masks(prompts=prompts, **{name: np.concatenate([getattr(p, name) for p in parts]) for name in arrays})
+    return Masks(prompts=prompts, **{name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS})
 
 
 @clean_state(inference=True)

@@ -83,7 +83,7 @@ def test_it_says_what_shapes_its_output() -> None:
 
 def test_masks_come_at_the_photos_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """A photo wider than 800 px is segmented at 800 and its masks are brought back."""
-    from semetric.scene import runs
+    from semetric.scene import rle
 
     finder = PhotoMasks()
     asked = []
@@ -93,7 +93,7 @@ def test_masks_come_at_the_photos_size(monkeypatch: pytest.MonkeyPatch) -> None:
             asked.append(picture.size)  # type: ignore[attr-defined]
             small = np.zeros((1, *asked[-1]), bool)
             small[0, asked[-1][0] // 2 :, : asked[-1][1] // 4] = True
-            coded, ends = runs.encode(small)
+            coded, ends = rle.encode(small)
             return {"runs": coded, "ends": ends}
 
     monkeypatch.setitem(finder.__dict__, "_builder", Builder())
@@ -114,7 +114,7 @@ def test_masks_of_a_real_photo_are_those_of_sess() -> None:
 
     from semetric.image import read_image
     from semetric.scene.build import GraphBuilder
-    from semetric.scene.runs import decode
+    from semetric.scene.rle import decode
     from semetric.scoring import runtime
 
     pixels = data.coffee()[::2, ::2].copy()

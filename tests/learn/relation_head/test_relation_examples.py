@@ -18,7 +18,7 @@ from semetric.learn.relation_head import Example, ExampleMaker, prepare
 from semetric.learn.relation_head.examples import predicate_numbers
 from semetric.learn.relation_head.prompting import inner_point
 from semetric.models.runtime import Runtime
-from semetric.scene import runs
+from semetric.scene import rle
 
 
 def runtime_with(sam: FakeSam, store: Store | None = None) -> Runtime:
@@ -68,7 +68,7 @@ def test_masks_of_scene_graphs_serve_and_lost_relations_are_counted(psg: Path) -
     record = data.items[0]
     ids = read_panoptic(record.panoptic)  # type: ignore[union-attr]
     masks = np.stack([ids == 0, ids == 3, ids == 1])
-    coded, ends = runs.encode(masks)
+    coded, ends = rle.encode(masks)
     maker = ExampleMaker(runtime_with(FakeSam()), masks="grid")
     tokens = np.arange(3 * 256, dtype=np.float32).reshape(3, 256)
     assert maker._builder is not None

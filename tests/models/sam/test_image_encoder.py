@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semetric.models.sam.image_encoder import VIT_B, VIT_H, VIT_L, Attention, Block, ViTSize
+from semetric.models.sam.image_encoder import VIT_B, VIT_H, VIT_L, GridAttention, GridBlock, ViTSize
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -12,7 +12,7 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 
 def test_relative_positions_pair_by_pair(randomise: Callable[..., nn.Module]) -> None:
-    layer = randomise(Attention(12, 2, 4)).double()
+    layer = randomise(GridAttention(12, 2, 4)).double()
     x = random(1, 4, 4, 12)
     q, k, v = layer.qkv(x).reshape(16, 3, 2, 6).permute(1, 2, 0, 3)
     expected = torch.empty(2, 16, 6, dtype=torch.float64)
@@ -28,7 +28,7 @@ def test_relative_positions_pair_by_pair(randomise: Callable[..., nn.Module]) ->
 
 
 def test_a_window_sees_nothing_outside_it(randomise: Callable[..., nn.Module]) -> None:
-    block = randomise(Block(ViTSize(width=8, depth=1, heads=2, global_blocks=(), grid=7, window=4), 4)).double()
+    block = randomise(GridBlock(ViTSize(width=8, depth=1, heads=2, global_blocks=(), grid=7, window=4), 4)).double()
     x = random(1, 7, 7, 8)
     changed = x.clone()
     changed[:, :4, :4] += 1

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from semetric.models.sam.tiny_vit import Attention, Block, TinyViT, offset_index
+from semetric.models.sam.tiny_vit import TinyViT, WindowAttention, WindowBlock, offset_index
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -22,7 +22,7 @@ def test_offsets_are_numbered_as_they_first_occur() -> None:
 
 
 def test_attention_pair_by_pair(randomise: Callable[..., nn.Module]) -> None:
-    layer = randomise(Attention(8, 2, 3)).double()
+    layer = randomise(WindowAttention(8, 2, 3)).double()
     x = random(2, 9, 8)
     expected = torch.empty(2, 9, 8, dtype=torch.float64)
     normed = layer.norm(x)
@@ -38,7 +38,7 @@ def test_attention_pair_by_pair(randomise: Callable[..., nn.Module]) -> None:
 
 
 def test_a_block_pads_before_the_norm(randomise: Callable[..., nn.Module]) -> None:
-    block = randomise(Block(8, 2, 3)).double()
+    block = randomise(WindowBlock(8, 2, 3)).double()
     x = random(1, 8, 4, 5)
     padded = F.pad(x, (0, 1, 0, 2)).permute(0, 2, 3, 1)  # (1, 6, 6, 8)
     attended = torch.empty_like(padded)

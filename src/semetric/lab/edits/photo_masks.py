@@ -12,7 +12,7 @@ from semetric.lab.edits.objects import Masks
 from semetric.lab.systems import Pixels
 from semetric.models.runtime import Runtime
 from semetric.scene.build import GraphBuilder, working_picture
-from semetric.scene.runs import decode
+from semetric.scene.rle import decode
 from semetric.scoring import runtime
 
 __all__ = ["PhotoMasks"]

@@ -24,7 +24,7 @@ from semetric.learn.datasets.panoptic import read_panoptic
 from semetric.learn.relation_head.matching import MIN_IOU, match_masks, segment_iou
 from semetric.models.runtime import Arrays, Runtime
 from semetric.models.segmenter import Segmenter
-from semetric.scene import runs
+from semetric.scene import rle
 from semetric.scene.build import GraphBuilder, working_picture
 from semetric.scene.predicates import PREDICATES
 
@@ -45,7 +45,7 @@ class Example:
         annotated: how many distinct relations the image has; those of segments without a mask are not in `relations`.
         segments: how many segments the image has.
         lost: (L,) predicates of the relations that are not in `relations`.
-        coded: run lengths of the masks and where they end, see semetric.scene.runs; None where they were not kept.
+        coded: run lengths of the masks and where they end, see semetric.scene.rle; None where they were not kept.
         size: (H, W) of the masks.
     """
 
@@ -56,7 +56,7 @@ class Example:
     annotated: int
     segments: int
     lost: NDArray[np.int64]
-    coded: runs.Runs | None
+    coded: rle.Rle | None
     size: tuple[int, int]
 
     @property
@@ -68,7 +68,7 @@ class Example:
         """
         if self.coded is None:
             raise UsageError(f"Expected the masks of {self.key}; they were not kept.")
-        return runs.decode(self.coded, self.size)
+        return rle.decode(self.coded, self.size)
 
 
 def predicate_numbers(dataset: Dataset) -> tuple[int, ...]:
@@ -134,7 +134,7 @@ class ExampleMaker:
         ids = _reduced(ids, work.size)
         segments = [segment.id for segment in record.segments]
         arrays = self._prompted(work, ids, segments) if self._builder is None else self._builder.masks(work)
-        masks = runs.decode((arrays["runs"], arrays["ends"]), work.size)
+        masks = rle.decode((arrays["runs"], arrays["ends"]), work.size)
         match = match_masks(segment_iou(masks, ids, segments), min_iou=self.min_iou)
         known = {(r.subject, r.object, predicates[r.predicate]) for r in record.relations if r.subject != r.object}
         relations, lost = [], []

@@ -14,7 +14,7 @@ from semetric.learn.relation_head.matching import segment_iou
 from semetric.models.runtime import Arrays
 from semetric.models.sam import Frame, Sam, prepare
 from semetric.models.torch_state import clean_state
-from semetric.scene import runs
+from semetric.scene import rle
 
 __all__ = ["inner_point", "prompted_masks"]
 
@@ -103,7 +103,7 @@ def prompted_masks(
         poor = [i for i in range(len(shown)) if reached[i] < min_iou]
         if poor:
             ask(poor, True)
-    coded, ends = runs.encode(masks)
+    coded, ends = rle.encode(masks)
     return {"runs": coded, "ends": ends, "tokens": tokens, "iou": predicted}
 
 

@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Runs", "decode", "encode", "to_coco"]
+__all__ = ["Rle", "decode", "encode", "to_coco"]
 
-Runs = tuple[NDArray[np.uint32], NDArray[np.uint32]]
+Rle = tuple[NDArray[np.uint32], NDArray[np.uint32]]
 
 
-def encode(masks: NDArray[np.bool_]) -> Runs:
+def encode(masks: NDArray[np.bool_]) -> Rle:
     """(N, H, W) → all run lengths in one array, and where each mask's runs end: (R,) and (N,).
 
     Example:
-        >>> runs, ends = encode(np.array([[[0, 1], [0, 1]]], bool))
-        >>> runs.tolist(), ends.tolist()
+        >>> counts, ends = encode(np.array([[[0, 1], [0, 1]]], bool))
+        >>> counts.tolist(), ends.tolist()
         ([2, 2], [2])
-        >>> decode((runs, ends), (2, 2)).astype(int).tolist()
+        >>> decode((counts, ends), (2, 2)).astype(int).tolist()
         [[[0, 1], [0, 1]]]
     """
     counts: list[NDArray[np.uint32]] = []
@@ -32,10 +32,10 @@ def encode(masks: NDArray[np.bool_]) -> Runs:
     return np.concatenate(counts) if counts else np.zeros(0, np.uint32), ends
 
 
-def decode(runs: Runs, size: tuple[int, int]) -> NDArray[np.bool_]:
+def decode(rle: Rle, size: tuple[int, int]) -> NDArray[np.bool_]:
     """The inverse: (N, H, W) bool."""
     h, w = size
-    counts, ends = runs
+    counts, ends = rle
     masks = np.zeros((len(ends), h, w), bool)
     start = 0
     for mask, end in zip(masks, ends, strict=True):
@@ -46,13 +46,13 @@ def decode(runs: Runs, size: tuple[int, int]) -> NDArray[np.bool_]:
     return masks
 
 
-def to_coco(runs: Runs, size: tuple[int, int]) -> list[dict[str, Any]]:
+def to_coco(rle: Rle, size: tuple[int, int]) -> list[dict[str, Any]]:
     """COCO's compressed form, one {"size": [H, W], "counts": text} a mask."""
     from pycocotools import mask as coco
 
-    counts, ends = runs
+    counts, ends = rle
     out = []
     for own in np.split(counts, ends[:-1]) if len(ends) else []:
-        rle = coco.frPyObjects({"size": list(size), "counts": own.tolist()}, *size)
-        out.append({"size": list(size), "counts": rle["counts"].decode("ascii")})
+        compressed = coco.frPyObjects({"size": list(size), "counts": own.tolist()}, *size)
+        out.append({"size": list(size), "counts": compressed["counts"].decode("ascii")})
     return out

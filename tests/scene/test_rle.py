@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco
 
-from semetric.scene.runs import decode, encode, to_coco
+from semetric.scene.rle import decode, encode, to_coco
 
 MASKS = arrays(bool, st.tuples(st.integers(0, 4), st.integers(1, 9), st.integers(1, 9)))
 
