@@ -12,37 +12,22 @@ gradient, and no loss.
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from semetric.errors import UsageError, WeightsCorruptError, did_you_mean
 from semetric.metrics.base import Metric
+from semetric.metrics.registry import subclasses
 from semetric.scoring import create
-
-__all__ = [
-    "LPIPS",
-    "MSE",
-    "MSSSIM",
-    "PSNR",
-    "SSIM",
-    "CLIPScore",
-    "DreamSim",
-    "DreamSimUntuned",
-    "LPIPSSqueeze",
-    "LPIPSVgg",
-    "Loss",
-    "SAMScore",
-    "ViTScore",
-]
 
 Reduction = Literal["mean", "sum", "none"]
 _REDUCTIONS = ("mean", "sum", "none")
 
 
 class Loss(nn.Module):
-    """A metric as a loss; subclasses name the metric.
+    """A metric as a loss: each metric with gradients has a subclass with the name of its class.
 
     It computes on the device of its inputs, as `Metric.values` does: in float32, whatever autocast is on. Its networks
     are frozen, load with the first call, and are no parameters of the module: an optimiser, `apply`, `train` and
@@ -125,73 +110,11 @@ class Loss(nn.Module):
             )
 
 
-class MSE(Loss):
-    """`mse`, on the scale 0..255."""
-
-    name = "mse"
-
-
-class PSNR(Loss):
-    """−`psnr`, in dB; infinite, and without a gradient, for identical images."""
-
-    name = "psnr"
+_CLASSES = {kind.__name__: kind for kind in subclasses(Loss, __name__, differentiable=True)}
+globals().update(_CLASSES)
+__all__ = sorted(["Loss", *_CLASSES], key=lambda name: (not name.isupper(), name))
 
 
-class SSIM(Loss):
-    """1 − `ssim`."""
+if TYPE_CHECKING:
 
-    name = "ssim"
-
-
-class MSSSIM(Loss):
-    """1 − `ms_ssim`."""
-
-    name = "ms_ssim"
-
-
-class LPIPS(Loss):
-    """`lpips` (AlexNet)."""
-
-    name = "lpips"
-
-
-class LPIPSVgg(Loss):
-    """`lpips_vgg`."""
-
-    name = "lpips_vgg"
-
-
-class LPIPSSqueeze(Loss):
-    """`lpips_squeeze`."""
-
-    name = "lpips_squeeze"
-
-
-class ViTScore(Loss):
-    """1 − `vitscore`."""
-
-    name = "vitscore"
-
-
-class CLIPScore(Loss):
-    """1 − `clipscore`."""
-
-    name = "clipscore"
-
-
-class DreamSim(Loss):
-    """`dreamsim`."""
-
-    name = "dreamsim"
-
-
-class DreamSimUntuned(Loss):
-    """`dreamsim_untuned`."""
-
-    name = "dreamsim_untuned"
-
-
-class SAMScore(Loss):
-    """1 − `samscore`."""
-
-    name = "samscore"
+    def __getattr__(name: str) -> type[Loss]: ...

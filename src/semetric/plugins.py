@@ -26,7 +26,7 @@ class Registry(Mapping[str, T], Generic[T]):
     Args:
         noun: of one thing, for messages: "codec".
         group: of the entry points.
-        own: those of this package.
+        own: those of this package; or what imports them, called when the first is named.
 
     Examples:
         >>> shapes = Registry("shape", "example.shapes", {"square": 4, "triangle": 3})
@@ -37,9 +37,9 @@ class Registry(Mapping[str, T], Generic[T]):
         semetric.errors.UnknownNameError: Expected a shape of square, triangle; found 'sqare'. Did you mean square?
     """
 
-    def __init__(self, noun: str, group: str, own: Mapping[str, T]) -> None:
+    def __init__(self, noun: str, group: str, own: Mapping[str, T] | Callable[[], Mapping[str, T]]) -> None:
         self.noun, self.group = noun, group
-        self._own = dict(own)
+        self._given = own
         self._loaded: dict[str, T] = {}
 
     def __getitem__(self, name: str) -> T:
@@ -73,6 +73,10 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __len__(self) -> int:
         return len(self._own) + len(self._entries)
+
+    @cached_property
+    def _own(self) -> dict[str, T]:
+        return dict(self._given() if callable(self._given) else self._given)
 
     @cached_property
     def _entries(self) -> dict[str, EntryPoint]:

@@ -141,10 +141,12 @@ def settings_of(profile: str, options: Mapping[str, Any]) -> ScoreSettings:
     Raises:
         UsageError: an option that does not exist, or a value that does not fit.
     """
-    unknown = [name for name in options if name not in fields_of(ScoreSettings)]
-    plugins = {name: options[name] for name in unknown if registry.takes(name)}
-    values = {name: value for name, value in options.items() if name not in plugins}
-    return ScoreSettings.from_dict({"profile": profile, **values, **({"plugins": plugins} if plugins else {})})
+    values = {"profile": profile, **options}
+    unknown = set(values) - set(fields_of(ScoreSettings))
+    if unknown:
+        known = {option for kind in registry.METRICS.values() for option in kind.options}
+        values["plugins"] = {name: values.pop(name) for name in unknown & known}
+    return ScoreSettings.from_dict(values)
 
 
 def runtime_of(settings: Networks, *, store: StoreChoice = "default", shared: Runtime | None = None) -> Runtime:
@@ -185,7 +187,7 @@ def create(
         UsageError: an unknown name or option.
     """
     settings = settings_of(profile, {"device": device, **options})
-    takes = registry.spec(name).options
+    takes = registry.METRICS[name].options
     foreign = [option for option in settings.metric_options if option not in takes]
     if foreign:
         raise UsageError(f"{name} takes the options {', '.join(takes) or 'none'}; found {', '.join(foreign)}.")

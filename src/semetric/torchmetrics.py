@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -34,23 +34,6 @@ except ImportError as error:
         "semetric.torchmetrics needs the package torchmetrics. Install it with: pip install 'semetric[torchmetrics]'."
     ) from error
 
-__all__ = [
-    "LPIPS",
-    "MSE",
-    "MSSSIM",
-    "PSNR",
-    "SSIM",
-    "CLIPScore",
-    "DreamSim",
-    "DreamSimUntuned",
-    "LPIPSSqueeze",
-    "LPIPSVgg",
-    "MeanScore",
-    "SAMScore",
-    "SeSS",
-    "ViTScore",
-]
-
 _OF_TORCHMETRICS = frozenset(inspect.signature(torchmetrics.Metric.__init__).parameters) | {
     "compute_on_cpu",
     "dist_sync_on_step",
@@ -63,13 +46,15 @@ _OF_TORCHMETRICS = frozenset(inspect.signature(torchmetrics.Metric.__init__).par
 
 
 class MeanScore(torchmetrics.Metric):
-    """The mean of a semetric metric over all pairs; subclasses name the metric.
+    """The mean of a metric over all pairs: each metric has a subclass with the name of its class.
+
+    The mean of PSNR is one of dB, as papers report it, not the dB of the mean error; infinite with an identical pair.
 
     Args:
         exact: True gives the value of the 8-bit files that the tensors would be saved to, to the digit: values
             rounded to their 8-bit levels, Pillow's resize, on whichever device the networks are. False stays with
             tensors on their device (`Metric.values`), which is faster on a GPU, passes gradients through `forward`,
-            and differs by the rounding of 8-bit pixels. Metrics without gradients know the first road alone.
+            and differs by the rounding of 8-bit pixels. Metrics without gradients are always exact.
         profile: lite, standard or paper.
         options: the metric's and the profile's single choices, as for semetric.create, and torchmetrics'
             own arguments (dist_sync_on_step, …).
@@ -83,7 +68,7 @@ class MeanScore(torchmetrics.Metric):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.higher_is_better = registry.METRICS[cls.name].higher_is_better
-        cls.is_differentiable = cls.name != "sess"
+        cls.is_differentiable = registry.METRICS[cls.name].differentiable
 
     def __init__(self, *, exact: bool = True, profile: str = "lite", **options: Any) -> None:
         super().__init__(**{k: v for k, v in options.items() if k in _OF_TORCHMETRICS})
@@ -136,79 +121,11 @@ class MeanScore(torchmetrics.Metric):
         return mean.float()
 
 
-class MSE(MeanScore):
-    """Mean of semetric's `mse`, on the scale 0..255."""
-
-    name = "mse"
-
-
-class PSNR(MeanScore):
-    """Mean of `psnr`: of dB, as papers report it, not dB of the mean error; infinite with one identical pair."""
-
-    name = "psnr"
+_CLASSES = {kind.__name__: kind for kind in registry.subclasses(MeanScore, __name__)}
+globals().update(_CLASSES)
+__all__ = sorted(["MeanScore", *_CLASSES], key=lambda name: (not name.isupper(), name))
 
 
-class SSIM(MeanScore):
-    """Mean of `ssim`."""
+if TYPE_CHECKING:
 
-    name = "ssim"
-
-
-class MSSSIM(MeanScore):
-    """Mean of `ms_ssim`."""
-
-    name = "ms_ssim"
-
-
-class LPIPS(MeanScore):
-    """Mean of `lpips` (AlexNet)."""
-
-    name = "lpips"
-
-
-class LPIPSVgg(MeanScore):
-    """Mean of `lpips_vgg`."""
-
-    name = "lpips_vgg"
-
-
-class LPIPSSqueeze(MeanScore):
-    """Mean of `lpips_squeeze`."""
-
-    name = "lpips_squeeze"
-
-
-class ViTScore(MeanScore):
-    """Mean of `vitscore`."""
-
-    name = "vitscore"
-
-
-class SAMScore(MeanScore):
-    """Mean of `samscore`."""
-
-    name = "samscore"
-
-
-class SeSS(MeanScore):
-    """Mean of `sess`; no gradient."""
-
-    name = "sess"
-
-
-class CLIPScore(MeanScore):
-    """Mean of `clipscore`, between images."""
-
-    name = "clipscore"
-
-
-class DreamSim(MeanScore):
-    """Mean of `dreamsim`."""
-
-    name = "dreamsim"
-
-
-class DreamSimUntuned(MeanScore):
-    """Mean of `dreamsim_untuned`."""
-
-    name = "dreamsim_untuned"
+    def __getattr__(name: str) -> type[MeanScore]: ...

@@ -8,7 +8,7 @@ import torch
 
 from semetric.errors import ImageError, UsageError, WeightsMissingError
 from semetric.metrics.clipscore import CLIPScore, clipscore, clipscore_text
-from semetric.metrics.registry import create
+from semetric.metrics.registry import METRICS
 from semetric.models.runtime import Runtime
 from semetric.profiles import profile
 
@@ -41,7 +41,7 @@ def theirs(place: Path, pictures: list[np.ndarray], texts: list[str]) -> tuple[n
 
 def test_it_is_the_cosine_of_transformers_own_embeddings(tiny_clip: Path) -> None:
     expected, _ = theirs(tiny_clip, images(), ["cat"])
-    metric = create("clipscore", runtime(tiny_clip))
+    metric = METRICS["clipscore"](runtime(tiny_clip))
     for a in range(3):
         for b in range(3):
             score = metric(images()[a], images()[b])
@@ -146,8 +146,8 @@ def test_lite_names_no_clip_and_says_what_to_do(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("SEMETRIC_CACHE", str(tmp_path))
     monkeypatch.delenv("SEMETRIC_WEIGHTS_DIR", raising=False)
     with pytest.raises(UsageError, match=r"semetric models fetch clip_vit_b_32.*--clip"):
-        create("clipscore", Runtime("lite"))
+        METRICS["clipscore"](Runtime("lite"))
     with pytest.raises(UsageError, match="clipscore_text expects a CLIP"):
         clipscore_text(images()[0], "cat", Runtime("lite"))
     with pytest.raises(WeightsMissingError, match="semetric models fetch clip_vit_b_32"):
-        create("clipscore", Runtime("standard", device="cpu"))(images()[0], images()[1])
+        METRICS["clipscore"](Runtime("standard", device="cpu"))(images()[0], images()[1])

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from semetric.errors import UsageError
-from semetric.metrics.sess import Sess, cosine
+from semetric.metrics.sess import SeSS, cosine
 from semetric.models.runtime import Runtime
 from semetric.scene.graph import SceneGraph
 from semetric.scene.matching import MatchingSettings
@@ -46,8 +46,8 @@ def graph(seed: int, n: int = 4) -> SceneGraph:
 def scored(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A SeSS whose graphs are made from the image's first pixel."""
 
-    def make(variant: str = "paper", **options: Any) -> Sess:
-        metric = Sess(Runtime("lite", device="cpu"), variant=variant, **options)  # type: ignore[arg-type]
+    def make(variant: str = "paper", **options: Any) -> SeSS:
+        metric = SeSS(Runtime("lite", device="cpu"), variant=variant, **options)  # type: ignore[arg-type]
         metric.builder = _Builder()  # type: ignore[assignment]
         return metric
 
@@ -106,7 +106,7 @@ def test_hyper_parameters_are_exchangeable(scored: Any) -> None:
 
 def test_an_unknown_variant_is_refused() -> None:
     with pytest.raises(UsageError, match="paper, demo"):
-        Sess(Runtime("lite"), variant="improved")  # type: ignore[arg-type]
+        SeSS(Runtime("lite"), variant="improved")  # type: ignore[arg-type]
 
 
 def test_the_cosine_of_nothing_is_zero() -> None:
@@ -123,7 +123,7 @@ def test_on_a_photo_it_falls_with_damage_and_forgives_a_mirror(tmp_path: Any) ->
     poor = tmp_path / "poor.jpg"
     photo.save(poor, quality=20)
     used = runtime("lite", device="cpu", store=Store(tmp_path / "cache"))
-    metric = Sess(used)
+    metric = SeSS(used)
     same = metric(photo, photo).value
     mirrored = metric(photo, ImageOps.mirror(photo)).value
     damaged = metric(photo, poor).value
@@ -131,7 +131,7 @@ def test_on_a_photo_it_falls_with_damage_and_forgives_a_mirror(tmp_path: Any) ->
     assert same == pytest.approx(1, abs=1e-9)
     assert same > mirrored > damaged > stranger
     assert used.store is not None
-    again = Sess(runtime("lite", device="cpu", store=Store(tmp_path / "cache")))
+    again = SeSS(runtime("lite", device="cpu", store=Store(tmp_path / "cache")))
     assert again(photo, poor).value == damaged
     assert not again.runtime._networks  # nothing was loaded the second time
 

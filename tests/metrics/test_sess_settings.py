@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semetric.errors import UsageError
-from semetric.metrics.sess import Sess
+from semetric.metrics.sess import SeSS
 from semetric.metrics.sess_settings import SessSettings, Settings, read_sess_settings, sess_settings_toml
 from semetric.models.runtime import Runtime
 from semetric.scene.graded import GradedSettings
@@ -90,14 +90,14 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_settings_stand_in_for_a_variant() -> None:
     runtime = Runtime("lite", device="cpu")
     own: Any = SessSettings(alpha=0.4, saliency_root=1.5)
-    assert Sess(runtime, settings=own).variant == "tuned"
-    assert Sess(runtime, settings=own).matching.alpha == 0.4
-    assert Sess(runtime, settings=SessSettings()).variant == "tuned"
-    assert Sess(runtime, matching=MatchingSettings(alpha=0.4)).variant == "custom"
-    assert (Sess(runtime).variant, Sess(runtime, variant="demo").variant) == ("graded", "demo")
+    assert SeSS(runtime, settings=own).variant == "tuned"
+    assert SeSS(runtime, settings=own).matching.alpha == 0.4
+    assert SeSS(runtime, settings=SessSettings()).variant == "tuned"
+    assert SeSS(runtime, matching=MatchingSettings(alpha=0.4)).variant == "custom"
+    assert (SeSS(runtime).variant, SeSS(runtime, variant="demo").variant) == ("graded", "demo")
     graded = GradedSettings(midpoint=0.5, scale=0.1, image_midpoint=0.5, image_scale=0.1)
-    assert Sess(runtime, settings=graded).variant == "graded_tuned"
+    assert SeSS(runtime, settings=graded).variant == "graded_tuned"
     with pytest.raises(UsageError, match="found both"):
-        Sess(runtime, variant="demo", settings=own)
+        SeSS(runtime, variant="demo", settings=own)
     with pytest.raises(UsageError, match="as SessSettings or GradedSettings; found dict"):
-        Sess(runtime, settings=own.to_dict())
+        SeSS(runtime, settings=own.to_dict())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from semetric.errors import UsageError
-from semetric.metrics.sess import Sess
+from semetric.metrics.sess import SeSS
 from semetric.models.dense import DenseEncoder
 from semetric.models.runtime import Runtime
 from semetric.profiles import profile
@@ -63,5 +63,5 @@ def test_a_file_is_read_back_and_belongs_to_one_encoder(tmp_path: Path) -> None:
 def test_graded_without_a_calibration_says_how_to_make_one() -> None:
     crops = Runtime(profile("lite", objects="efficientnet_lite0"), device="cpu")
     with pytest.raises(UsageError, match="learn calibrate PHOTOS --objects efficientnet_lite0"):
-        Sess(crops)
-    assert Sess(crops, variant="paper").variant == "paper"
+        SeSS(crops)
+    assert SeSS(crops, variant="paper").variant == "paper"

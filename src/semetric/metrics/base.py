@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from semetric.models.runtime import Runtime
 
-__all__ = ["Metric", "Score"]
+__all__ = ["Metric", "Scale", "Score"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +46,59 @@ class Score:
         return self.value
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """The scale of a metric's bar in pictures, from the value of an empty bar to that of a full one.
+
+    Attributes:
+        empty: the value unlike the reference.
+        full: the value of an image that is the same as the reference.
+        logarithmic: whether the bar is linear in the logarithm of the value.
+        labels: of both ends; None writes the two values.
+        note: what a reader must know of it; empty where it is simply the metric's range.
+    """
+
+    empty: float
+    full: float
+    logarithmic: bool = False
+    labels: tuple[str, str] | None = None
+    note: str = ""
+
+    def fraction(self, value: float) -> float | None:
+        """How full the bar of a value is, in [0, 1]; None for no number.
+
+        Examples:
+            >>> Scale(empty=1, full=0).fraction(0.25)
+            0.75
+        """
+        if math.isnan(value):
+            return None
+        if self.logarithmic:
+            share = math.inf if value <= 0 else math.log(self.empty / value) / math.log(self.empty / self.full)
+        else:
+            share = (value - self.empty) / (self.full - self.empty)
+        return min(max(share, 0.0), 1.0)
+
+
 class Metric:
     """Scores image pairs. Made by semetric.create; holds its networks, no other state.
 
-    Subclasses declare the class attributes and implement `_score`, or `_score_batch` where a batch gains.
+    Subclasses declare the class attributes and implement `_score`, or `_score_batch` where a batch gains. The registry,
+    the torchmetrics class, the loss, tables and figures follow from the class.
     """
 
     name: ClassVar[str]
+    label: ClassVar[str]  # in figures and tables: "MS-SSIM"
+    summary: ClassVar[str] = ""  # what it compares, in a few words
+    paper: ClassVar[str] = "–"  # where it is defined
     higher_is_better: ClassVar[bool]
-    range: ClassVar[tuple[float | None, float | None]]
+    range: ClassVar[tuple[float | None, float | None]]  # None where there is no bound
+    unit: ClassVar[str] = ""  # of its values: "dB"
+    scale: ClassVar[Scale | None] = None  # of its bar; None draws the range
+    place: ClassVar[int] = 100  # in lists, from pixels to scene graphs
+    default: ClassVar[bool] = True  # whether it is scored when no metric is named
+    networks: ClassVar[tuple[str, ...]] = ()  # choices of the profile behind it; without any of them it is no default
+    options: ClassVar[tuple[str, ...]] = ()  # keyword-only arguments of `__init__`
     equal_sizes: ClassVar[bool] = True  # pixels are compared in place, so both images must have one size
     min_side: ClassVar[int] = 1  # the shortest side that can be scored, in pixels
     for_small: ClassVar[str] = "psnr"  # the metric that errors name for images below that
@@ -62,6 +108,13 @@ class Metric:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        cls.options = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        if "name" in cls.__dict__ and "label" not in cls.__dict__:
+            cls.label = cls.name
 
     @property
     def weights(self) -> Mapping[str, str]:

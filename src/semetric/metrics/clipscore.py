@@ -60,6 +60,11 @@ class CLIPScore(Metric):
     """
 
     name = "clipscore"
+    label = "CLIPScore"
+    summary = "what CLIP sees in the whole image"
+    paper = "arXiv 2406.03865"
+    place = 8
+    networks = ("clip",)
     higher_is_better = True
     range = (-1.0, 1.0)
     equal_sizes = False

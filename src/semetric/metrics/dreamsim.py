@@ -66,6 +66,11 @@ class DreamSim(Metric):
     """
 
     name = "dreamsim"
+    label = "DreamSim"
+    summary = "layout, pose and content, as people judge"
+    paper = "arXiv 2306.09344"
+    place = 9
+    networks = ("dreamsim", "dreamsim_weights")
     higher_is_better = False
     range = (0.0, 2.0)
     equal_sizes = False
@@ -189,6 +194,10 @@ class DreamSimUntuned(DreamSim):
     """
 
     name = "dreamsim_untuned"
+    label = "DreamSim (untuned)"
+    summary = "DreamSim's trunks before tuning"
+    place = 10
+    default = False
     tuned = False
 
 

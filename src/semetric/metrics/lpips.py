@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from semetric.image import Picture
 from semetric.metrics._tensors import batch_values, check_batch
-from semetric.metrics.base import Metric, Score
+from semetric.metrics.base import Metric, Scale, Score
 from semetric.models.torch_state import clean_state
 from semetric.weights import identity, locate
 
@@ -82,6 +82,11 @@ class LPIPS(Metric):
     """
 
     name = "lpips"
+    label = "LPIPS"
+    summary = "perceptual patches (AlexNet)"
+    paper = "arXiv 1801.03924"
+    place = 4
+    scale = Scale(empty=1, full=0, note="no upper bound: drawn against 1")
     higher_is_better = False
     range = (0.0, None)
     min_side = 31
@@ -125,6 +130,9 @@ class LPIPSVgg(LPIPS):
     """LPIPS v0.1 on VGG16: nearer to a classical perceptual loss, smoother gradients, ten times as slow."""
 
     name = "lpips_vgg"
+    label = "LPIPS (VGG)"
+    summary = "perceptual patches (VGG16)"
+    place = 5
     min_side = 16
     trunk = "vgg"
     checkpoints: ClassVar[Mapping[str, str]] = {"trunk": "lpips_vgg"}
@@ -134,6 +142,10 @@ class LPIPSSqueeze(LPIPS):
     """LPIPS v0.1 on SqueezeNet 1.1: the smallest trunk."""
 
     name = "lpips_squeeze"
+    label = "LPIPS (Squeeze)"
+    summary = "perceptual patches (SqueezeNet)"
+    place = 6
+    default = False
     min_side = 17
     trunk = "squeeze"
     checkpoints: ClassVar[Mapping[str, str]] = {"trunk": "lpips_squeeze", "heads": "lpips_squeeze_heads"}

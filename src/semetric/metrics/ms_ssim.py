@@ -97,6 +97,10 @@ class MSSSIM(Metric):
     """
 
     name = "ms_ssim"
+    label = "MS-SSIM"
+    summary = "local structure at five scales"
+    paper = "Wang et al. 2003"
+    place = 3
     higher_is_better = True
     range = (0.0, 1.0)
     min_side = _MIN_SIDE

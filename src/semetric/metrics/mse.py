@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from semetric.errors import SizeMismatchError
 from semetric.image import Picture
-from semetric.metrics.base import Metric, Score
+from semetric.metrics.base import Metric, Scale, Score
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,6 +53,10 @@ class MSE(Metric):
     """
 
     name = "mse"
+    label = "MSE"
+    summary = "pixel error"
+    place = 0
+    scale = Scale(empty=65025, full=0.65025, logarithmic=True, labels=("65025", "≤ 0.65"), note="logarithmic scale")
     higher_is_better = False
     range = (0.0, 65025.0)
     differentiable = True

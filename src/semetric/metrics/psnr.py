@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from semetric.errors import UsageError
 from semetric.image import Picture
-from semetric.metrics.base import Metric, Score
+from semetric.metrics.base import Metric, Scale, Score
 from semetric.metrics.mse import levels, mse
 
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ class PSNR(Metric):
     """
 
     name = "psnr"
+    label = "PSNR"
+    summary = "pixel error, in dB"
+    place = 1
+    unit = "dB"
+    scale = Scale(empty=0, full=50, labels=("0", "50 dB"), note="no upper bound: drawn against 50 dB")
     higher_is_better = True
     range = (0.0, None)
     differentiable = True

@@ -64,6 +64,11 @@ class SAMScore(Metric):
     """
 
     name = "samscore"
+    label = "SAMScore"
+    summary = "structure, cell by cell"
+    paper = "arXiv 2305.15367"
+    place = 11
+    networks = ("sam",)
     higher_is_better = True
     range = (-1.0, 1.0)
     differentiable = True

@@ -29,7 +29,7 @@ from semetric.scene.importance import STORED_ROOT, object_importance
 from semetric.scene.matching import Matching, MatchingSettings, match, prepare
 from semetric.score_settings import Variant
 
-__all__ = ["Sess"]
+__all__ = ["SeSS"]
 
 _MATCHING = {"paper": MatchingSettings.PAPER, "demo": MatchingSettings.DEMO}
 
@@ -40,7 +40,7 @@ def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return float(np.dot(a.astype(np.float64), b.astype(np.float64))) / norm if norm else 0.0
 
 
-class Sess(Metric):
+class SeSS(Metric):
     """Scene-graph similarity. Artefacts: `graphs` (two SceneGraph) and `matching` (Matching).
 
     Args:
@@ -55,6 +55,11 @@ class Sess(Metric):
     """
 
     name = "sess"
+    label = "SeSS"
+    summary = "objects and relations"
+    paper = "arXiv 2406.03865"
+    place = 12
+    networks = ("sam", "masks", "objects", "relations", "predicates")
     higher_is_better = True
     range = (0.0, 1.0)
     equal_sizes = False

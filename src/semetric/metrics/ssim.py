@@ -113,6 +113,10 @@ class SSIM(Metric):
     """
 
     name = "ssim"
+    label = "SSIM"
+    summary = "local structure"
+    paper = "Wang et al. 2004"
+    place = 2
     higher_is_better = True
     range = (-1.0, 1.0)
     min_side = WINDOW

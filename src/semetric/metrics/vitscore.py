@@ -103,6 +103,11 @@ class ViTScore(Metric):
     """
 
     name = "vitscore"
+    label = "ViTScore"
+    summary = "best-matching patch tokens"
+    paper = "arXiv 2309.04891"
+    place = 7
+    networks = ("vit",)
     higher_is_better = True
     range = (-1.0, 1.0)
     equal_sizes = False

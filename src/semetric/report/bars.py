@@ -9,6 +9,8 @@ from textwrap import shorten, wrap
 from typing import TYPE_CHECKING
 
 from semetric.errors import SemetricError, SizeMismatchError, WeightsError
+from semetric.metrics.base import Scale
+from semetric.metrics.registry import METRICS
 from semetric.report.drawing import inches, write_text
 from semetric.report.palette import BETTER_HIGHER, BETTER_LOWER, INK
 from semetric.report.strangers import LEGEND, strangers_of
@@ -20,15 +22,6 @@ if TYPE_CHECKING:
     from semetric.metrics.base import Score
 
 __all__ = ["Bar", "bar_of", "bars_height", "draw_bars", "number", "short_weights", "why"]
-
-PSNR_FULL_DB = 50.0
-"""PSNR has no upper bound; 8-bit copies above this many dB are hardly told apart."""
-
-LPIPS_EMPTY = 1.0
-"""LPIPS has no upper bound; unrelated photos come near this."""
-
-MSE_EMPTY = 65025.0
-"""255², what a white image differs from a black one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,73 +60,42 @@ class Bar:
 def bar_of(score: Score) -> Bar:
     """The bar of a score.
 
-    A bounded metric is drawn linearly on its range, from its worst value (empty) to its best (full), so lower-is-better
-    metrics are turned round. PSNR is drawn against 50 dB and LPIPS against 1. MSE is drawn on PSNR's
-    logarithmic scale: on a linear one any two photos would look the same.
+    It is drawn on the scale that the metric declares; without one linearly on the metric's range, from its worst value
+    (empty) to its best (full).
     """
-    value, known = score.value, strangers_of(score)
-    worst, best, note = _scale(score)
-    bounds = _bounds(score)
+    known, scale = strangers_of(score), _scale(score)
+    low, high = score.range
+    ends = ("", "") if scale is None else scale.labels or (f"{scale.empty:g}", f"{scale.full:g}")
+    signed = low is not None and high is not None and low < 0 < high
     return Bar(
         name=score.metric,
-        value=_with_unit(score, value),
+        value=_with_unit(score, score.value),
         arrow="↑" if score.higher_is_better else "↓",
-        fraction=_fraction(score, value),
-        worst=_minus(worst),
-        best=_minus(best),
-        zero=_fraction(score, 0.0) if bounds and bounds[0] < 0 < bounds[1] else None,
-        note=note,
+        fraction=None if scale is None else scale.fraction(score.value),
+        worst=_minus(ends[0]),
+        best=_minus(ends[1]),
+        zero=None if scale is None or not signed else scale.fraction(0.0),
+        note="no bounds, so no bar" if scale is None else scale.note,
         higher_is_better=score.higher_is_better,
         weights=short_weights(score.weights),
-        strangers=None if known is None else _fraction(score, known.mean),
+        strangers=None if known is None or scale is None else scale.fraction(known.mean),
         strangers_value="" if known is None else _with_unit(score, known.mean),
     )
 
 
-def _bounds(score: Score) -> tuple[float, float] | None:
-    """The metric's range, where it is one to draw on."""
+def _scale(score: Score) -> Scale | None:
+    """The scale of the metric's bar; None where it has no bounds to draw on."""
+    if score.metric in METRICS and METRICS[score.metric].scale is not None:
+        return METRICS[score.metric].scale
     low, high = score.range
-    if score.metric in ("psnr", "mse") or score.metric.startswith("lpips") or low is None or high is None:
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high) and low < high):
         return None
-    return (low, high) if math.isfinite(low) and math.isfinite(high) and low < high else None
-
-
-def _scale(score: Score) -> tuple[str, str, str]:
-    """What an empty and a full bar mean, and what a reader must know of it."""
-    if score.metric == "psnr":
-        return "0", "50 dB", "no upper bound: drawn against 50 dB"
-    if score.metric == "mse":
-        return "65025", "≤ 0.65", "logarithmic scale"
-    if score.metric.startswith("lpips"):
-        return "1", "0", "no upper bound: drawn against 1"
-    bounds = _bounds(score)
-    if bounds is None:
-        return "", "", "no bounds, so no bar"
-    low, high = (f"{bound:g}" for bound in bounds)
-    return (low, high, "") if score.higher_is_better else (high, low, "")
-
-
-def _fraction(score: Score, value: float) -> float | None:
-    """How full the bar of that metric is for a value, in [0, 1]; None where there is no scale or no value."""
-    bounds = _bounds(score)
-    if math.isnan(value):
-        return None
-    if score.metric == "psnr":
-        full = value / PSNR_FULL_DB
-    elif score.metric == "mse":
-        full = math.inf if value <= 0 else 10 * math.log10(MSE_EMPTY / value) / PSNR_FULL_DB
-    elif score.metric.startswith("lpips"):
-        full = 1 - value / LPIPS_EMPTY
-    elif bounds is None:
-        return None
-    else:
-        full = (value - bounds[0]) / (bounds[1] - bounds[0])
-        full = full if score.higher_is_better else 1 - full
-    return min(max(full, 0.0), 1.0)
+    return Scale(empty=low, full=high) if score.higher_is_better else Scale(empty=high, full=low)
 
 
 def _with_unit(score: Score, value: float) -> str:
-    return number(value) + (" dB" if score.metric == "psnr" else "")
+    unit = METRICS[score.metric].unit if score.metric in METRICS else ""
+    return f"{number(value)} {unit}".rstrip()
 
 
 def why(error: SemetricError) -> str:

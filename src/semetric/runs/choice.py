@@ -30,7 +30,7 @@ def describe_metrics(metrics: Mapping[str, Metric], settings: MetricSettings) ->
             "higher_is_better": metric.higher_is_better,
             "range": list(metric.range),
             "weights": dict(metric.weights),
-            "options": settings.options_of(registry.spec(name).options),
+            "options": settings.options_of(metric.options),
         }
         for name, metric in metrics.items()
     }

@@ -438,5 +438,5 @@ def _batch(metrics: Mapping[str, Metric], used: Runtime) -> int:
     """
     if not any(gains_from_batches(metric) for metric in metrics.values()):
         return 1
-    slow = any(registry.METRICS[name].by_profile for name in metrics if name in registry.METRICS)
+    slow = any(metric.networks for metric in metrics.values())
     return 1 if slow and used.device == "cpu" else BATCH

@@ -377,14 +377,14 @@ def _sum(matching: Matching, account: Account) -> Sum:
 
 
 def _row(score: Score) -> ScoreRow:
-    spec = METRICS.get(score.metric)
+    kind = METRICS.get(score.metric)
     return ScoreRow(
         bar=bar_of(score),
         range=score.range,
         weights={_clean(role): _clean(identity) for role, identity in score.weights.items()},
         details=score.details,
-        summary=spec.summary if spec else "",
-        paper=spec.paper if spec and spec.paper != "–" else "",
+        summary=kind.summary if kind else "",
+        paper=kind.paper if kind and kind.paper != "–" else "",
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from semetric.metrics.registry import METRICS
+
 __all__ = ["COLOURS", "COLUMN_INCHES", "PAGE_INCHES", "PAPER", "Look", "looks", "metric_label", "metric_unit", "number"]
 
 COLUMN_INCHES = 3.4
@@ -32,23 +34,6 @@ COLOURS = (
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*", ">", "p", "h")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (5, 1.4, 1.2, 1.4)), (0, (8, 2)))
-
-_LABELS = {
-    "mse": "MSE",
-    "psnr": "PSNR",
-    "ssim": "SSIM",
-    "ms_ssim": "MS-SSIM",
-    "lpips": "LPIPS",
-    "lpips_vgg": "LPIPS (VGG)",
-    "lpips_squeeze": "LPIPS (Squeeze)",
-    "vitscore": "ViTScore",
-    "clipscore": "CLIPScore",
-    "dreamsim": "DreamSim",
-    "dreamsim_untuned": "DreamSim (untuned)",
-    "samscore": "SAMScore",
-    "sess": "SeSS",
-}
-_UNITS = {"psnr": "dB"}
 
 PAPER: dict[str, Any] = {
     "axes.edgecolor": "#444444",
@@ -117,13 +102,13 @@ def looks(groups: Sequence[str]) -> tuple[Look, ...]:
 
 
 def metric_label(name: str) -> str:
-    """The metric's name as papers write it; its own name where it is not one of ours."""
-    return _LABELS.get(name, name)
+    """The metric's name as papers write it; its own name where no metric of that name is installed."""
+    return METRICS[name].label if name in METRICS else name
 
 
 def metric_unit(name: str) -> str:
     """The metric's unit; empty for most."""
-    return _UNITS.get(name, "")
+    return METRICS[name].unit if name in METRICS else ""
 
 
 def number(value: float | None) -> str:
