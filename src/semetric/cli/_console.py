@@ -54,7 +54,7 @@ def given(**options: Any) -> dict[str, Any]:
 
 def files_of(*words: Any) -> list[str]:
     """Those of a command's arguments and options that are files, which its outputs must not replace."""
-    return [str(one) for one in words if isinstance(one, str | Path) and os.path.isfile(one)]
+    return [str(word) for word in words if isinstance(word, str | Path) and os.path.isfile(word)]
 
 
 def log_to_stderr() -> None:

@@ -159,11 +159,11 @@ def run(
         shared.show_json(done.summary)
     else:
         show_tables(_table(done.summary["metrics"]))
-    for name, one in done.summary["metrics"].items():
-        if "note" in one:
-            _log.info("%s: %s", name, one["note"])
+    for name, statistics in done.summary["metrics"].items():
+        if "note" in statistics:
+            _log.info("%s: %s", name, statistics["note"])
     _say_unscored(done.summary)
-    log_names(f"{len(failed)} of {done.summary['pairs']} pairs failed:", [_why(one) for one in failed], _WHOLE)
+    log_names(f"{len(failed)} of {done.summary['pairs']} pairs failed:", [_why(pair) for pair in failed], _WHOLE)
     _log.info("rows: %s", done.path / "scores.csv")
     return 1 if failed else 0
 
@@ -171,9 +171,9 @@ def run(
 def _say_unscored(summary: Mapping[str, Any]) -> None:
     """Says which metrics lack more pairs than those that have failed as a whole, those for one reason together."""
     counts: dict[int, dict[str, str]] = {}
-    for name, one in summary["metrics"].items():
-        if one["failed"] > len(summary["failed"]):
-            counts.setdefault(one["failed"], {})[name] = one["because"]
+    for name, statistics in summary["metrics"].items():
+        if statistics["failed"] > len(summary["failed"]):
+            counts.setdefault(statistics["failed"], {})[name] = statistics["because"]
     for count, reasons in counts.items():
         for names, why in grouped(reasons).items():
             _log.warning("%s: %d of %d pairs not scored: %s", names, count, summary["pairs"], why)
@@ -188,8 +188,8 @@ def _report(known: Started, pairing: Pairing) -> None:
     log_names(
         f"names that several files of one folder share, not scored: {len(pairing.ambiguous)}",
         [
-            f"{name}: references {', '.join(ours) or 'none'}; images {', '.join(theirs) or 'none'}"
-            for name, (ours, theirs) in pairing.ambiguous.items()
+            f"{name}: references {', '.join(references) or 'none'}; images {', '.join(images) or 'none'}"
+            for name, (references, images) in pairing.ambiguous.items()
         ],
         _WHOLE,
     )
@@ -216,19 +216,19 @@ def _why(failed: Mapping[str, Any]) -> str:
 def _table(metrics: Mapping[str, Any]) -> Table:
     numbers = ("n", "mean", "95% interval", "std", "min", "5%", "25%", "median", "75%", "95%", "max")
     table = Table([Column("metric", "key"), Column("better", "word"), *map(Column, numbers)])
-    for name, one in metrics.items():
-        bounds, quantiles = one["mean_interval_95"], one["quantiles"] or {}
+    for name, statistics in metrics.items():
+        bounds, quantiles = statistics["mean_interval_95"], statistics["quantiles"] or {}
         spread = [
-            one["std"],
-            one["min"],
+            statistics["std"],
+            statistics["min"],
             *(quantiles.get(q) for q in ("0.05", "0.25", "0.5", "0.75", "0.95")),
-            one["max"],
+            statistics["max"],
         ]
         table.add_row(
             name,
-            "↑" if one["higher_is_better"] else "↓",
-            str(one["n"]),
-            _number(one["mean"]),
+            "↑" if statistics["higher_is_better"] else "↓",
+            str(statistics["n"]),
+            _number(statistics["mean"]),
             "–" if bounds is None else f"{_number(bounds[0])} … {_number(bounds[1])}",
             *(_number(value) for value in spread),
         )

@@ -108,9 +108,9 @@ class _LazyGroup(_Group):
 
 def _arranged(parameters: list[Any]) -> list[Any]:
     """Arguments as they are, options by their panels; flags show no type."""
-    for one in parameters:
-        if isinstance(one, TyperOption):
-            one.rich_help_panel = _PANEL_OF.get(one.name or "")
-            if one.metavar is None and (one.is_flag or one.multiple):
-                one.metavar = "" if one.is_flag else "<str>..."
-    return sorted(parameters, key=lambda one: _PLACE[getattr(one, "rich_help_panel", None)])
+    for parameter in parameters:
+        if isinstance(parameter, TyperOption):
+            parameter.rich_help_panel = _PANEL_OF.get(parameter.name or "")
+            if parameter.metavar is None and (parameter.is_flag or parameter.multiple):
+                parameter.metavar = "" if parameter.is_flag else "<str>..."
+    return sorted(parameters, key=lambda parameter: _PLACE[getattr(parameter, "rich_help_panel", None)])

@@ -36,9 +36,9 @@ def score_tables(scores: Mapping[str, Score], errors: Mapping[str, SemetricError
                 Column("weights", "text", "dim"),
             ]
         )
-        for name, one in scores.items():
-            arrow = "↑ higher" if one.higher_is_better else "↓ lower"
-            table.add_row(name, number(one.value), arrow, interval(one.range), _short(one.weights))
+        for name, score in scores.items():
+            arrow = "↑ higher" if score.higher_is_better else "↓ lower"
+            table.add_row(name, number(score.value), arrow, interval(score.range), _short(score.weights))
         tables.append(table)
     failed = {name: str(error) for name, error in errors.items() if not isinstance(error, WeightsMissingError)}
     if failed:
@@ -49,13 +49,13 @@ def score_tables(scores: Mapping[str, Score], errors: Mapping[str, SemetricError
     return tables
 
 
-def exit_code(scores: Mapping[str, Any], errors: Mapping[str, SemetricError], asked: Sequence[str]) -> int:
+def exit_code(scores: Mapping[str, Any], errors: Mapping[str, SemetricError], requested: Sequence[str]) -> int:
     """0 where all that was wanted was scored; else the first failure's own code.
 
     A metric that the user named is wanted; of the others it is enough that one was scored.
     """
     for name, error in errors.items():
-        if name in asked or not scores:
+        if name in requested or not scores:
             return error.exit_code
     return 0
 

@@ -96,7 +96,9 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     """What stands for characters that an encoding has not: see `codecs.register_error`."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(_PLAIN.get(one) or _escaped(one) for one in error.object[error.start : error.end]), error.end
+    return "".join(
+        _PLAIN.get(character) or _escaped(character) for character in error.object[error.start : error.end]
+    ), error.end
 
 
 def _escaped(character: str) -> str:

@@ -20,18 +20,18 @@ def info(as_json: shared.JsonOption = False) -> None:
     from semetric.cache import default_store
     from semetric.weights.lookup import human
 
-    found = default_store().info()
+    store = default_store().info()
     if as_json:
         shared.show_json(
             {
-                "folder": str(found.root),
-                "entries": found.entries,
-                "size_bytes": found.size_bytes,
-                "max_bytes": found.max_bytes,
+                "folder": str(store.root),
+                "entries": store.entries,
+                "size_bytes": store.size_bytes,
+                "max_bytes": store.max_bytes,
             }
         )
         return
-    typer.echo(f"{found.root}: {found.entries} entries, {human(found.size_bytes)} of {human(found.max_bytes)}")
+    typer.echo(f"{store.root}: {store.entries} entries, {human(store.size_bytes)} of {human(store.max_bytes)}")
 
 
 @app.verb("clear", "semetric cache clear --weights")

@@ -63,24 +63,28 @@ def compare(
     run_a, run_b = runs
     from semetric.runs import compare as compare_runs
 
-    found = compare_runs(run_a, run_b, force=force)
-    for note in found.notes:
+    comparison = compare_runs(run_a, run_b, force=force)
+    for note in comparison.notes:
         _log.warning("the runs differ in %s", note)
-    for side, metrics in (("A", found.metrics_only_a), ("B", found.metrics_only_b)):
+    for side, metrics in (("A", comparison.metrics_only_a), ("B", comparison.metrics_only_b)):
         if metrics:
             _log.warning("metrics of %s alone: %s", side, ", ".join(metrics))
-    log_names(f"rows of A that B has not: {len(found.only_a)}", found.only_a, "--json")
-    log_names(f"rows of B that A has not: {len(found.only_b)}", found.only_b, "--json")
-    for side, failed in (("A", found.failed_a), ("B", found.failed_b)):
-        log_names(f"{len(failed)} of {found.pairs} pairs lack a score in {side}:", failed, "--json")
-    log_names(f"rows that share a name with another and were left out: {len(found.repeated)}", found.repeated, "--json")
-    for name, one in found.differences.items():
-        if one.left_out:
-            _log.info("%s: %d pairs with an infinite score left out of the mean difference", name, one.left_out)
+    log_names(f"rows of A that B has not: {len(comparison.only_a)}", comparison.only_a, "--json")
+    log_names(f"rows of B that A has not: {len(comparison.only_b)}", comparison.only_b, "--json")
+    for side, failed in (("A", comparison.failed_a), ("B", comparison.failed_b)):
+        log_names(f"{len(failed)} of {comparison.pairs} pairs lack a score in {side}:", failed, "--json")
+    log_names(
+        f"rows that share a name with another and were left out: {len(comparison.repeated)}",
+        comparison.repeated,
+        "--json",
+    )
+    for name, difference in comparison.differences.items():
+        if difference.left_out:
+            _log.info("%s: %d pairs with an infinite score left out of the mean difference", name, difference.left_out)
     if as_json:
-        shared.show_json(found.to_dict())
+        shared.show_json(comparison.to_dict())
     else:
-        show_tables(_table(found.differences))
+        show_tables(_table(comparison.differences))
 
 
 def _compare_systems(
@@ -95,11 +99,11 @@ def _compare_systems(
         _log.warning("a run is not at its end: what is finished is compared")
     pairs = system_pairs(run, names, against)
     comparisons = differences(run, pairs, by_level=by_level or as_json)
-    compared = {(one.a, one.b) for one in comparisons}
+    compared = {(comparison.a, comparison.b) for comparison in comparisons}
     for a, b in pairs:
         if (a, b) not in compared:
-            one, two = run.systems[a].name, run.systems[b].name
-            _log.warning("%s and %s have no %s in common", one, two, run.axis.label)
+            left, right = run.systems[a].name, run.systems[b].name
+            _log.warning("%s and %s have no %s in common", left, right, run.axis.label)
     if as_json:
         shared.show_json(
             {
@@ -107,43 +111,51 @@ def _compare_systems(
                 "experiment": run.experiment,
                 "axis": {"name": run.axis.name, "label": run.axis.label, "unit": run.axis.unit},
                 "images": len(run.images),
-                "differences": [one.to_dict(run) for one in comparisons],
+                "differences": [comparison.to_dict(run) for comparison in comparisons],
             }
         )
     else:
         show_tables(_system_table(run, comparisons, by_level=by_level))
 
 
-def _system_table(run: LabRun, found: Sequence[SystemDifference], *, by_level: bool) -> Table:
+def _system_table(run: LabRun, comparisons: Sequence[SystemDifference], *, by_level: bool) -> Table:
     """A row a metric and two systems; with levels, one a level below it."""
     names = ("metric", "A", "B", *([run.axis.label] if by_level else []))
     table = Table([*(Column(name, "key") for name in names), Column("better", "word"), *map(Column, _COLUMNS)])
     before = None
-    for one in found:
-        if before not in (None, one.metric):
+    for comparison in comparisons:
+        if before not in (None, comparison.metric):
             table.add_section()
-        level = [] if not by_level else ["all" if one.level is None else f"{one.level:.4g}"]
-        arrow = "↑" if one.difference.higher_is_better else "↓"
-        before = one.metric
-        keys = (run.metrics[one.metric].name, run.systems[one.a].name, run.systems[one.b].name, *level)
-        table.add_row(*keys, arrow, *_cells(one.difference))
+        level = [] if not by_level else ["all" if comparison.level is None else f"{comparison.level:.4g}"]
+        arrow = "↑" if comparison.difference.higher_is_better else "↓"
+        before = comparison.metric
+        keys = (
+            run.metrics[comparison.metric].name,
+            run.systems[comparison.a].name,
+            run.systems[comparison.b].name,
+            *level,
+        )
+        table.add_row(*keys, arrow, *_cells(comparison.difference))
     return table
 
 
 def _table(differences: Mapping[str, Difference]) -> Table:
     table = Table([Column("metric", "key"), Column("better", "word"), *map(Column, _COLUMNS)])
-    for name, one in differences.items():
-        table.add_row(name, "↑" if one.higher_is_better else "↓", *_cells(one))
+    for name, difference in differences.items():
+        table.add_row(name, "↑" if difference.higher_is_better else "↓", *_cells(difference))
     return table
 
 
-def _cells(one: Difference) -> list[str]:
-    bounds = one.interval_95
+def _cells(difference: Difference) -> list[str]:
+    bounds = difference.interval_95
     return [
-        str(one.n),
-        *("–" if value is None else number(value) for value in (one.mean_a, one.mean_b, one.mean)),
+        str(difference.n),
+        *("–" if value is None else number(value) for value in (difference.mean_a, difference.mean_b, difference.mean)),
         "–" if bounds is None else f"{number(bounds[0])} … {number(bounds[1])}",
-        *(f"{wins} ({wins / one.n:.0%})" if one.n else "–" for wins in (one.a_better, one.b_better)),
-        str(one.ties),
-        "–" if one.p is None else f"{one.p:.3g}",
+        *(
+            f"{wins} ({wins / difference.n:.0%})" if difference.n else "–"
+            for wins in (difference.a_better, difference.b_better)
+        ),
+        str(difference.ties),
+        "–" if difference.p is None else f"{difference.p:.3g}",
     ]

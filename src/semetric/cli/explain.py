@@ -49,6 +49,6 @@ def explain(
         say_notes(scores, reference, image)
     say_missing(scores.errors)
     logging.getLogger("semetric").info("wrote %s (%.1f MB)", out, out.stat().st_size / 1e6)
-    code = exit_code(scores.scores, scores.errors, asked=metrics or ())
+    code = exit_code(scores.scores, scores.errors, requested=metrics or ())
     if code:
         raise typer.Exit(code)

@@ -17,12 +17,12 @@ def metrics(as_json: shared.JsonOption = False) -> None:
         shared.show_json(
             {
                 name: {
-                    "higher_is_better": one.higher_is_better,
-                    "range": list(one.range),
-                    "measures": one.summary,
-                    "paper": one.paper,
+                    "higher_is_better": kind.higher_is_better,
+                    "range": list(kind.range),
+                    "measures": kind.summary,
+                    "paper": kind.paper,
                 }
-                for name, one in METRICS.items()
+                for name, kind in METRICS.items()
             }
         )
         return
@@ -35,8 +35,8 @@ def metrics(as_json: shared.JsonOption = False) -> None:
             Column("paper", "word", "dim"),
         ]
     )
-    for name, one in METRICS.items():
+    for name, kind in METRICS.items():
         table.add_row(
-            name, "↑ higher" if one.higher_is_better else "↓ lower", interval(one.range), one.summary, one.paper
+            name, "↑ higher" if kind.higher_is_better else "↓ lower", interval(kind.range), kind.summary, kind.paper
         )
     show_tables(table)

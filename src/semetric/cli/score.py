@@ -100,6 +100,6 @@ def score(
 
         reading = ScoreSettings(**options).reading
         draw(scores, semetric.read_image(reference, **reading), semetric.read_image(image, **reading), save_plot)
-    code = exit_code(scores.scores, scores.errors, asked=metrics or ())
+    code = exit_code(scores.scores, scores.errors, requested=metrics or ())
     if code:
         raise typer.Exit(code)

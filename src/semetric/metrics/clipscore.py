@@ -121,8 +121,8 @@ def clipscore_text(
         raise UsageError("clipscore_text expects a text; found an empty one. Describe the image.")
     if not 0 < scale < float("inf"):
         raise UsageError(f"clipscore_text expects a scale above 0; found {scale!r}.")
-    used = Runtime(runtime, store=default_store()) if isinstance(runtime, str) else runtime
-    clip = clip_of(used, "clipscore_text")
+    networks = Runtime(runtime, store=default_store()) if isinstance(runtime, str) else runtime
+    clip = clip_of(networks, "clipscore_text")
     cosine = _cosine(clip.embedding(read_image(image)), clip.embed_texts([prefix + text])[0])
     return Score(
         metric="clipscore_text",

@@ -141,8 +141,8 @@ class DreamSim(Metric):
         """
         if not pictures:
             return np.empty((0, self.variant.size), np.float32)
-        found = self.runtime.products(pictures, self._recipe, self._compute, batch=_BATCH)
-        return np.stack([one["embedding"] for one in found])
+        products = self.runtime.products(pictures, self._recipe, self._compute, batch=_BATCH)
+        return np.stack([product["embedding"] for product in products])
 
     @cached_property
     def _recipe(self) -> dict[str, Any]:

@@ -69,8 +69,8 @@ def _layers(a: torch.Tensor, b: torch.Tensor, net: LpipsNet) -> Iterator[torch.T
     check_batch(a, b, metric=f"lpips ({net.trunk})", min_side=net.min_side, channels=3)
     for features, head in zip(net(torch.cat([a, b])), net.heads, strict=True):  # (2B, C, h, w), (C,)
         lengths = torch.linalg.vector_norm(features, dim=1, keepdim=True)
-        one, two = (features / (lengths + _EPS)).chunk(2)  # (B, C, h, w) each
-        yield ((one - two).square() * head.view(1, -1, 1, 1)).sum(dim=1, keepdim=True)
+        x, y = (features / (lengths + _EPS)).chunk(2)  # (B, C, h, w) each
+        yield ((x - y).square() * head.view(1, -1, 1, 1)).sum(dim=1, keepdim=True)
 
 
 class LPIPS(Metric):

@@ -106,11 +106,11 @@ class SeSS(Metric):
         return {**self.builder.weights, **self.builder.comparison_weights}
 
     def _score(self, reference: Picture, image: Picture) -> Score:
-        one, two, matching = self._matched(reference, image)
+        a, b, matching = self._matched(reference, image)
         details: dict[str, object] = {
             "variant": self.variant,
-            "objects": [len(one), len(two)],
-            "relations": [len(one.triplets), len(two.triplets)],
+            "objects": [len(a), len(b)],
+            "relations": [len(a.triplets), len(b.triplets)],
             "graph_score": matching.graph_score,
             "image_similarity": matching.image_similarity,
         }
@@ -119,20 +119,20 @@ class SeSS(Metric):
         elif self.variant in ("custom", "graded"):
             details["matching"] = dataclasses.asdict(self.matching)
         value = min(max(matching.score, 0.0), 1.0)  # identical graphs sum to 1 but for rounding
-        return self._make(value, details, graphs=(one, two), matching=matching)
+        return self._make(value, details, graphs=(a, b), matching=matching)
 
     def _matched(self, reference: Picture, image: Picture) -> tuple[SceneGraph, SceneGraph, Matching]:
         if isinstance(self.matching, GradedSettings):
-            one, two = self.builder(reference), self.builder(image)
-            alike = cosine(one.image_feature, two.image_feature)
+            a, b = self.builder(reference), self.builder(image)
+            alike = cosine(a.image_feature, b.image_feature)
             similarity = self.builder.predicate_similarity
-            return one, two, match_graded(one.graded, two.graded, similarity, alike, self.matching)
+            return a, b, match_graded(a.graded, b.graded, similarity, alike, self.matching)
         warm = threading.Thread(target=prepare, daemon=True)  # compiles once a machine, beside the networks
         warm.start()
-        one, two = self._weighed(self.builder(reference)), self._weighed(self.builder(image))
+        a, b = self._weighed(self.builder(reference)), self._weighed(self.builder(image))
         warm.join()
-        alike = cosine(one.image_feature, two.image_feature)
-        return one, two, match(one.arrays, two.arrays, self.builder.predicate_similarity, alike, self.matching)
+        alike = cosine(a.image_feature, b.image_feature)
+        return a, b, match(a.arrays, b.arrays, self.builder.predicate_similarity, alike, self.matching)
 
     def _weighed(self, graph: SceneGraph) -> SceneGraph:
         """The graph with the importance that the settings ask for."""

@@ -136,14 +136,14 @@ def read_sess_settings(path: str | os.PathLike[str]) -> Settings:
 
     file = Path(path)
     try:
-        found = tomllib.loads(file.read_text(encoding="utf-8"))
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"Expected a file of SeSS settings; {file}: {error.strerror or error}.") from error
     except ValueError as error:  # TOML's and Unicode's own are of that kind
         raise UsageError(f"Expected TOML in {file}; {error}.") from error
-    table = found.get("sess")
-    if set(found) != {"sess"} or not isinstance(table, Mapping):
-        there = ", ".join(found) or "nothing"
+    table = document.get("sess")
+    if set(document) != {"sess"} or not isinstance(table, Mapping):
+        there = ", ".join(document) or "nothing"
         raise UsageError(f"Expected one table, [sess], in {file}; found {there}.")
     return sess_settings(table, source=str(file))
 

@@ -132,15 +132,15 @@ class ViTScore(Metric):
 
         def compute(missing: Sequence[Picture]) -> list[Arrays]:
             parts = self.runtime.passes(missing, _BATCH)
-            found = [one for part in parts for one in self._trunk.tokens(part)]
-            if not all(np.isfinite(one).all() for one in found):
+            tokens = [grid for part in parts for grid in self._trunk.tokens(part)]
+            if not all(np.isfinite(grid).all() for grid in tokens):
                 raise WeightsCorruptError(
                     f"Expected finite patch tokens of {self.backbone}; its weights ({self._trunk.identity}) give "
                     "others. Fetch or copy them again."
                 )
-            return [{"tokens": one[None]} for one in found]
+            return [{"tokens": grid[None]} for grid in tokens]
 
-        return [one["tokens"] for one in self.runtime.products(pictures, recipe, compute, batch=_BATCH)]
+        return [product["tokens"] for product in self.runtime.products(pictures, recipe, compute, batch=_BATCH)]
 
     def _values(self, references: Tensor, images: Tensor) -> Tensor:
         return vitscore(self._trunk.tokens_of_tensor(references), self._trunk.tokens_of_tensor(images)).f
