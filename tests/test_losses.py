@@ -72,7 +72,7 @@ def test_mistakes_are_named() -> None:
     images, references = pair()
     with pytest.raises(UsageError, match=r"reduction to be one of mean, sum, none; found 'men'\. Did you mean mean"):
         losses.SSIM(reduction="men")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=r"options \(padding\) and choices .*; found paddin\. Did you mean padding"):
+    with pytest.raises(UsageError, match=r"Expected options among .*; found 'paddin'\. Did you mean padding"):
         losses.SAMScore(paddin="include")
     with pytest.raises(ImageError, match=r"expects values in \[0, 1\]"):
         losses.SSIM()(images * 255, references)
