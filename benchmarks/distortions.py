@@ -119,8 +119,8 @@ SLIGHT: Mapping[Label, Callable[[Pixels], Pixels]] = MappingProxyType(
         ("gamma", 0.8): partial(gamma, exponent=0.8),
         ("gamma", 1.25): partial(gamma, exponent=1.25),
         ("downscaling", 2.0): halved,
-        ("contrast", 0.15): partial(contrast, change=-0.15),  # the lab's change is 1 − factor
-        ("contrast", -0.15): partial(contrast, change=0.15),
+        ("contrast", 0.15): partial(contrast, strength=-0.15),  # the lab's strength is 1 − factor
+        ("contrast", -0.15): partial(contrast, strength=0.15),
     }
 )
 
