@@ -22,7 +22,7 @@ from benchmarks.photos import photos
 from semetric.image import Picture, read_image
 from semetric.models.sam import Frame
 from semetric.models.segmenter import Segmenter
-from semetric.scene.graded import availability, membership, pixel_importance
+from semetric.scene.graded import availability, importance_in_cells, membership
 from semetric.scene.importance import spectral_residual
 from semetric.scene.masks import Masks, adaptive_masks, distinct, even_masks
 from semetric.scene.settings import EVEN, GRID
@@ -86,7 +86,7 @@ def main() -> None:
             photo = found["photo"]
             fading = placement.startswith("even")
             members = membership(photo.iou, photo.stability) if fading else np.ones(len(photo))
-            importance = pixel_importance(spectral_residual(pixels), photo.masks, members)
+            importance = importance_in_cells(spectral_residual(pixels), photo.masks, members).sum(axis=1)
             for change, copy in found.items():
                 there = availability(copy.iou, copy.stability) > 0 if fading else np.ones(len(copy), bool)
                 shift = SHIFT if change.startswith("shift") else 0

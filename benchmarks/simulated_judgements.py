@@ -119,11 +119,12 @@ def random_graphs(
 
 
 def graded(graph: RelatedGraph) -> GradedGraph:
-    """A random graph as graded SeSS reads it: objects that hold nine tenths of their image, all clearly seen."""
+    """A random graph as graded SeSS reads it: objects hold nine tenths of the image; its one cell is like nothing."""
     relations = graph.arrays.relations
     return GradedGraph(
         features=graph.arrays.features,
-        importance=0.9 * graph.arrays.importance,
+        cells=np.zeros((1, graph.arrays.features.shape[1])),
+        held=0.9 * graph.arrays.importance[:, None],
         available=np.ones(len(graph.arrays)),
         relations=np.column_stack([graph.ends, relations[graph.ends[:, 0], graph.ends[:, 1]]]),
         probabilities=graph.probabilities,

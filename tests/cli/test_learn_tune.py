@@ -47,6 +47,8 @@ def graph_of(builder: GraphBuilder, picture: Picture) -> SceneGraph:
         class_probabilities=np.zeros(5, np.float32),
         features=rng.random((5, 12)).astype(np.float32),
         image_feature=rng.random(12).astype(np.float32),
+        cell_features=np.zeros((1, 12), np.float32),
+        held=importance[:, None] / importance.sum(),
         importance=importance / importance.sum(),
         triplets=np.array([[0, 1, 4], [1, 2, 3], [2, 0, 9], [3, 4, 7]]),
         probabilities=np.full(4, 0.5),

@@ -48,6 +48,8 @@ class Builder:
             stability=np.full(4, 0.99, np.float32),
             features=means,
             image_feature=means.reshape(-1),
+            cell_features=np.zeros((1, 3), np.float32),
+            held=np.full((4, 1), 0.25),
             classes=np.full(4, -1),
             class_probabilities=np.zeros(4, np.float32),
             importance=np.full(4, 0.25),

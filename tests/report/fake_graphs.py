@@ -49,6 +49,8 @@ def discs(n: int, size: tuple[int, int], seed: int = 0) -> SceneGraph:
         class_probabilities=np.zeros(n, np.float32),
         features=np.random.default_rng(7).normal(size=(max(n, 1), 16)).astype(np.float32)[:n],
         image_feature=np.ones(16, np.float32),
+        cell_features=np.zeros((1, 16), np.float32),  # like nothing
+        held=importance[:, None],
         importance=importance,
         triplets=np.array(edges, np.int64).reshape(-1, 3),
         probabilities=rng.uniform(0.3, 1.0, len(edges)),

@@ -14,7 +14,7 @@ from semetric.metrics.base import Score
 from semetric.models.runtime import Runtime
 from semetric.report.account import account_of
 from semetric.report.explain.maps import gradient, kept_overlay, lpips_overlay, overlays, samscore_overlay
-from semetric.scene.graded import GradedSettings, match_graded, pixel_importance
+from semetric.scene.graded import GradedSettings, importance_in_cells, match_graded
 from semetric.scoring import Scores
 
 Make = Callable[..., Scores]
@@ -108,8 +108,14 @@ def test_the_map_of_graded_sess_adds_up_to_its_score() -> None:
         for seed in (0, 1)
     )
     one, two = (
-        replace(graph, importance=pixel_importance(np.ones(size), graph.masks, graph.membership))
+        replace(
+            graph,
+            held=held,
+            importance=held.sum(axis=1),
+            cell_features=np.ones((held.shape[1], graph.features.shape[1])),
+        )
         for graph in (one, two)
+        for held in [importance_in_cells(np.ones(size), graph.masks, graph.membership)]
     )
     settings = GradedSettings(midpoint=0.5, scale=0.1, image_midpoint=0.5, image_scale=0.1)
     matching = match_graded(one.graded, two.graded, np.eye(56), 0.6, settings)

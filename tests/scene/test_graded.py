@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from semetric.errors import UsageError
 from semetric.scene.graded import (
+    CELLS,
     GradedGraph,
     GradedSettings,
     availability,
     calibrated,
     faded_relations,
+    importance_in_cells,
     match_graded,
     membership,
-    pixel_importance,
 )
 
 SETTINGS = GradedSettings(midpoint=0.55, scale=0.06, image_midpoint=0.6, image_scale=0.08)
@@ -40,13 +41,15 @@ class Scene:
         self.stability = rng.uniform(0.8, 1.0, n)
         self.saliency = rng.random((SIDE, SIDE))
         self.features = rng.normal(size=(n, 6)) + 0.8
+        self.cells = rng.normal(size=(CELLS * CELLS, 6)) + 0.4
         self.probabilities = rng.random((PREDICATES, n, n)) * (rng.random((PREDICATES, n, n)) < 0.5)
 
     def graph(self) -> GradedGraph:
         relations = faded_relations(self.probabilities)
         return GradedGraph(
             features=self.features,
-            importance=pixel_importance(self.saliency, self.masks, membership(self.iou, self.stability)),
+            cells=self.cells,
+            held=importance_in_cells(self.saliency, self.masks, membership(self.iou, self.stability)),
             available=availability(self.iou, self.stability),
             relations=relations.triplets,
             probabilities=relations.probabilities,
@@ -61,18 +64,19 @@ def test_a_worked_example() -> None:
     # Two objects of importance 0.5 and 0.3 on each side; the first pair is the same, the second unrelated.
     graph = GradedGraph(
         features=np.eye(2),
-        importance=np.array([0.5, 0.3]),
+        cells=np.eye(2),
+        held=np.diag([0.5, 0.3]),
         available=np.ones(2),
         relations=np.zeros((0, 3), np.int64),
         probabilities=np.zeros(0),
     )
-    other = replace(graph, features=np.array([[1.0, 0.0], [0.0, -1.0]]))
+    other = replace(graph, features=np.array([[1.0, 0.0], [0.0, -1.0]]), cells=np.array([[1.0, 0.0], [0.0, -1.0]]))
     matching = match_graded(graph, other, SIMILARITY, 1.0, SETTINGS)
-    lost = 0.9 * 0.3 * (1 - calibrated(-1.0, 0.55, 0.06).item())  # (1 − γ) · v_2 · (1 − L), whole images alike
-    # the best assignment gains nothing by exchanging the objects: both are unlike then
+    # The second object is like neither object, but as like as a cosine of 0 to the place of the first.
+    lost = 0.9 * 0.3 * (1 - calibrated(0.0, 0.55, 0.06).item())  # (1 − γ) · v_2 · (1 − R_2), whole images alike
     assert matching.score == pytest.approx(1 - lost, abs=1e-12)
     assert matching.image_weight == pytest.approx(0.1 + 0.9 * 0.2)
-    assert [partners.tolist() for partners in matching.partners] == [[0, 1], [0, 1]]
+    assert [partners.tolist() for partners in matching.partners] == [[0, -1], [0, -1]]
     assert matching.settings is SETTINGS
 
 
@@ -91,7 +95,8 @@ def test_symmetric_bounded_and_explained(n: int, m: int, seed: int) -> None:
     assert 0 <= matching.score <= 1 + 1e-12
     explained = matching.gains[0].sum() + matching.gains[1].sum() + matching.image_contribution
     assert explained == pytest.approx(matching.score, abs=1e-12)
-    assert matching.contributions.sum() + matching.image_contribution == pytest.approx(matching.score, abs=1e-12)
+    alone = sum(gains[partners < 0].sum() for gains, partners in zip(matching.gains, matching.partners, strict=True))
+    assert matching.contributions.sum() + alone + matching.image_contribution == pytest.approx(explained, abs=1e-12)
     assert matching.bounds[0].sum() + matching.bounds[1].sum() + matching.image_weight == pytest.approx(1, abs=1e-12)
     for stake, kept in zip(matching.bounds, matching.gains, strict=True):
         assert (kept <= stake + 1e-12).all()
@@ -100,13 +105,21 @@ def test_symmetric_bounded_and_explained(n: int, m: int, seed: int) -> None:
 def test_without_objects_the_whole_images_decide() -> None:
     expected = calibrated(0.7, SETTINGS.image_midpoint, SETTINGS.image_scale).item()
     assert score(Scene(0, 0), Scene(1, 0), cosine=0.7) == pytest.approx(expected, abs=1e-12)
-    one_sided = score(Scene(0, 5), Scene(1, 0), cosine=1.0)
-    held = Scene(0, 5).graph().importance.sum()
-    assert one_sided == pytest.approx(1 - 0.45 * held, abs=1e-12)  # (1 − γ)/2 of what the reference's objects hold
+
+
+def test_an_object_without_an_outline_is_looked_for_in_place() -> None:
+    one, two = Scene(0, 5), Scene(1, 0)
+    units = [cells / np.linalg.norm(cells, axis=1, keepdims=True) for cells in (one.cells, two.cells)]
+    likest = calibrated((units[0] @ units[1].T).max(axis=1), SETTINGS.midpoint, SETTINGS.scale)
+    lost = 0.45 * (one.graph().held @ (1 - likest)).sum()  # (1 − γ)/2 of what the reference's objects hold
+    assert score(one, two, beta=0.0, cosine=1.0) == pytest.approx(1 - lost, abs=1e-12)
+    two.cells = one.cells
+    assert score(one, two, beta=0.0, cosine=1.0) == pytest.approx(1, abs=1e-12)
 
 
 # How far a score moves when one input of one image moves by ε. Derived in docs/metrics/sess.md:
 #   feature, by an angle of ε:      L moves by at most STEEPEST · ε, K by twice that
+#   cell, likewise:                 R by at most STEEPEST · ε
 #   probability of one relation:    w by v_i · v_k · ε / 0.95, counted as taken and as given, on both sides
 #   saliency of one pixel:          its share moves by at most 2 ε / Σ, and with it what its objects hold
 #   predicted IoU of one mask:      membership by ε / .15 (importance by at most 3 times that), availability by ε / .10
@@ -114,6 +127,7 @@ def test_without_objects_the_whole_images_decide() -> None:
 BETA = 0.1
 BOUNDS = {
     "features": STEEPEST * (1 + BETA),
+    "cells": STEEPEST,
     "probabilities": 2 * BETA / 0.95,
     "saliency": 2.0 / (SIDE * SIDE * 0.5),
     "iou": (3 / 0.15) * (1 + 2 * BETA) + (1 + 2 * BETA) / 0.10,
@@ -139,7 +153,7 @@ def test_a_small_change_moves_the_score_little(what: str, n: int, m: int, seed: 
     rng = np.random.default_rng(seed)
     values = getattr(two, what)
     at = tuple(int(rng.integers(side)) for side in values.shape)
-    if what == "features":
+    if what in ("features", "cells"):
         row = values[at[0]]
         across = rng.normal(size=row.size)
         across -= across @ row / (row @ row) * row
@@ -187,10 +201,10 @@ def test_another_predicate_costs_what_beta_allows() -> None:
 
 def test_every_pixel_counts_once() -> None:
     scene = Scene(5, 6)
-    importance = pixel_importance(scene.saliency, scene.masks, np.ones(6))
+    importance = importance_in_cells(scene.saliency, scene.masks, np.ones(6))
     held = scene.saliency + scene.saliency.mean()
     assert importance.sum() == pytest.approx(held[scene.masks.any(axis=0)].sum() / held.sum())
-    twice = pixel_importance(scene.saliency, np.concatenate([scene.masks, scene.masks[:1]]), np.ones(7))
+    twice = importance_in_cells(scene.saliency, np.concatenate([scene.masks, scene.masks[:1]]), np.ones(7))
     assert twice.sum() == pytest.approx(importance.sum())  # a mask that is there twice takes nothing more in all
 
 
@@ -202,12 +216,18 @@ def test_settings_out_of_range(name: str) -> None:
 
 def test_graphs_that_do_not_fit() -> None:
     graph = Scene(0, 3).graph()
-    with pytest.raises(UsageError, match="finite importance"):
-        replace(graph, importance=np.full(3, np.nan))
+    with pytest.raises(UsageError, match="finite held"):
+        replace(graph, held=np.full((3, 1), np.nan), cells=np.ones((1, 6)))
     with pytest.raises(UsageError, match="between the 3 objects"):
         replace(graph, relations=np.array([[0, 3, 1]]), probabilities=np.ones(1))
     with pytest.raises(UsageError, match="one length"):
-        match_graded(graph, replace(graph, features=np.ones((3, 5))), SIMILARITY, 1.0, SETTINGS)
+        match_graded(
+            graph,
+            replace(graph, features=np.ones((3, 5)), cells=np.ones((CELLS * CELLS, 5))),
+            SIMILARITY,
+            1.0,
+            SETTINGS,
+        )
     with pytest.raises(UsageError, match="beyond predicate"):
         match_graded(graph, graph, np.eye(1), 1.0, SETTINGS)
 
@@ -221,7 +241,8 @@ def test_a_wall_of_like_objects_takes_no_memory_of_its_pairs() -> None:
     relations = faded_relations(probabilities)
     wall = GradedGraph(
         features=rng.normal(size=8) + 0.15 * rng.normal(size=(n, 8)),
-        importance=np.full(n, 0.9 / n),
+        cells=np.ones((1, 8)),
+        held=np.full((n, 1), 0.9 / n),
         available=np.ones(n),
         relations=relations.triplets,
         probabilities=relations.probabilities,

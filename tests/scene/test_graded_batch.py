@@ -24,7 +24,8 @@ def scene(rng: np.random.Generator, n: int) -> GradedGraph:
     relations = faded_relations(probabilities)
     return GradedGraph(
         features=rng.normal(size=(n, 8)) + 0.8,
-        importance=importance / max(importance.sum(), 1e-9) * 0.9,
+        cells=rng.normal(size=(3, 8)) + 0.8,
+        held=(importance / max(importance.sum(), 1e-9) * 0.9)[:, None] * rng.dirichlet(np.ones(3), n),
         available=np.clip(rng.uniform(-0.2, 2.0, n), 0.0, 1.0),
         relations=relations.triplets,
         probabilities=relations.probabilities,
@@ -76,7 +77,8 @@ def test_the_digest_is_of_everything_that_scores_depend_on() -> None:
     assert GradedBatch(graphs, pairs, SIMILARITY, cosines, workers=2).digest == first
     for moved in (
         replace(graphs[1], probabilities=graphs[1].probabilities * 0.5),
-        replace(graphs[1], importance=graphs[1].importance * 0.5),
+        replace(graphs[1], held=graphs[1].held * 0.5),
+        replace(graphs[1], cells=graphs[1].cells + 1.0),
         replace(graphs[1], available=graphs[1].available * 0.5),
         replace(graphs[1], features=graphs[1].features + 1.0),
     ):
@@ -96,6 +98,11 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(UsageError, match="beyond predicate"):
         GradedBatch(graphs, np.array([[0, 1]]), np.ones((1, 1)), [0.5])
     with pytest.raises(UsageError, match="one length"):
-        GradedBatch([graphs[0], replace(graphs[1], features=np.ones((5, 3)))], np.array([[0, 1]]), SIMILARITY, [0.5])
+        GradedBatch(
+            [graphs[0], replace(graphs[1], features=np.ones((5, 3)), cells=np.ones((3, 3)))],
+            np.array([[0, 1]]),
+            SIMILARITY,
+            [0.5],
+        )
     with pytest.raises(UsageError, match="worker"):
         GradedBatch(graphs, np.array([[0, 1]]), SIMILARITY, [0.5], workers=0)

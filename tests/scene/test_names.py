@@ -22,6 +22,8 @@ def graph(**changes: object) -> SceneGraph:
         stability=np.ones(2, np.float32),
         features=np.eye(2, dtype=np.float32),
         image_feature=np.ones(2, np.float32),
+        cell_features=np.zeros((0, 2), np.float32),
+        held=np.zeros((2, 0)),
         classes=np.array([504, 285]),
         class_probabilities=np.array([LEAST_NAMED, 0.99], np.float32) + np.float32(1e-4),
         importance=np.array([0.5, 0.5]),

@@ -22,6 +22,7 @@ from semetric.scene.graded import (
     GradedSettings,
     PreparedGraded,
     calibrated,
+    likest_cells,
     predicate_codes,
     unit_rows,
 )
@@ -216,20 +217,28 @@ class GradedBatch(_Pairs):
             units[i] @ units[j].T if size.all() else np.zeros(size)
             for (i, j), size in zip(self.pairs, self._sizes, strict=True)
         ]
+        self._cells = [likest_cells(graphs[i], graphs[j]) for i, j in self.pairs]
 
     @property
     def digest(self) -> str:
         """SHA-256, in hex, of every number that scores depend on beside the settings."""
-        return self._digest([*self._cosines, *(array for graph in self._graphs for array in vars(graph).values())])
+        cells = [side for pair in self._cells for side in pair]
+        return self._digest(
+            [*self._cosines, *cells, *(array for graph in self._graphs for array in vars(graph).values())]
+        )
 
     def scores(self, settings: GradedSettings) -> _Floats:
         """SeSS of every pair, (P,) in [0, 1]."""
 
         def kept(p: int) -> float:
             one, two = (self._graphs[i] for i in self.pairs[p])
-            likeness = calibrated(self._cosines[p], settings.midpoint, settings.scale)
-            sides = one.kept_in(two, likeness, settings.beta), two.kept_in(one, likeness.T, settings.beta)
-            return float(sides[0][0].sum() + sides[1][0].sum())
+            likeness, *alike = (
+                calibrated(cosines, settings.midpoint, settings.scale)
+                for cosines in (self._cosines[p], *self._cells[p])
+            )
+            first = one.kept_in(two, likeness, one.in_place(alike[0]), settings.beta)
+            second = two.kept_in(one, likeness.T, two.in_place(alike[1]), settings.beta)
+            return float(first.sum() + second.sum())
 
         objects = self._each(kept)
         whole = calibrated(self._image, settings.image_midpoint, settings.image_scale)

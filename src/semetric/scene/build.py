@@ -33,7 +33,7 @@ from semetric.profiles import VARIANTS
 from semetric.scene import rle
 from semetric.scene.boxes import bounds
 from semetric.scene.calibration import calibration_of
-from semetric.scene.graded import GradedSettings
+from semetric.scene.graded import CELLS, GradedSettings, cell_numbers
 from semetric.scene.graph import SceneGraph
 from semetric.score_settings import Variant
 from semetric.weights import CHECKPOINTS, FOLDERS, RELATE_ANYTHING, absent_of, file_identity, missing_together
@@ -139,6 +139,7 @@ class GraphBuilder:
             "max_width": MAX_WIDTH,
             "crop": [CROP_MARGIN, CROP_RIM],
             "masks": self._mask_settings,
+            "cells": CELLS if self.variant == "graded" else 0,
             "objects": self.encoder.name,
             "objects_settings": dict(self.encoder.settings),
             "relations": self.runtime.profile.relations,
@@ -185,7 +186,7 @@ class GraphBuilder:
 
     def __call__(self, picture: Picture) -> SceneGraph:
         """The scene graph of a picture, from memory or the cache where it was made before."""
-        recipe = {"kind": "scene_graph", "layout": 2, "weights": dict(self.weights), "settings": self.settings}
+        recipe = {"kind": "scene_graph", "layout": 3, "weights": dict(self.weights), "settings": self.settings}
         try:
             arrays = self.runtime.product(picture, recipe, lambda: self._build(picture).to_arrays())
         except WeightsMissingError as error:
@@ -227,7 +228,7 @@ class GraphBuilder:
         }
 
     def _build(self, picture: Picture) -> SceneGraph:
-        from semetric.scene.graded import faded_relations, membership, pixel_importance
+        from semetric.scene.graded import faded_relations, importance_in_cells, membership
         from semetric.scene.importance import ImportanceSettings, mask_saliency, object_importance, spectral_residual
         from semetric.scene.relations import select
 
@@ -246,8 +247,10 @@ class GraphBuilder:
             triplets = triplets.renumbered(related)
             features, classes, certainty = features[related], classes[related], certainty[related]
         saliency = spectral_residual(work.to_uint8())
+        held = np.zeros((len(masks), 0))
         if self.variant == "graded":
-            importance = pixel_importance(saliency, masks, membership(iou, stability))
+            held = importance_in_cells(saliency, masks, membership(iou, stability))
+            importance = held.sum(axis=1)
         else:
             shape = ImportanceSettings.PAPER if self.variant == "paper" else ImportanceSettings.DEMO
             importance = object_importance(
@@ -263,6 +266,8 @@ class GraphBuilder:
             stability=stability,
             features=features,
             image_feature=described["image_feature"],
+            cell_features=described["cell_features"],
+            held=held,
             classes=classes,
             class_probabilities=certainty,
             importance=importance,
@@ -271,24 +276,34 @@ class GraphBuilder:
         )
 
     def _describe(self, work: Picture, masks: NDArray[np.bool_], boxes: NDArray[np.int64]) -> Arrays:
-        """An embedding for each object and one of the whole image; where the encoder has classes, each object's."""
+        """An embedding for each object, each cell and the whole image; where the encoder has classes, each object's."""
         settings = self.settings
         recipe = {
             "kind": "objects",
             "weights": {**self.segmenter.weights, "objects": list(self.encoder.weights)},
-            "settings": {name: settings[name] for name in ("masks", "crop", "objects", "objects_settings")},
+            "settings": {name: settings[name] for name in ("masks", "cells", "crop", "objects", "objects_settings")},
         }
         pixels, encoder = work.to_uint8(), self.encoder
 
         def describe() -> Arrays:
+            n = len(masks)
+            cells = np.arange(settings["cells"] ** 2)[:, None, None] == cell_numbers(work.size)
             if isinstance(encoder, DenseEncoder):
-                return dict(vars(encoder.describe(pixels, masks)))
-            features = encoder.encode([*(_crop(pixels, box) for box in boxes), pixels])
+                described = vars(encoder.describe(pixels, np.concatenate([masks, cells])))
+            else:
+                features = encoder.encode([*(_crop(pixels, box) for box in (*boxes, *bounds(cells))), pixels])
+                described = {
+                    "features": features[:-1],
+                    "image_feature": features[-1],
+                    "classes": np.full(n, -1, np.int64),
+                    "class_probabilities": np.zeros(n, np.float32),
+                }
             return {
-                "features": features[:-1],
-                "image_feature": features[-1],
-                "classes": np.full(len(masks), -1, np.int64),
-                "class_probabilities": np.zeros(len(masks), np.float32),
+                "features": described["features"][:n],
+                "cell_features": described["features"][n:],
+                "image_feature": described["image_feature"],
+                "classes": described["classes"][:n],
+                "class_probabilities": described["class_probabilities"][:n],
             }
 
         return self.runtime.product(work, recipe, describe)

@@ -7,9 +7,10 @@ its score. Here all of them fade in. Of the reference's objects i and the image'
     availability    a_j = ramp(predicted IoU; .70, .80) · ramp(stability; .75, .85)
     importance      v_i = Σ_x s(x) · c(x) · m_i(x) / Σ_k m_k(x),      c(x) = 1 − Π_k (1 − m_k(x))
     similarity      L_ij = σ((cos_ij − μ) / τ) / σ((1 − μ) / τ)
+    in place        r_c = max_d L_cd,   R_i = Σ_c v_ic · r_c / v_i
     relation        e from i to k: w_e = v_i · v_k · ρ_e,   K_e = max_f P_ij · P_kl · S_ef · min(1, ρ_f / ρ_e)
     object          u_i = v_i − β/2 · Σ_{e at i} w_e
-    one side        G_1 = max_π Σ_i u_i · L_iπ(i) · a_π(i)  +  β · Σ_e w_e · K_e  +  (1 − Σ_i v_i) · C
+    one side        G_1 = max_π Σ_i u_i · max(L_iπ(i) · a_π(i), R_i)  +  β · Σ_e w_e · K_e  +  (1 − Σ_i v_i) · C
     score           (1 − γ) · (G_1 + G_2) / 2  +  γ · C
 
 ramp(x; l, h) rises from 0 at l to 1 at h. s(x) is the saliency of the pixels, scaled to sum 1, and m_k(x) is m_k where
@@ -17,6 +18,10 @@ mask k holds x: each pixel counts once, shared by the objects that hold it. What
 calibrated similarity of the whole images. π is one-to-one, f runs over the image's relations (from j to l), ρ_e is how
 probable relation e is, P_ij = max(0, L_ij·a_j − .05) / .95, and S_ef is the similarity of two relations' predicates.
 Side 2 is side 1 with the images exchanged.
+
+SAM may outline a thing in one image and not in the other. So each object is also looked for without an outline: c and d
+run over 8 × 8 equal cells of the reference and the image, r_c is how alike the likest cell is, and v_ic is the part of
+v_i that lies in cell c.
 
 A mask counts for nothing at the thresholds at which it is generated, a relation for nothing at probability 0.05, so
 adding or removing one there changes no score. docs/metrics/sess.md derives how far the score can move.
@@ -43,10 +48,11 @@ __all__ = [
     "PreparedGraded",
     "availability",
     "calibrated",
+    "cell_numbers",
     "faded_relations",
+    "importance_in_cells",
     "match_graded",
     "membership",
-    "pixel_importance",
     "predicate_codes",
     "unit_rows",
 ]
@@ -55,6 +61,9 @@ _Floats = NDArray[np.float64]
 
 LEAST_PROBABILITY = 0.05
 """A relation fades in from here; the probability from which SeSS's published code keeps relations."""
+
+CELLS = 8
+"""An object without an outline is looked for in CELLS × CELLS equal parts of the image."""
 
 FLOOR = 1.0
 """Weight of every pixel beside its saliency, in means of the saliency: no pixel counts for nothing."""
@@ -158,10 +167,21 @@ def availability(iou: NDArray[np.floating[Any]], stability: NDArray[np.floating[
     return _ramp(iou, 0.70, 0.80) * _ramp(stability, 0.75, 0.85)
 
 
-def pixel_importance(
+def cell_numbers(size: tuple[int, int]) -> NDArray[np.int64]:
+    """Which of CELLS × CELLS equal parts of an image each pixel lies in, row by row: (H, W) in [0, CELLS²).
+
+    Example:
+        >>> cell_numbers((16, 8))[:3, :3].tolist()
+        [[0, 1, 2], [0, 1, 2], [8, 9, 10]]
+    """
+    row, column = (np.arange(side) * CELLS // side for side in size)
+    return np.asarray(row[:, None] * CELLS + column, np.int64)
+
+
+def importance_in_cells(
     saliency: NDArray[np.floating[Any]], masks: NDArray[np.bool_], members: NDArray[np.floating[Any]]
 ) -> _Floats:
-    """The importance v of each object: the saliency of its pixels, each shared among the objects that hold it.
+    """The importance of each object, cell by cell: the saliency of its pixels, shared among the objects that hold them.
 
     Args:
         saliency: (H, W) ≥ 0.
@@ -169,7 +189,8 @@ def pixel_importance(
         members: (N,) in [0, 1], from `membership`.
 
     Returns:
-        (N,) ≥ 0, of sum at most 1; what is missing from 1 is the saliency outside all objects.
+        (N, CELLS²) ≥ 0, v_ic. A row sums to the object's importance v_i, and all to at most 1; what is missing from 1
+        is the saliency outside all objects.
 
     Raises:
         UsageError: sizes that differ.
@@ -177,7 +198,7 @@ def pixel_importance(
     Example:
         >>> import numpy as np
         >>> masks = np.array([[[1, 1, 0, 0]], [[0, 1, 0, 0]]], bool)  # the second lies within the first
-        >>> pixel_importance(np.ones((1, 4)), masks, np.ones(2)).tolist()
+        >>> importance_in_cells(np.ones((1, 4)), masks, np.ones(2)).sum(axis=1).tolist()
         [0.375, 0.125]
     """
     if masks.ndim != 3 or saliency.shape != masks.shape[1:] or members.shape != masks.shape[:1]:
@@ -194,9 +215,12 @@ def pixel_importance(
         total[inside] += member
         missed[inside] *= 1.0 - member
     share = np.divide((1.0 - missed) * weights, total, out=np.zeros(weights.size), where=total > 0)
-    return np.array(
-        [member * share[mask.ravel()].sum() for mask, member in zip(masks, members, strict=True)], np.float64
-    )
+    cell = cell_numbers((saliency.shape[0], saliency.shape[1])).ravel()
+    parts = np.zeros((len(masks), CELLS * CELLS))
+    for part, mask, member in zip(parts, masks, members, strict=True):
+        inside = mask.ravel()
+        part += member * np.bincount(cell[inside], share[inside], CELLS * CELLS)
+    return parts
 
 
 def faded_relations(probabilities: NDArray[np.floating[Any]]) -> Triplets:
@@ -241,7 +265,8 @@ class GradedGraph:
 
     Attributes:
         features: (n, d) embedding of each object; only directions count.
-        importance: (n,) ≥ 0, of sum at most 1, from `pixel_importance`.
+        cells: (c, d) embedding of each cell of the image.
+        held: (n, c) ≥ 0, the importance of each object in each cell, of sum at most 1, from `importance_in_cells`.
         available: (n,) in [0, 1], from `availability`.
         relations: (E, 3) subject, object, predicate.
         probabilities: (E,) in [0, 1], from `faded_relations`.
@@ -251,14 +276,15 @@ class GradedGraph:
     """
 
     features: NDArray[np.floating[Any]]
-    importance: NDArray[np.floating[Any]]
+    cells: NDArray[np.floating[Any]]
+    held: NDArray[np.floating[Any]]
     available: NDArray[np.floating[Any]]
     relations: NDArray[np.integer[Any]]
     probabilities: NDArray[np.floating[Any]]
 
     def __post_init__(self) -> None:
-        n, e = len(self.features), len(self.relations)
-        shapes = {"features": (n, self.features.shape[-1]), "importance": (n,), "available": (n,)}
+        n, e, c, d = len(self.features), len(self.relations), len(self.cells), self.features.shape[-1]
+        shapes = {"features": (n, d), "cells": (c, d), "held": (n, c), "available": (n,)}
         for name, shape in {**shapes, "relations": (e, 3), "probabilities": (e,)}.items():
             array = getattr(self, name)
             if array.shape != shape or not np.isfinite(array).all():
@@ -268,6 +294,11 @@ class GradedGraph:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @property
+    def importance(self) -> _Floats:
+        """(n,) v, the importance of each object."""
+        return np.asarray(self.held.sum(axis=1), np.float64)
 
 
 def match_graded(
@@ -317,14 +348,19 @@ def match_graded(
     likeness = calibrated(cosine, settings.midpoint, settings.scale)  # (n, m)
     codes = predicate_codes(predicate_similarity, (graph1, graph2))
     prepared = PreparedGraded.of(graph1, codes), PreparedGraded.of(graph2, codes)
+    alike = tuple(calibrated(cosines, settings.midpoint, settings.scale) for cosines in likest_cells(graph1, graph2))
+    in_place = prepared[0].in_place(alike[0]), prepared[1].in_place(alike[1])
     sides = (
-        prepared[0].kept_in(prepared[1], likeness, settings.beta),
-        prepared[1].kept_in(prepared[0], likeness.T, settings.beta),
+        prepared[0].kept_in(prepared[1], likeness, in_place[0], settings.beta),
+        prepared[1].kept_in(prepared[0], likeness.T, in_place[1], settings.beta),
     )
     half = (1.0 - settings.gamma) / 2.0
     bounds = half * prepared[0].importance, half * prepared[1].importance
-    gains = half * sides[0][0], half * sides[1][0]
-    partners = sides[0][1], sides[1][1]
+    gains = half * sides[0], half * sides[1]
+    partners = (
+        _partners(prepared[0], prepared[1], likeness, in_place[0]),
+        _partners(prepared[1], prepared[0], likeness.T, in_place[1]),
+    )
     image_weight = 1.0 - float(bounds[0].sum()) - float(bounds[1].sum())
     objects = float(gains[0].sum()) + float(gains[1].sum())
     # What each pair adds: one that is in both assignments has the gain of both.
@@ -348,9 +384,33 @@ def match_graded(
         gains=gains,
         initial=likeness,
         final=likeness * np.minimum.outer(prepared[0].available, prepared[1].available),
+        in_place=in_place,
         settings=settings,
         least_similarity=EVEN_ODDS,
     )
+
+
+def likest_cells(graph1: GradedGraph, graph2: GradedGraph) -> tuple[_Floats, _Floats]:
+    """The cosine of each cell with the likest of the other image: (c,) of the first graph's, (d,) of the other's."""
+    cosines = unit_rows(graph1.cells) @ unit_rows(graph2.cells).T
+    return cosines.max(axis=1, initial=-1.0), cosines.max(axis=0, initial=-1.0)
+
+
+def _partners(graph: PreparedGraded, other: PreparedGraded, likeness: _Floats, in_place: _Floats) -> NDArray[np.int64]:
+    """(n,) the object of the other image with which each object is told to correspond; −1 where it has none.
+
+    Where an object keeps most in place, the score does not say which object is like it: the assignment of outlines
+    alone does, and only if the two are like each other.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    reachable = likeness * other.available
+    partners = np.full(len(reachable), -1, np.int64)
+    rows, columns = linear_sum_assignment(graph.importance[:, None] * reachable, maximize=True)
+    like = reachable[rows, columns]
+    shown = (like >= EVEN_ODDS) | (like >= in_place[rows])
+    partners[rows[shown]] = columns[shown]
+    return partners
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -359,6 +419,7 @@ class PreparedGraded:
 
     Attributes:
         importance: (n,) v.
+        held: (n, c) v_ic.
         available: (n,) a.
         between: (n, n) the edge from subject (row) to object (column), −1 where there is none.
         probability: (E,) ρ of each edge, one a directed pair: the largest of its predicates.
@@ -372,6 +433,7 @@ class PreparedGraded:
     """
 
     importance: _Floats
+    held: _Floats
     available: _Floats
     between: NDArray[np.int32]
     probability: _Floats
@@ -396,13 +458,14 @@ class PreparedGraded:
         subject, object_ = np.divmod(distinct, max(n, 1))
         between = np.full((n, n), -1, np.int32)
         between[subject, object_] = np.arange(len(distinct))
-        importance = np.asarray(graph.importance, np.float64)
+        importance = graph.importance
         counting = np.flatnonzero((importance[subject] > 0.0) & (importance[object_] > 0.0))
         subject, object_ = subject[counting], object_[counting]
         weight = importance[subject] * importance[object_]
         own = weight * probability[counting]
         return cls(
             importance=importance,
+            held=np.asarray(graph.held, np.float64),
             available=np.asarray(graph.available, np.float64),
             between=between,
             probability=probability,
@@ -414,23 +477,28 @@ class PreparedGraded:
             taken=_at_ends(subject, object_, own, n),
         )
 
-    def kept_in(self, other: PreparedGraded, likeness: _Floats, beta: float) -> tuple[_Floats, NDArray[np.int64]]:
+    def in_place(self, alike: _Floats) -> _Floats:
+        """(n,) R: how far each object is seen in the other image without an outline; from r (c,)."""
+        held: _Floats = np.divide(
+            self.held @ alike, self.importance, out=np.zeros(len(self.held)), where=self.importance > 0
+        )
+        return held
+
+    def kept_in(self, other: PreparedGraded, likeness: _Floats, in_place: _Floats, beta: float) -> _Floats:
         """Side 1 of the module's equations, before the factor (1 − γ) / 2; with the graphs exchanged, side 2.
 
         Args:
             other: the other image's graph, of m objects.
             likeness: (n, m) L.
+            in_place: (n,) R.
             beta: β.
 
         Returns:
-            (n,) what likeness and relations keep of each object's importance, and (n,) its counterpart in the other
-            image, −1 where that image has no object.
+            (n,) what likeness and relations keep of each object's importance.
         """
         from scipy.optimize import linear_sum_assignment
 
-        n, m = likeness.shape
-        if not (n and m):
-            return np.zeros(n), np.full(n, -1, np.int64)
+        n = len(likeness)
         reachable = likeness * other.available  # (n, m)
         # Relations: the likest one of the other graph, as far as that one is there at all.
         given = np.zeros(n)
@@ -448,14 +516,13 @@ class PreparedGraded:
                 other.code,
             )
             given = _at_ends(self.subject, self.object, preserved, n)
-        # Objects: the assignment that keeps most of u_i.
+        # Objects: the assignment that adds most to what u_i keeps in place.
         own = self.importance - beta / 2.0 * self.taken
-        rows, columns = linear_sum_assignment(own[:, None] * reachable, maximize=True)
-        partners = np.argmax(reachable, axis=1)  # of an object left over: it keeps relations only
-        objects = np.zeros(n)
-        partners[rows] = columns
-        objects[rows] = own[rows] * reachable[rows, columns]
-        return objects + beta / 2.0 * given, partners
+        more = np.maximum(reachable - in_place[:, None], 0.0)
+        rows, columns = linear_sum_assignment(own[:, None] * more, maximize=True)
+        alike = in_place.copy()
+        alike[rows] += more[rows, columns]
+        return own * alike + beta / 2.0 * given
 
 
 def _at_ends(subject: NDArray[np.int64], object_: NDArray[np.int64], values: _Floats, n: int) -> _Floats:

@@ -34,6 +34,9 @@ class SceneGraph:
         stability: (N,) IoU of the mask at two thresholds of its logits, in [0, 1].
         features: (N, D) embedding of each object's crop.
         image_feature: (D,) embedding of the whole image.
+        cell_features: (C, D) embedding of each cell of the image (`semetric.scene.graded.cell_numbers`); C = 0 but in
+            graded graphs.
+        held: (N, C) how much of each object's importance lies in each cell.
         classes: (N,) index of the most probable class of the encoder's classifier; −1 where it has none.
         class_probabilities: (N,) its probability.
         importance: (N,) ≥ 0; sums to 1, in graded graphs to the share of the image's saliency that objects hold.
@@ -52,6 +55,8 @@ class SceneGraph:
     stability: NDArray[np.float32]
     features: NDArray[np.float32]
     image_feature: NDArray[np.float32]
+    cell_features: NDArray[np.float32]
+    held: NDArray[np.float64]
     classes: NDArray[np.int64]
     class_probabilities: NDArray[np.float32]
     importance: NDArray[np.float64]
@@ -105,7 +110,8 @@ class SceneGraph:
         """What graded matching reads."""
         return GradedGraph(
             features=self.features,
-            importance=self.importance,
+            cells=self.cell_features,
+            held=self.held,
             available=availability(self.iou, self.stability),
             relations=self.triplets,
             probabilities=self.probabilities,

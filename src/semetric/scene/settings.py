@@ -36,7 +36,7 @@ class MaskSettings:
 
 GRID = MaskSettings()
 
-EVEN = MaskSettings(points_per_side=12, min_iou=0.70, min_stability=0.75)
+EVEN = MaskSettings(points_per_side=8, min_iou=0.70, min_stability=0.75)
 """Of graded SeSS: few prompts, and masks down to where they begin to count (`semetric.scene.graded`)."""
 
 
