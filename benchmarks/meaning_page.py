@@ -18,7 +18,7 @@ from semetric.metrics import registry
 
 __all__ = ["Result", "draw", "name_of", "shares_by_rank", "tables", "write", "write_unrelated"]
 
-REPORTS = Path(__file__).resolve().parents[1] / "src" / "semetric" / "report" / "strangers.json"
+REPORTS = Path(__file__).resolve().parents[1] / "src" / "semetric" / "report" / "unrelated.json"
 BEGIN, END = "<!-- tables -->", "<!-- /tables -->"
 GROUPS = ("unrelated", "changed", "harmless")  # from the least similar to the most, where a metric measures meaning
 COLOURS = {"harmless": "#0072B2", "changed": "#E69F00", "unrelated": "#8c8c8c"}  # Okabe and Ito's, and a grey

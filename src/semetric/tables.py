@@ -19,7 +19,7 @@ from pathlib import Path
 
 from semetric.errors import UsageError
 
-__all__ = ["Table", "number_in", "path_in", "read_table", "read_text"]
+__all__ = ["CsvTable", "number_in", "path_in", "read_table", "read_text"]
 
 _LARGEST = 256 * 2**20  # bytes: some two million pairs
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -28,7 +28,7 @@ _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class CsvTable:
     """A table as it was read.
 
     Attributes:
@@ -46,7 +46,7 @@ class Table:
 
 def read_table(
     path: str | os.PathLike[str], needed: Sequence[str], *, uneven: Callable[[int, str], None] | None = None
-) -> Table:
+) -> CsvTable:
     """Reads a CSV file with a header: separated by commas, semicolons or tabs; in UTF-8, or UTF-16 with its mark.
 
     The separator is the one that gives the first line the needed columns, or that a line before it names (`sep=;`).
@@ -87,7 +87,7 @@ def read_table(
                 )
     except csv.Error as error:  # such as a cell of more than 131072 characters
         raise UsageError(f"Expected a CSV table; {file}, line {reader.line_num}: {error}.") from error
-    return Table(columns=tuple(header), rows=tuple(rows))
+    return CsvTable(columns=tuple(header), rows=tuple(rows))
 
 
 def read_text(file: Path) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from semetric.cli._tables import Column, Table, show_tables
+from semetric.cli._tables import Column, TerminalTable, show_tables
 
 NUMBERS = ("n", "mean", "95% interval", "std", "min", "5%", "25%", "median", "75%", "95%", "max")
 CELLS = ("24", "0.1251", "0.1052 … 0.1453", *(f"1234.567{digit}" for digit in range(8)))
 REASON = "no pair of this metric could be scored, since its images are smaller than 161 px on one side or on both"
 
 
-def table() -> Table:
-    made = Table([Column("metric", "key"), Column("better", "word"), *map(Column, NUMBERS), Column("because", "text")])
+def table() -> TerminalTable:
+    made = TerminalTable(
+        [Column("metric", "key"), Column("better", "word"), *map(Column, NUMBERS), Column("because", "text")]
+    )
     for metric in ("psnr", "lpips_squeeze"):
         made.add_row(metric, "↑", *CELLS, REASON)
     return made
@@ -55,7 +57,7 @@ def test_a_column_wider_than_the_terminal_is_not_cut(
 
 
 def test_names_are_no_markup_and_tables_stand_apart(capsys: pytest.CaptureFixture[str]) -> None:
-    small = Table([Column("name", "key"), Column("level", repeated=True), Column("value")])
+    small = TerminalTable([Column("name", "key"), Column("level", repeated=True), Column("value")])
     small.add_row("[red]x[/red]", "1", ":smile:")
     small.add_section()
     small.add_row("y", "2", "3")

@@ -96,26 +96,26 @@ def test_pointing_at_an_object_lights_its_match_and_says_why(opened: Open, pair:
     page = opened(pair)
     one, two = pair.sides
     assert lit(page) == []
-    for thing in (one.things[-1], one.things[-2]):  # the smallest lie on top
-        page.mouse.move(*centre(page, f"#o0-{thing.index}"))
-        assert lit(page) == [f"o0-{thing.index}", f"o1-{thing.match}"]
+    for each in (one.objects[-1], one.objects[-2]):  # the smallest lie on top
+        page.mouse.move(*centre(page, f"#o0-{each.index}"))
+        assert lit(page) == [f"o0-{each.index}", f"o1-{each.match}"]
         words = panel(page)
-        assert thing.match is not None
-        assert f"Object {thing.name} of the reference" in words
-        assert f"{thing.before:.3f} before → {thing.after:.3f} after".replace("-", "−") in words
-        assert thing.adds is not None
-        assert f"{thing.adds:+.3f} to SeSS".replace("-", "−") in words
-        assert f"gives {thing.kept:.3f} of {thing.stake:.3f}".replace("-", "−") in words
-        assert pair.sum is not None
-        assert f"{100 * thing.adds / pair.sum.score:.1f}% of it".replace("-", "−") in words
+        assert each.match is not None
+        assert f"Object {each.number} of the reference" in words
+        assert f"{each.before:.3f} before → {each.after:.3f} after".replace("-", "−") in words
+        assert each.adds is not None
+        assert f"{each.adds:+.3f} to SeSS".replace("-", "−") in words
+        assert f"gives {each.gain:.3f} of {each.bound:.3f}".replace("-", "−") in words
+        assert pair.account is not None
+        assert f"{100 * each.adds / pair.account.matching.score:.1f}% of it".replace("-", "−") in words
         assert (
-            f"Importance {100 * thing.importance:.1f}%, its match {100 * two.things[thing.match].importance:.1f}%"
+            f"Importance {100 * each.importance:.1f}%, its match {100 * two.objects[each.match].importance:.1f}%"
             in words
         )
-        own = [r for r in one.relations if thing.index in (r.subject, r.target)]
+        own = [r for r in one.relations if each.index in (r.subject, r.target)]
         assert page.locator("#panel .rels li").count() == len(own)
         for relation in own:
-            ends = one.things[relation.subject].name, one.things[relation.target].name
+            ends = one.objects[relation.subject].number, one.objects[relation.target].number
             assert f"{ends[0]} {relation.predicate} {ends[1]} {relation.probability:.2f}" in words
         assert page.locator("svg.view[data-s='0'] .links path.head").count() == len(own)
     page.mouse.move(5, 5)
@@ -125,7 +125,7 @@ def test_pointing_at_an_object_lights_its_match_and_says_why(opened: Open, pair:
 
 def test_objects_without_a_match_light_alone(opened: Open, pair: Explanation) -> None:
     page = opened(pair)
-    alone = next(thing for thing in pair.sides[1].things if thing.match is None)
+    alone = next(each for each in pair.sides[1].objects if each.match is None)
     page.locator(f"#o1-{alone.index}").dispatch_event("click")
     assert lit(page) == [f"o1-{alone.index}"]
     assert "Match no real counterpart" in panel(page)
@@ -135,14 +135,14 @@ def test_objects_without_a_match_light_alone(opened: Open, pair: Explanation) ->
 
 def test_a_click_keeps_an_object_until_it_is_let_go(opened: Open, pair: Explanation) -> None:
     page = opened(pair)
-    thing = pair.sides[0].things[-1]
-    both = [f"o0-{thing.index}", f"o1-{thing.match}"]
-    page.mouse.click(*centre(page, f"#o0-{thing.index}"))
+    each = pair.sides[0].objects[-1]
+    both = [f"o0-{each.index}", f"o1-{each.match}"]
+    page.mouse.click(*centre(page, f"#o0-{each.index}"))
     page.mouse.move(5, 5)
     assert lit(page) == both
     page.click(".release")
     assert lit(page) == []
-    page.mouse.click(*centre(page, f"#o0-{thing.index}"))
+    page.mouse.click(*centre(page, f"#o0-{each.index}"))
     page.keyboard.press("Escape")
     page.mouse.move(5, 5)
     assert lit(page) == []
@@ -152,17 +152,17 @@ def test_every_object_is_reached_by_keys(opened: Open, pair: Explanation) -> Non
     page = opened(pair)
     page.focus("#outlines")
     for side, other in ((0, 1), (1, 0)):
-        things = pair.sides[side].things
+        objects = pair.sides[side].objects
         page.keyboard.press("Tab")
         seen = []
-        for _ in things:
+        for _ in objects:
             seen.append(page.evaluate("document.activeElement.id"))
-            thing = things[int(seen[-1].partition("-")[2])]
-            expected = [seen[-1]] + ([] if thing.match is None else [f"o{other}-{thing.match}"])
+            each = objects[int(seen[-1].partition("-")[2])]
+            expected = [seen[-1]] + ([] if each.match is None else [f"o{other}-{each.match}"])
             assert lit(page) == sorted(expected)
             page.keyboard.press("ArrowRight")
-        assert sorted(seen) == sorted(f"o{side}-{thing.index}" for thing in things)
-        assert things[int(seen[0].partition("-")[2])].rank == 0  # the one that adds most comes first
+        assert sorted(seen) == sorted(f"o{side}-{each.index}" for each in objects)
+        assert objects[int(seen[0].partition("-")[2])].rank == 0  # the one that adds most comes first
     page.keyboard.press("Enter")
     page.evaluate("document.activeElement.blur()")
     assert len(lit(page)) > 0
@@ -191,10 +191,10 @@ def test_keys_go_on_into_the_panel_and_back(opened: Open, pair: Explanation) -> 
 
 def test_a_tap_on_a_phone_shows_the_object(opened: Open, pair: Explanation) -> None:
     page = opened(pair, PHONE)
-    thing = pair.sides[0].things[-1]
-    page.touchscreen.tap(*centre(page, f"#o0-{thing.index}"))
-    assert lit(page) == [f"o0-{thing.index}", f"o1-{thing.match}"]
-    assert f"Object {thing.name}" in panel(page)
+    each = pair.sides[0].objects[-1]
+    page.touchscreen.tap(*centre(page, f"#o0-{each.index}"))
+    assert lit(page) == [f"o0-{each.index}", f"o1-{each.match}"]
+    assert f"Object {each.number}" in panel(page)
 
 
 @pytest.mark.parametrize("height", [844, 667])
@@ -227,7 +227,7 @@ def test_rows_light_what_they_speak_of(opened: Open, pair: Explanation) -> None:
     page.locator(".relations tr[data-s='0']").first.hover()
     assert {f"o0-{relation.subject}", f"o0-{relation.target}"} <= set(lit(page))
     page.locator(".parts:not(.lost) .chip").first.click()
-    first = next(thing for thing in pair.sides[0].things if thing.rank == 0)
+    first = next(each for each in pair.sides[0].objects if each.rank == 0)
     assert lit(page) == [f"o0-{first.index}", f"o1-{first.match}"]
     box = page.locator("svg.view").first.bounding_box()
     assert box["y"] + box["height"] > 60  # the images are in sight again

@@ -14,7 +14,8 @@ from PIL import Image
 from semetric.errors import SizeMismatchError
 from semetric.image import Picture
 from semetric.metrics.base import Score
-from semetric.report.explain.data import LONGEST_SIDE, MOST_NUMBERED, gather
+from semetric.report.account import MOST_NUMBERED
+from semetric.report.explain.data import LONGEST_SIDE, gather
 from semetric.report.palette import PALETTE
 
 PSNR = Score(metric="psnr", value=math.inf, higher_is_better=True, range=(0.0, None))
@@ -26,58 +27,52 @@ def test_what_is_shown_adds_up(n: int, m: int, seed: int) -> None:
     one, two = discs(n, (40, 60), seed), discs(m, (40, 60), seed + 1)
     score = sess_score(one, two)
     found = gather(scores_of(score), photo((40, 60)), photo((40, 60)))
-    assert found.sum is not None
+    assert found.account is not None
+    matching = found.account.matching
     # sums of at most 25 numbers below 1 in another order
-    assert sum(pair.adds for pair in found.sum.pairs) + found.sum.image_adds == pytest.approx(score.value, abs=1e-12)
-    things = [thing for side in found.sides for thing in side.things]
-    assert sum(thing.kept for thing in things) + found.sum.image_adds == pytest.approx(score.value, abs=1e-12)
-    lost = sum(thing.stake - thing.kept for thing in things) + found.sum.gamma * (1 - found.sum.image_similarity)
-    assert lost == pytest.approx(1 - score.value, abs=1e-12)
-    objects = (1 - found.sum.gamma) * found.sum.graph_score
-    assert objects + found.sum.gamma * found.sum.image_similarity == pytest.approx(score.value, abs=1e-12)
+    assert matching.contributions.sum() + matching.image_contribution == pytest.approx(score.value, abs=1e-12)
+    kept = sum(each.gain for side in found.sides for each in side.objects)
+    assert kept + matching.image_contribution == pytest.approx(score.value, abs=1e-12)
 
 
 def test_an_object_has_the_number_of_its_graph() -> None:
     for side in explanation(9, 14).sides:
-        assert [thing.name for thing in side.things] == [str(i + 1) for i in range(len(side.things))]
+        assert [each.number for each in side.objects] == [i + 1 for i in range(len(side.objects))]
 
 
 def test_an_object_that_is_left_over_is_not_given_the_rest() -> None:
     found = gather(scores_of(sess_score(*quarrel())), photo((120, 160)), photo((120, 160)))
-    (saucer, cup), (other, lump) = (side.things for side in found.sides)
+    (saucer, cup), (other, lump) = (side.objects for side in found.sides)
     assert (saucer.match, saucer.colour, lump.match, lump.colour) == (None, None, None, None)
     assert (cup.match, other.match) == (0, 1)
     assert cup.colour == other.colour is not None
     assert saucer.numbered  # it matters, so that the page's first sentence can name it
-    assert saucer.counted is not None
-    assert saucer.counted.index == 0
+    assert saucer.partner == 0
     assert saucer.adds is None
-    assert found.sum is not None
-    assert [(pair.first, pair.second) for pair in found.sum.pairs if pair.shown] == [(1, 0)]
+    assert found.account is not None
+    assert found.account.counterparts.tolist() == [[1, 0]]
 
 
 def test_both_ends_of_a_match_have_one_colour() -> None:
     one, two = explanation(9, 14).sides
-    assert [thing.name for thing in one.things if thing.match is None] == []
-    for thing in one.things:
-        assert thing.match is not None
-        twin = two.things[thing.match]
-        assert (twin.rank, twin.colour, twin.match) == (thing.rank, thing.colour, thing.index)
-        assert (twin.before, twin.after, twin.adds) == (thing.before, thing.after, thing.adds)
-    alone = [thing for thing in two.things if thing.match is None]
-    assert sorted(thing.rank for thing in alone) == [9, 10, 11, 12, 13]
-    by_rank = sorted(alone, key=lambda thing: thing.rank)
+    assert [each.number for each in one.objects if each.match is None] == []
+    for each in one.objects:
+        assert each.match is not None
+        twin = two.objects[each.match]
+        assert (twin.rank, twin.colour, twin.match) == (each.rank, each.colour, each.index)
+        assert (twin.before, twin.after, twin.adds) == (each.before, each.after, each.adds)
+    alone = [each for each in two.objects if each.match is None]
+    assert sorted(each.rank for each in alone) == [9, 10, 11, 12, 13]
+    by_rank = sorted(alone, key=lambda each: each.rank)
     assert [t.importance for t in by_rank] == sorted((t.importance for t in alone), reverse=True)
 
 
 def test_colours_follow_what_a_match_adds() -> None:
     found = explanation(20, 20)
-    assert found.sum is not None
-    shown = {(pair.first, pair.second): pair.adds for pair in found.sum.pairs if pair.shown}
-    things = sorted(found.sides[0].things, key=lambda thing: thing.rank)
-    adds = [shown[thing.index, thing.match] for thing in things if thing.match is not None]
+    objects = found.sides[0].ranked
+    adds = [each.adds for each in objects if each.match is not None]
     assert adds == sorted(adds, reverse=True)
-    coloured = [thing.colour for thing in things if thing.colour]
+    coloured = [each.colour for each in objects if each.colour]
     assert coloured == list(PALETTE[: len(coloured)])
     assert len(coloured) <= MOST_NUMBERED
 
@@ -90,17 +85,17 @@ def test_similarities_are_those_of_the_matching() -> None:
         (found.sides[0], matching.initial, matching.final),
         (found.sides[1], matching.initial.T, matching.final.T),
     ):
-        for thing in side.things:
-            assert thing.nearest == (final[thing.index].argmax(), final[thing.index].max())
-            if thing.match is not None:
-                assert thing.before == initial[thing.index, thing.match]
-                assert thing.after == final[thing.index, thing.match]
+        for each in side.objects:
+            assert each.nearest == (final[each.index].argmax(), final[each.index].max())
+            if each.match is not None:
+                assert each.before == initial[each.index, each.match]
+                assert each.after == final[each.index, each.match]
 
 
 def test_relations_say_what_became_of_them() -> None:
     found = explanation(6, 6)
     graph, other = discs(6, (240, 320)), discs(6, (240, 320), seed=1)
-    match = [thing.match for thing in found.sides[0].things]
+    match = [each.match for each in found.sides[0].objects]
     seen = set()
     for relation in found.sides[0].relations:
         twin = other.relations[match[relation.subject], match[relation.target]]
@@ -122,7 +117,7 @@ def test_relations_say_what_became_of_them() -> None:
 def test_numbers_stand_on_the_image() -> None:
     for n in (1, 40):
         for side in explanation(n, n).sides:
-            places = np.array([thing.place for thing in side.things])
+            places = np.array(side.places)
             assert (places >= 0).all()
             assert (places <= (320, 240)).all()
 
@@ -137,7 +132,7 @@ def test_images_are_bounded(size: tuple[int, int]) -> None:
         assert shown.format == side.kind.upper()
         assert max(shown.size) == min(LONGEST_SIDE, max(size))
         assert min(shown.size) >= 1
-    assert side.things == []
+    assert list(side.objects) == []
 
 
 def test_a_few_colours_are_kept_exactly() -> None:
@@ -151,7 +146,7 @@ def test_a_few_colours_are_kept_exactly() -> None:
 
 def test_without_sess_there_is_what_there_is() -> None:
     found = gather(scores_of(PSNR, errors={"sess": SizeMismatchError("too small")}), photo((50, 60)), photo((70, 40)))
-    assert found.sum is None
+    assert found.account is None
     assert found.errors == {"sess": "too small"}
     assert [row.bar.name for row in found.scores] == ["psnr"]
 

@@ -13,7 +13,7 @@ from PIL import Image
 from semetric.metrics.base import Score
 from semetric.models.runtime import Runtime
 from semetric.report.account import account_of
-from semetric.report.explain.maps import gradient, kept_overlay, lpips_overlay, overlays, samscore_overlay
+from semetric.report.explain.maps import kept_overlay, lpips_overlay, overlays, samscore_overlay
 from semetric.scene.graded import GradedSettings, importance_in_cells, match_graded
 from semetric.scoring import Scores
 
@@ -67,9 +67,9 @@ def test_bright_is_different_in_both_maps() -> None:
     assert unlike > same
     same, unlike = brightness(lpips_overlay("lpips", cells).png())
     assert unlike > same
-    for bright_is_high in (True, False):
-        scale = brightness(gradient(bright_is_high))
-        assert (scale[-1] > scale[0]) == bright_is_high
+    for overlay in (samscore_overlay(cells, (16, 32)), lpips_overlay("lpips", cells)):
+        scale = brightness(overlay.gradient())
+        assert (scale[-1] > scale[0]) == overlay.bright_is_high
 
 
 def test_only_metrics_that_were_scored_have_maps(scored: Make) -> None:
@@ -119,7 +119,16 @@ def test_the_map_of_graded_sess_adds_up_to_its_score() -> None:
     )
     settings = GradedSettings(midpoint=0.5, scale=0.1, image_midpoint=0.5, image_scale=0.1)
     matching = match_graded(one.graded, two.graded, np.eye(56), 0.6, settings)
-    found = kept_overlay((one, two), account_of(matching))
+    sess = Score(
+        metric="sess",
+        value=matching.score,
+        higher_is_better=True,
+        range=(0.0, 1.0),
+        artefacts={"graphs": (one, two), "matching": matching},
+    )
+    account = account_of(sess)
+    assert account is not None
+    found = kept_overlay(account)
     assert [levels.shape for levels in found.levels] == [size, size]
     # every pixel weighs the same here; what the two maps keep on average, and γ of the whole images, is the score
     score = (1 - settings.gamma) * found.mean + settings.gamma * matching.image_similarity

@@ -19,10 +19,11 @@ from PIL import Image
 from semetric.errors import ImageError, StoreError, UsageError, WeightsMissingError
 from semetric.metrics.base import Score
 from semetric.report import save_explanation
-from semetric.report.explain import losses, tables
 from semetric.report.explain.data import gather
 from semetric.report.explain.page import render
+from semetric.scene.graded import GradedSettings
 
+GRADED = GradedSettings(midpoint=0.5, scale=0.1, image_midpoint=0.5, image_scale=0.1)
 HOSTILE = "</script></title><img src=x onerror='hit()'>\"'`&amp;{{data}}<!--"
 SVG = "http://www.w3.org/2000/svg"
 
@@ -36,7 +37,7 @@ def test_any_number_of_objects_gives_a_whole_page(n: int, m: int) -> None:
     text = page(n, m)
     read = Reader(text)
     assert len([path for path in read.all("path") if "data-i" in path]) == n + m
-    assert [len(side["things"]) for side in read.data["sides"]] == [n, m]
+    assert [len(side["objects"]) for side in read.data["sides"]] == [n, m]
     if n + m == 0:
         assert "No objects were found" in texts(read)
     identifiers = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
@@ -102,42 +103,47 @@ def test_the_sum_on_the_page_is_the_score() -> None:
     read = Reader(render(found))
     words = texts(read)
     lost, total = [text for text in read.texts["strong"] if re.fullmatch(r"0\.\d{4}", text)]
-    assert found.sum is not None
-    assert float(total) == pytest.approx(found.sum.score, abs=5.1e-5)  # four decimals
-    assert float(lost) == pytest.approx(1 - found.sum.score, abs=5.1e-5)
-    assert f"SeSS is {found.sum.score:.4f}" in words
-    assert f"1 − SeSS is {1 - found.sum.score:.4f}" in words
+    assert found.account is not None
+    matching = found.account.matching
+    assert float(total) == pytest.approx(matching.score, abs=5.1e-5)  # four decimals
+    assert float(lost) == pytest.approx(1 - matching.score, abs=5.1e-5)
+    assert f"SeSS is {matching.score:.4f}" in words
+    assert f"1 − SeSS is {1 - matching.score:.4f}" in words
     rows = [row for row in read.all("tr") if "data-s" in row and "data-j" not in row]
-    assert len(rows) == len(found.sum.pairs) + 9 + 14  # what adds up; what every object loses
+    assert len(rows) == len(matching.pairs) + 9 + 14  # what adds up; what every object loses
+
+
+def section(text: str, name: str) -> str:
+    """The section with that heading."""
+    return text.partition(f'<section aria-labelledby="{name}">')[2].partition("</section>")[0]
 
 
 def test_the_losses_come_largest_first() -> None:
     found = explanation(5, 8)
-    text = losses.lost(found)
-    assert text is not None
+    text = section(render(found), "lost")
     lost = [float(value.replace("−", "-")) for value in re.findall(r"<span>([−.\d]+)</span></div>", text)]
     assert len(lost) == 5 + 8
     assert lost == sorted(lost, reverse=True)
-    things = [thing for side in found.sides for thing in side.things]
+    objects = [each for side in found.sides for each in side.objects]
     # three decimals each
-    assert sum(lost) == pytest.approx(sum(thing.stake - thing.kept for thing in things), abs=13 * 5.1e-4)
+    assert sum(lost) == pytest.approx(sum(each.lost for each in objects), abs=13 * 5.1e-4)
     chips = re.findall(r'<tr data-s="(\d)" data-i="(\d+)">', text)
-    worst = max(things, key=lambda thing: thing.stake - thing.kept)
-    assert found.sides[int(chips[0][0])].things[int(chips[0][1])] is worst
+    worst = max(objects, key=lambda each: each.lost)
+    assert found.sides[int(chips[0][0])].objects[int(chips[0][1])] is worst
 
 
 def test_the_composition_is_written_out() -> None:
     found = explanation(5, 8)
-    total = found.sum
-    assert total is not None
-    words = texts(Reader(render(found)))
+    assert found.account is not None
+    matching = found.account.matching
+    words = " ".join(texts(Reader(render(found))).split())
     assert (
-        f"SeSS = 0.90 × {total.graph_score:.4f} (objects) + 0.10 × {total.image_similarity:.4f} (whole images) = "
-        f"{0.9 * total.graph_score:.4f} + {total.image_adds:.4f} = {total.score:.4f}"
+        f"SeSS = 0.90 × {matching.graph_score:.4f} (objects) + 0.10 × {matching.image_similarity:.4f} (whole images) = "
+        f"{0.9 * matching.graph_score:.4f} + {matching.image_contribution:.4f} = {matching.score:.4f}"
     ) in words
     assert "Relations are no term of their own" in words
-    start = f"{0.9 * total.graph_score - total.moved:.4f}"
-    assert f"what the objects give from {start} to {0.9 * total.graph_score:.4f}" in words
+    start = f"{0.9 * matching.graph_score - found.account.moved:.4f}"
+    assert f"what the objects give from {start} to {0.9 * matching.graph_score:.4f}" in words
 
 
 def test_the_first_lines_name_what_has_no_counterpart() -> None:
@@ -269,15 +275,16 @@ def test_explain_scores_what_it_shows(tmp_path: Path) -> None:
 
 def test_the_page_opens_with_the_score_and_one_sentence() -> None:
     found = explanation(5, 8)
-    assert found.sum is not None
+    assert found.account is not None
+    score = found.account.matching.score
     read = Reader(render(found))
-    assert read.texts["b"][0] == f"{found.sum.score:.3f}"
+    assert read.texts["b"][0] == f"{score:.3f}"
     assert "Each of the reference's 5 objects has a counterpart in the image." in texts(read)
     headings = [text.split("(")[0].strip() for text in read.texts["h2"]]
     assert [text for text in headings if not text.startswith("An object")] == [
         "All scores",
         "What is missing from 1",
-        f"What each pair of objects adds to SeSS {found.sum.score:.3f}",
+        f"What each pair of objects adds to SeSS {score:.3f}",
         "Relations of the objects, and whether the other image has them",
     ]
 
@@ -305,10 +312,13 @@ def test_without_sess_the_page_opens_with_the_first_score() -> None:
 
 def test_relations_that_changed_nothing_are_folded() -> None:
     found = explanation(5, 8)
-    assert found.sum is not None
-    open_, folded = (
-        render(dataclasses.replace(found, sum=dataclasses.replace(found.sum, moved=moved))) for moved in (-0.01, 0.0001)
-    )
+    assert found.account is not None
+    pages = []
+    for moved in (-0.01, 0.0001):
+        account = dataclasses.replace(found.account)
+        vars(account)["moved"] = moved  # in place of what is computed
+        pages.append(render(dataclasses.replace(found, account=account)))
+    open_, folded = pages
     assert "They changed SeSS by less than 0.0005" in folded
     assert "They changed SeSS by less than 0.0005" not in open_
 
@@ -317,7 +327,7 @@ def test_relations_of_objects_without_a_match_come_folded() -> None:
     found = explanation(5, 8)
     kept = [relation.kept for relation in found.sides[1].relations]
     assert "unmatched" in kept  # 3 objects are alone
-    text = str(tables.relations(found)).rpartition("<h3>")[2]
+    text = section(render(found), "related").rpartition("<h3>")[2]
     shown = text.partition("<details>")[0]
     assert "no match" not in shown
     assert text.count(">no match<") == kept.count("unmatched")
@@ -325,7 +335,9 @@ def test_relations_of_objects_without_a_match_come_folded() -> None:
 
 def test_a_variant_without_iterations_gets_no_words_about_them() -> None:
     found = explanation(5, 8)
-    assert found.sum is not None
-    words = texts(Reader(render(dataclasses.replace(found, sum=dataclasses.replace(found.sum, iterates=False)))))
+    assert found.account is not None
+    matching = dataclasses.replace(found.account.matching, settings=GRADED)
+    account = dataclasses.replace(found.account, matching=matching)
+    words = texts(Reader(render(dataclasses.replace(found, account=account))))
     for phrase in ("matches twice", "Relations are no term of their own", "0.90 ×"):
         assert phrase not in words

@@ -17,15 +17,8 @@ from PIL import Image
 from semetric.errors import SizeMismatchError, UsageError
 from semetric.metrics.base import Score
 from semetric.report import save_plot
-from semetric.report.account import account_of
-from semetric.report.pair import (
-    LEAST_NUMBERED,
-    MOST_ALONE,
-    MOST_NUMBERED,
-    MOST_RELATIONS,
-    pair_figure,
-    panel_sizes,
-)
+from semetric.report.account import LEAST_NUMBERED, MOST_ALONE, MOST_NUMBERED, account_of
+from semetric.report.pair import MOST_RELATIONS, pair_figure, panel_sizes
 from semetric.report.palette import UNMATCHED
 from semetric.scoring import Scores
 
@@ -60,7 +53,7 @@ def test_matched_objects_share_a_colour_and_keep_their_numbers(scored: Make) -> 
     score = sess_score(one, two)
     figure = pair_figure(scored(score), photo((120, 160)), photo((90, 150)))
     left, right = panels(figure)
-    pairs = account_of(score.artefacts["matching"]).counterparts.tolist()
+    pairs = account_of(score).counterparts.tolist()
     assert sorted(pairs) == [[i, 7 - i] for i in range(5)]
     for i, j in pairs:
         assert numbers(left)[str(i + 1)] == numbers(right)[str(j + 1)] != UNMATCHED.lower()
@@ -107,7 +100,7 @@ def test_any_number_of_objects(scored: Make, tmp_path: Path, n: int, m: int) -> 
 
 def test_only_matches_that_add_something_are_numbered(scored: Make) -> None:
     score = sess_score(discs(30, (120, 160)), discs(30, (120, 160)))
-    account = account_of(score.artefacts["matching"])
+    account = account_of(score)
     figure = pair_figure(scored(score), photo((120, 160)), photo((120, 160)))
     assert len(numbers(panels(figure)[0])) == min((account.adds >= LEAST_NUMBERED).sum(), MOST_NUMBERED)
     assert "of 30 matches that add most" in texts(figure)

@@ -16,7 +16,7 @@ from semetric.cli._datasets import pairing as dataset_pairing
 from semetric.cli._names import grouped, log_names
 from semetric.cli._progress import counter, say_interrupted
 from semetric.cli._scores import number
-from semetric.cli._tables import Column, Table, show_tables
+from semetric.cli._tables import Column, TerminalTable, show_tables
 from semetric.errors import UsageError
 
 if TYPE_CHECKING:
@@ -213,9 +213,9 @@ def _why(failed: Mapping[str, Any]) -> str:
     return f"{failed['reference']} – {failed['image']}: {reasons}"
 
 
-def _table(metrics: Mapping[str, Any]) -> Table:
+def _table(metrics: Mapping[str, Any]) -> TerminalTable:
     numbers = ("n", "mean", "95% interval", "std", "min", "5%", "25%", "median", "75%", "95%", "max")
-    table = Table([Column("metric", "key"), Column("better", "word"), *map(Column, numbers)])
+    table = TerminalTable([Column("metric", "key"), Column("better", "word"), *map(Column, numbers)])
     for name, statistics in metrics.items():
         bounds, quantiles = statistics["mean_interval_95"], statistics["quantiles"] or {}
         spread = [

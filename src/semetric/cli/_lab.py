@@ -14,7 +14,7 @@ from semetric.cli._choices import taken
 from semetric.cli._lab_options import read_config, systems
 from semetric.cli._names import log_names
 from semetric.cli._progress import counter, say_interrupted
-from semetric.cli._tables import Column, Table, show_tables
+from semetric.cli._tables import Column, TerminalTable, show_tables
 from semetric.errors import UsageError
 from semetric.score_settings import Execution
 from semetric.settings import fields_of
@@ -136,7 +136,7 @@ def _tell(summary: Mapping[str, Any], broken: Container[str] = ()) -> None:
     log_names(f"{len(failed)} of {summary['units']} units failed:", failed, _WHOLE)
 
 
-def _table(summary: Mapping[str, Any]) -> Table:
+def _table(summary: Mapping[str, Any]) -> TerminalTable:
     """A row a system and level, a column a metric."""
     metrics = summary["metrics"]
     rates = any(point["rate_bpp"] is not None for point in summary["points"])
@@ -145,7 +145,7 @@ def _table(summary: Mapping[str, Any]) -> Table:
     columns += [Column("bits per pixel")] if rates else []
     columns += [Column("fallbacks")]
     columns += [Column(f"{name} {'↑' if metric['higher_is_better'] else '↓'}") for name, metric in metrics.items()]
-    table = Table(columns)
+    table = TerminalTable(columns)
     before = None
     for point in summary["points"]:
         if before not in (None, point["system"]):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from semetric.cli._names import grouped
-from semetric.cli._tables import Column, Table
+from semetric.cli._tables import Column, TerminalTable
 from semetric.errors import SemetricError, WeightsMissingError
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ __all__ = ["exit_code", "interval", "number", "say_missing", "say_notes", "score
 _log = logging.getLogger(__name__)
 
 
-def score_tables(scores: Mapping[str, Score], errors: Mapping[str, SemetricError]) -> list[Table]:
+def score_tables(scores: Mapping[str, Score], errors: Mapping[str, SemetricError]) -> list[TerminalTable]:
     """A table of what was scored and one of what was not, each where there is anything to show.
 
     Metrics without weights are for `say_missing`.
     """
     tables = []
     if scores:
-        table = Table(
+        table = TerminalTable(
             [
                 Column("metric", "key"),
                 Column("value"),
@@ -42,7 +42,7 @@ def score_tables(scores: Mapping[str, Score], errors: Mapping[str, SemetricError
         tables.append(table)
     failed = {name: str(error) for name, error in errors.items() if not isinstance(error, WeightsMissingError)}
     if failed:
-        table = Table([Column("not scored", "text", "bold"), Column("because", "text")])
+        table = TerminalTable([Column("not scored", "text", "bold"), Column("because", "text")])
         for names, why in grouped(failed).items():
             table.add_row(names, why)
         tables.append(table)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     import rich.table
     from rich.text import Text
 
-__all__ = ["Column", "Table", "show_tables"]
+    from semetric import results
+
+__all__ = ["Column", "TerminalTable", "show_tables", "table_of"]
 
 _GAP = 2  # columns between two cells
 _LEAST_TEXT = 20  # a text column is not folded to fewer characters than this
@@ -42,7 +44,7 @@ class Column:
 
 
 @dataclass
-class Table:
+class TerminalTable:
     """Rows below headings; key columns come first. Cells that are str are shown letter by letter, never as markup."""
 
     columns: list[Column]
@@ -58,7 +60,33 @@ class Table:
         self.sections.add(len(self.rows) - 1)
 
 
-def show_tables(*tables: Table) -> None:
+def table_of(table: results.tables.Table) -> TerminalTable:
+    """A table of results for the terminal, the best of a column in bold."""
+    from rich.text import Text
+
+    from semetric.formatting import number
+    from semetric.results.tables import Mean
+
+    first, *names = table.header
+    others = zip(names, table.right[1:], strict=True)
+    drawn = TerminalTable(
+        [Column(first, "key"), *(Column(name, "number" if right else "word") for name, right in others)]
+    )
+    for row in table.rows:
+        cells: list[str | Text] = []
+        for cell in row:
+            if not isinstance(cell, Mean):
+                cells.append(number(cell))
+            elif cell.best:
+                value = number(cell.mean)
+                cells.append(Text.assemble((value, "bold"), str(cell)[len(value) :]))
+            else:
+                cells.append(str(cell))
+        drawn.add_row(*cells)
+    return drawn
+
+
+def show_tables(*tables: TerminalTable) -> None:
     """Prints tables to stdout, without blanks at ends of lines where it is no terminal.
 
     A terminal's own width, or COLUMNS, limits them; a file or a pipe does not.
@@ -91,7 +119,7 @@ def _width_limit() -> int | None:
         return None
 
 
-def _parts(table: Table, limit: int | None) -> Iterable[tuple[list[int], int]]:
+def _parts(table: TerminalTable, limit: int | None) -> Iterable[tuple[list[int], int]]:
     """Which columns stand beside each other, and how wide they are together.
 
     Args:
@@ -122,7 +150,7 @@ def _parts(table: Table, limit: int | None) -> Iterable[tuple[list[int], int]]:
         yield columns, natural if limit is None else max(needed(least, columns), min(natural, limit))
 
 
-def _natural_width(table: Table, index: int) -> int:
+def _natural_width(table: TerminalTable, index: int) -> int:
     """Characters of the widest line of a column."""
     from rich.cells import cell_len
 
@@ -130,7 +158,7 @@ def _natural_width(table: Table, index: int) -> int:
     return max(cell_len(line) for cell in cells for line in cell.split("\n"))
 
 
-def _drawn(table: Table, columns: Sequence[int]) -> rich.table.Table:
+def _drawn(table: TerminalTable, columns: Sequence[int]) -> rich.table.Table:
     """Those columns as rich draws them."""
     from rich import box
     from rich.table import Table as RichTable

@@ -13,7 +13,7 @@ from semetric.cli import _console as shared
 from semetric.cli._choices import words
 from semetric.cli._names import log_names
 from semetric.cli._scores import number
-from semetric.cli._tables import Column, Table, show_tables
+from semetric.cli._tables import Column, TerminalTable, show_tables
 from semetric.errors import UsageError
 
 if TYPE_CHECKING:
@@ -118,10 +118,10 @@ def _compare_systems(
         show_tables(_system_table(run, comparisons, by_level=by_level))
 
 
-def _system_table(run: LabRun, comparisons: Sequence[SystemDifference], *, by_level: bool) -> Table:
+def _system_table(run: LabRun, comparisons: Sequence[SystemDifference], *, by_level: bool) -> TerminalTable:
     """A row a metric and two systems; with levels, one a level below it."""
     names = ("metric", "A", "B", *([run.axis.label] if by_level else []))
-    table = Table([*(Column(name, "key") for name in names), Column("better", "word"), *map(Column, _COLUMNS)])
+    table = TerminalTable([*(Column(name, "key") for name in names), Column("better", "word"), *map(Column, _COLUMNS)])
     before = None
     for comparison in comparisons:
         if before not in (None, comparison.metric):
@@ -139,8 +139,8 @@ def _system_table(run: LabRun, comparisons: Sequence[SystemDifference], *, by_le
     return table
 
 
-def _table(differences: Mapping[str, Difference]) -> Table:
-    table = Table([Column("metric", "key"), Column("better", "word"), *map(Column, _COLUMNS)])
+def _table(differences: Mapping[str, Difference]) -> TerminalTable:
+    table = TerminalTable([Column("metric", "key"), Column("better", "word"), *map(Column, _COLUMNS)])
     for name, difference in differences.items():
         table.add_row(name, "↑" if difference.higher_is_better else "↓", *_cells(difference))
     return table

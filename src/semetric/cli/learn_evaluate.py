@@ -14,13 +14,11 @@ from semetric.cli import _datasets
 from semetric.cli._choices import MetricsOption, accepts, taken, words
 from semetric.cli._names import grouped, log_names
 from semetric.cli._progress import counter
-from semetric.cli._tables import Column, Table, show_tables
+from semetric.cli._tables import Column, TerminalTable, show_tables, table_of
 from semetric.errors import UsageError
 from semetric.score_settings import Execution, ScoreSettings
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from semetric.results import Started
 
 __all__ = ["evaluate"]
@@ -65,7 +63,8 @@ def evaluate(
     settings = taken(ScoreSettings, choices)
     from semetric.learn.agreement.evaluation import AGREEMENT
     from semetric.learn.agreement.evaluation import evaluate as run
-    from semetric.learn.agreement.table import to_latex, write_tables
+    from semetric.learn.agreement.table import agreement_table, write_tables
+    from semetric.results.tables import to_latex
 
     chosen = words(metrics)
     if fetch:
@@ -97,7 +96,7 @@ def evaluate(
     if as_json:
         shared.show_json(done.summary)
     elif latex:
-        typer.echo(to_latex(done.summary), nl=False)
+        typer.echo(to_latex(agreement_table(done.summary)), nl=False)
     else:
         show_tables(*_tables(done.summary))
         _explain(done.summary)
@@ -131,27 +130,13 @@ def _tell(summary: Mapping[str, Any], failed: Sequence[Mapping[str, Any]], run: 
                 _log.warning("%s, %s: %s", metric, measure, entry["note"])
 
 
-def _tables(summary: Mapping[str, Any]) -> list[Table]:
+def _tables(summary: Mapping[str, Any]) -> list[TerminalTable]:
     """Across metrics; differences between them; by group."""
-    from semetric.learn.agreement.table import NAMES, figure
+    from semetric.formatting import number
+    from semetric.learn.agreement.table import NAMES, agreement_table
 
     measures, groups = summary["measures"], summary["groups"]
-    known = {entry["metric"] for entry in summary["published"]} & set(summary["metrics"])
-    table = _empty("metric", "better", "n", *(NAMES[name] for name in measures))
-    if groups:
-        table.columns.append(Column(f"mean of {len(groups)} groups"))
-    if known:
-        table.columns.append(Column("published"))
-    for metric, entry in summary["metrics"].items():
-        cells = [_value(entry["measures"][name], _is_best(summary, name, metric)) for name in measures]
-        if groups:
-            cells.append(_value(entry["mean_of_groups"][measures[0]], False))
-        row: list[str | Text] = [metric, "↑" if entry["higher_is_better"] else "↓", str(entry["n"]), *cells]
-        if known:
-            values = [figure(other["value"]) for other in summary["published"] if other["metric"] == metric]
-            row.append(", ".join(values) or "–")
-        table.add_row(*row)
-    tables = [table]
+    tables = [table_of(agreement_table(summary))]
     best = summary["best"][measures[0]]
     if best is not None and summary["differences"]:
         tables.append(_against(best["metric"], summary))
@@ -160,14 +145,14 @@ def _tables(summary: Mapping[str, Any]) -> list[Table]:
         for group in groups:
             entries = [entry["groups"][group][measures[0]] for entry in summary["metrics"].values()]
             most = max(entry["n"] for entry in entries)
-            inside.add_row(group or "(none)", str(most), *(figure(entry["value"]) for entry in entries))
+            inside.add_row(group or "(none)", str(most), *(number(entry["value"]) for entry in entries))
         tables.append(inside)
     return tables
 
 
-def _against(best: str, summary: Mapping[str, Any]) -> Table:
+def _against(best: str, summary: Mapping[str, Any]) -> TerminalTable:
     """The best metric of the first measure against each other one."""
-    from semetric.learn.agreement.table import NAMES
+    from semetric.learn.agreement.table import NAMES, mean_of
 
     measures = summary["measures"]
     table = _empty(f"{best} −", "n", *(NAMES[name] for name in measures))
@@ -178,10 +163,7 @@ def _against(best: str, summary: Mapping[str, Any]) -> Table:
                 if pair["measure"] == name and {pair["a"], pair["b"]} == {best, other}:
                     n = pair["n"]
                     cells.append(
-                        _value(
-                            _turned(pair) if pair["a"] == other else pair | {"value": pair["difference"]},
-                            False,
-                        )
+                        str(mean_of(_turned(pair) if pair["a"] == other else pair | {"value": pair["difference"]}))
                     )
         table.add_row(other, str(n), *cells)
     return table
@@ -198,36 +180,18 @@ def _turned(pair: Mapping[str, Any]) -> dict[str, Any]:
 
 def _explain(summary: Mapping[str, Any]) -> None:
     """What stands below the tables: how to read them, and figures of methods that were not scored."""
-    from semetric.learn.agreement.table import NAMES, caption, figure
+    from semetric.formatting import number
+    from semetric.learn.agreement.table import NAMES, agreement_table
 
     typer.echo()
-    typer.echo(caption(summary))
-    others = [figures for figures in summary["published"] if figures["metric"] not in summary["metrics"]]
+    table = agreement_table(summary)
+    typer.echo(f"{table.title}. {table.note}")
+    others = [row for row in summary["published"] if row["metric"] not in summary["metrics"]]
     if others:
-        shown = ", ".join(f"{figures['method']} {figure(figures['value'])}" for figures in others)
-        sources = "; ".join(dict.fromkeys(figures["source"] for figures in others))
+        shown = ", ".join(f"{row['method']} {number(row['value'])}" for row in others)
+        sources = "; ".join(dict.fromkeys(row["source"] for row in others))
         typer.echo(f"Published, not measured here ({NAMES[others[0]['measure']]}, {sources}): {shown}.")
 
 
-def _empty(*names: str) -> Table:
-    return Table(
-        [Column(names[0], "key"), *(Column(name, "word" if name == "better" else "number") for name in names[1:])]
-    )
-
-
-def _value(entry: Mapping[str, Any], best: bool) -> Text:
-    """A value with its interval."""
-    from rich.text import Text
-
-    from semetric.learn.agreement.table import figure
-
-    text = Text(figure(entry["value"]), style="bold" if best else "")
-    if entry["interval_95"] is not None:
-        low, high = entry["interval_95"]
-        text.append(f" [{figure(low)}, {figure(high)}]", style="not bold")
-    return text
-
-
-def _is_best(summary: Mapping[str, Any], measure: str, metric: str) -> bool:
-    best = summary["best"][measure]
-    return best is not None and best["clear"] and best["metric"] == metric
+def _empty(*names: str) -> TerminalTable:
+    return TerminalTable([Column(names[0], "key"), *map(Column, names[1:])])

@@ -10,7 +10,7 @@ import typer
 
 from semetric.cli import _console as shared
 from semetric.cli._help import App
-from semetric.cli._tables import Column, Table, show_tables
+from semetric.cli._tables import Column, TerminalTable, show_tables
 from semetric.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def info(file: FileArgument, study: StudyOption = None, as_json: shared.JsonOpti
         shared.show_json({"studies": facts_of})
         return
     titles = ("items", "checks", "judgements", "annotators", "alpha")
-    table = Table([Column("study", "key"), Column("kind", "word"), *map(Column, titles)])
+    table = TerminalTable([Column("study", "key"), Column("kind", "word"), *map(Column, titles)])
     for facts in facts_of:
         alpha = "–" if math.isnan(facts["alpha"]) else f"{facts['alpha']:.3f}"
         numbers = [str(facts[key]) for key in ("items", "checks", "judgements")]

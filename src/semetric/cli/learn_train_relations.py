@@ -14,7 +14,7 @@ from semetric.cli._choices import accepts, flags, taken
 from semetric.cli._lab_options import read_config
 from semetric.cli._names import log_names
 from semetric.cli._progress import counter, training_steps
-from semetric.cli._tables import Column, Table, show_tables
+from semetric.cli._tables import Column, TerminalTable, show_tables
 from semetric.errors import UsageError
 from semetric.score_settings import Networks
 
@@ -152,11 +152,11 @@ def _prepared(training: Dataset, held_out: Dataset, maker: ExampleMaker) -> tupl
     return learnt, measured
 
 
-def _table(recall: Mapping[str, Any]) -> Table:
+def _table(recall: Mapping[str, Any]) -> TerminalTable:
     """Recall and mean recall of head and rules, a row a measure."""
     methods, differences = recall["methods"], recall["differences"]
     names = (*methods, *(f"head − {other}" for other in differences))
-    table = Table([Column("recall", "key"), *map(Column, names)])
+    table = TerminalTable([Column("recall", "key"), *map(Column, names)])
     for kind, short in (("recall", "R"), ("mean_recall", "mR")):
         for at in methods["head"][kind]:
             apart = [_cell(recalls[at]) if kind == "recall" else "" for recalls in differences.values()]

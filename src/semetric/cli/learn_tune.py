@@ -17,7 +17,7 @@ from semetric.cli._choices import accepts, flags, taken, words
 from semetric.cli._lab_options import Words
 from semetric.cli._names import log_names
 from semetric.cli._progress import counter
-from semetric.cli._tables import Column, Table, show_tables
+from semetric.cli._tables import Column, TerminalTable, show_tables
 from semetric.errors import UsageError
 from semetric.score_settings import Networks, SceneNetworks
 
@@ -209,10 +209,10 @@ def _expected(space: Space, refined: bool, trials: int, folds: int, sampler: str
     return trials * searches + (starts * 3 * (smooth + 1) if refined else 0)
 
 
-def _tables(tuning: Tuning) -> list[Table]:
+def _tables(tuning: Tuning) -> list[TerminalTable]:
     baseline, settings = tuning.space.baseline
     numbers = (Column("found"), Column("95% interval"), Column(baseline))
-    table = Table([Column("parameter", "key"), *numbers, Column("evidence", "text")])
+    table = TerminalTable([Column("parameter", "key"), *numbers, Column("evidence", "text")])
     for p in tuning.estimates:
         low, high = p.interval_95
         table.add_row(
@@ -224,7 +224,7 @@ def _tables(tuning: Tuning) -> list[Table]:
         )
     tables = [table]
     if tuning.held_out is not None:
-        table = Table(
+        table = TerminalTable(
             [Column("held out", "key"), *map(Column, ("tuned", *tuning.space.baselines, f"tuned − {baseline}"))]
         )
         for line in tuning.held_out.lines:

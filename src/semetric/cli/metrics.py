@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from semetric.cli import _console as shared
 from semetric.cli._scores import interval
-from semetric.cli._tables import Column, Table, show_tables
+from semetric.cli._tables import Column, TerminalTable, show_tables
 
 __all__ = ["metrics"]
 
@@ -26,7 +26,7 @@ def metrics(as_json: shared.JsonOption = False) -> None:
             }
         )
         return
-    table = Table(
+    table = TerminalTable(
         [
             Column("metric", "key"),
             Column("better", "word"),

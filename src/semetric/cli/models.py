@@ -9,7 +9,7 @@ import typer
 
 from semetric.cli import _console as shared
 from semetric.cli._help import App
-from semetric.cli._tables import Column, Table, show_tables
+from semetric.cli._tables import Column, TerminalTable, show_tables
 from semetric.errors import UsageError, WeightsCorruptError, WeightsError, WeightsMissingError
 
 __all__ = ["app"]
@@ -39,7 +39,7 @@ def list_(as_json: shared.JsonOption = False) -> None:
         return
     from rich.text import Text
 
-    table = Table(
+    table = TerminalTable(
         [
             Column("name", "key"),
             Column("here", "word"),

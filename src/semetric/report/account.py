@@ -1,86 +1,178 @@
-"""What a SeSS score is made of: which objects correspond, and what each object keeps and loses of its share."""
+"""What a SeSS score is made of, object by object: the picture and the page of a pair show the same."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semetric.scene.matching import at_partners
+from semetric.report.palette import object_colour
+from semetric.scene.matching import MatchingSettings, at_partners
 
 if TYPE_CHECKING:
+    from semetric.metrics.base import Score
+    from semetric.scene.graph import SceneGraph
     from semetric.scene.matching import Matching
 
-__all__ = ["LEAST_SHARE", "Account", "account_of"]
+__all__ = ["LEAST_NUMBERED", "LEAST_SHARE", "MOST_ALONE", "MOST_NUMBERED", "Account", "SceneObject", "account_of"]
 
 LEAST_SHARE = 0.1
 """What a match adds at least, as a share of what its two objects could add together."""
 
+MOST_NUMBERED = 12  # matches with a colour and a number: as many as there are colours
+LEAST_NUMBERED = 0.001  # that a match must add to SeSS for that
+MOST_ALONE = 6  # objects without a counterpart that have a number, an image
+LEAST_ALONE = 0.02  # importance of such
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneObject:
+    """One object of a graph, and its part in the score.
+
+    Attributes:
+        index: its place in the graph, from 0.
+        rank: from 0: matches by what they add, then the others by importance.
+        match: index of its counterpart in the other graph; None where it has none.
+        colour: "#RRGGBB", of the matches that add most, the same for both ends; None for others.
+        numbered: whether its number always stands on the image.
+        label: its class with the probability ("cup .71"); None where the encoder is not sure of it.
+        member: how far it counts as an object, in [0, 1].
+        importance: share of the image: all objects of a graph together 1, in graded graphs the share that objects hold.
+        area: share of the image's pixels.
+        adds: contribution of the pair with its match to SeSS; None without one.
+        bound: the most that it can contribute to SeSS (see `Matching`).
+        gain: what it contributes.
+        partner: the object of the other image with which the matching by its own image's importance pairs it; None
+            where the other image has fewer objects.
+        partner_similarity: to that one, after the iterations.
+        before: similarity to its match before the iterations.
+        after: similarity to its match after them, which is the one that counts.
+        nearest: the object of the other image that is most similar after the iterations, and the similarity.
+    """
+
+    index: int
+    rank: int
+    match: int | None
+    colour: str | None
+    numbered: bool
+    label: str | None
+    member: float
+    importance: float
+    area: float
+    adds: float | None
+    bound: float
+    gain: float
+    partner: int | None
+    partner_similarity: float | None
+    before: float | None
+    after: float | None
+    nearest: tuple[int, float] | None
+
+    @property
+    def number(self) -> int:
+        """Its number on pictures, as in `semetric graph`: 1 is the largest object."""
+        return self.index + 1
+
+    @property
+    def lost(self) -> float:
+        """What it takes from a score of 1; more than its bound where the similarity is negative."""
+        return self.bound - self.gain
+
+    @property
+    def kind(self) -> str:
+        """How it is drawn: its colour's class "c0" to "c11", "plain" for other matches, "alone" without one."""
+        return f"c{self.rank}" if self.colour else "alone" if self.match is None else "plain"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Account:
-    """How a score comes about, object by object. Side 0 is the reference (n objects), side 1 the image (m).
+    """How a SeSS score comes about. Side 0 is the reference, side 1 the image.
 
-    SeSS is (1 − γ)·(s1·n + s2·m)/(n + m) + γ·image, s1 being a sum over the reference's objects and s2 one over the
-    image's. So the reference's object i has a stake of (1 − γ)·n·v[i]/(n + m), which it would keep whole if it were
-    paired with its own likeness; it keeps stake·L[i, j], j being its partner in the matching weighted by the
-    reference's importance, and nothing without one. Likewise the image's objects with w and the other matching. All
-    stakes and γ sum to 1, all that is kept and γ·image to the score; hence 1 − score is the sum of all losses and
-    γ·(1 − image).
+    The bounds of all objects and the whole images' weight sum to 1; the gains and the whole images' contribution sum
+    to the score. So 1 − score is the sum of all losses and weight · (1 − similarity of the whole images).
 
     Attributes:
-        score: before it is clipped to [0, 1].
-        graph_score: the part that the graphs give.
-        image_similarity: cosine of the whole images.
-        gamma: weight of the whole images; 1 where no image has an object.
+        graphs: of the reference and the image.
+        matching: of the two.
         counterparts: (k, 2) the matches, no object twice, by falling contribution: see `account_of`.
-        adds: (k,) what each adds to the score, from both sides.
-        stakes: (n,) and (m,) what each object can give to the score.
-        kept: (n,) and (m,) what it gives.
-        partners: (n,) and (m,) the object of the other image with which it is counted; −1 for none.
-        similarity: (n, m) after the iterations.
-        moved: by how much the iterations, through which relations enter, changed what the objects give.
+        adds: (k,) the contribution of each to the score, from both sides.
     """
 
-    score: float
-    graph_score: float
-    image_similarity: float
-    gamma: float
+    graphs: tuple[SceneGraph, SceneGraph]
+    matching: Matching
     counterparts: NDArray[np.int64]
     adds: NDArray[np.float64]
-    stakes: tuple[NDArray[np.float64], NDArray[np.float64]]
-    kept: tuple[NDArray[np.float64], NDArray[np.float64]]
-    partners: tuple[NDArray[np.int64], NDArray[np.int64]]
-    similarity: NDArray[np.float64]
-    moved: float
 
     @property
-    def lost(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(n,) and (m,) what each object takes from the score; more than its stake where the similarity is negative."""
-        return self.stakes[0] - self.kept[0], self.stakes[1] - self.kept[1]
+    def iterates(self) -> bool:
+        """Whether similarities were updated by their neighbours', as in every variant but graded."""
+        return isinstance(self.matching.settings, MatchingSettings)
 
-    @property
-    def image_lost(self) -> float:
-        """What the whole images' unlikeness takes from the score."""
-        return self.gamma * (1.0 - self.image_similarity)
+    @cached_property
+    def moved(self) -> float:
+        """By how much the iterations, through which relations enter, changed what the objects give."""
+        matching = self.matching
+        sides = zip(matching.bounds, (matching.initial, matching.initial.T), matching.partners, strict=True)
+        before = sum(float(bounds @ at_partners(initial, partners)) for bounds, initial, partners in sides)
+        return float(matching.gains[0].sum() + matching.gains[1].sum()) - before
 
-    def match(self, side: int) -> list[int | None]:
-        """The counterpart of each object of a side; None where it has none."""
-        found: list[int | None] = [None] * len(self.stakes[side])
-        for pair in self.counterparts.tolist():
-            found[pair[side]] = pair[1 - side]
-        return found
-
-    def alone(self, side: int, importance: NDArray[np.float64]) -> list[int]:
+    def alone(self, side: int) -> list[int]:
         """The objects of a side without a counterpart, the most important first."""
-        match = self.match(side)
-        return [i for i in np.argsort(-importance, kind="stable").tolist() if match[i] is None]
+        matched = set(self.counterparts[:, side].tolist())
+        return [i for i in np.argsort(-self.graphs[side].importance, kind="stable").tolist() if i not in matched]
+
+    def outside(self, side: int) -> float:
+        """The share of an image's importance that no object holds."""
+        return max(0.0, 1.0 - float(self.graphs[side].importance.sum())) if len(self.graphs[side]) else 0.0
+
+    @cached_property
+    def objects(self) -> tuple[list[SceneObject], list[SceneObject]]:
+        """The objects of both images, in the order of their graphs."""
+        return self._objects(0), self._objects(1)
+
+    def _objects(self, side: int) -> list[SceneObject]:
+        graph, matching = self.graphs[side], self.matching
+        initial, final = (table if side == 0 else table.T for table in (matching.initial, matching.final))
+        members = graph.membership
+        matches = self.counterparts[:, side].tolist()
+        match = dict(zip(matches, self.counterparts[:, 1 - side].tolist(), strict=True))
+        adds = dict(zip(matches, self.adds.tolist(), strict=True))
+        ranks = {i: rank for rank, i in enumerate([*matches, *self.alone(side)])}
+        objects = []
+        for i in range(len(graph)):
+            j, rank, partner = match.get(i), ranks[i], int(matching.partners[side][i])
+            coloured = rank < MOST_NUMBERED and adds.get(i, 0.0) >= LEAST_NUMBERED
+            important = rank < len(matches) + MOST_ALONE and graph.importance[i] >= LEAST_ALONE
+            best = int(final[i].argmax()) if final.shape[1] else None
+            objects.append(
+                SceneObject(
+                    index=i,
+                    rank=rank,
+                    match=j,
+                    colour=object_colour(rank) if coloured else None,
+                    numbered=coloured or (j is None and bool(important)),
+                    label=graph.label(i),
+                    member=float(members[i]),
+                    importance=float(graph.importance[i]),
+                    area=float(graph.areas[i]),
+                    adds=adds.get(i),
+                    bound=float(matching.bounds[side][i]),
+                    gain=float(matching.gains[side][i]),
+                    partner=None if partner < 0 else partner,
+                    partner_similarity=None if partner < 0 else float(final[i, partner]),
+                    before=None if j is None else float(initial[i, j]),
+                    after=None if j is None else float(final[i, j]),
+                    nearest=None if best is None else (best, float(final[i, best])),
+                )
+            )
+        return objects
 
 
-def account_of(matching: Matching) -> Account:
-    """Takes a matching apart.
+def account_of(sess: Score | None) -> Account | None:
+    """Takes a score apart; None without a SeSS score that carries its graphs and matching.
 
     The matches: SeSS matches twice, and the two matchings may give an object two partners, neither of which need be
     like it. Of all pairs in either, those count as candidates whose similarity after the iterations is at least the
@@ -88,31 +180,11 @@ def account_of(matching: Matching) -> Account:
     the one-to-one choice that adds most to the score is taken. Every other object has no counterpart, though it still
     has a partner in the sum.
     """
-    before = sum(
-        float(stakes @ at_partners(initial, partners))
-        for stakes, initial, partners in zip(
-            matching.bounds, (matching.initial, matching.initial.T), matching.partners, strict=True
-        )
-    )
-    counterparts, adds = _counterparts(matching)
-    return Account(
-        score=matching.score,
-        graph_score=matching.graph_score,
-        image_similarity=matching.image_similarity,
-        gamma=matching.image_weight,
-        counterparts=counterparts,
-        adds=adds,
-        stakes=matching.bounds,
-        kept=matching.gains,
-        partners=matching.partners,
-        similarity=matching.final,
-        moved=float(matching.gains[0].sum() + matching.gains[1].sum() - before),
-    )
-
-
-def _counterparts(matching: Matching) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     from scipy.optimize import linear_sum_assignment
 
+    if sess is None or "matching" not in sess.artefacts or "graphs" not in sess.artefacts:
+        return None
+    matching: Matching = sess.artefacts["matching"]
     worth = np.zeros(matching.final.shape)  # (n, m)
     for (i, j), adds in zip(matching.pairs.tolist(), matching.contributions.tolist(), strict=True):
         most = float(matching.bounds[0][i] + matching.bounds[1][j])
@@ -122,4 +194,9 @@ def _counterparts(matching: Matching) -> tuple[NDArray[np.int64], NDArray[np.flo
     chosen = np.flatnonzero(worth[rows, columns] > 0)
     chosen = chosen[np.argsort(-worth[rows, columns][chosen], kind="stable")]
     pairs = np.stack([rows[chosen], columns[chosen]], axis=1).astype(np.int64)
-    return pairs, worth[pairs[:, 0], pairs[:, 1]]
+    return Account(
+        graphs=sess.artefacts["graphs"],
+        matching=matching,
+        counterparts=pairs,
+        adds=worth[pairs[:, 0], pairs[:, 1]],
+    )

@@ -9,11 +9,12 @@ from textwrap import shorten, wrap
 from typing import TYPE_CHECKING
 
 from semetric.errors import SemetricError, SizeMismatchError, WeightsError
+from semetric.formatting import minus
 from semetric.metrics.base import Scale
 from semetric.metrics.registry import METRICS
 from semetric.report.drawing import inches, write_text
 from semetric.report.palette import BETTER_HIGHER, BETTER_LOWER, INK
-from semetric.report.strangers import LEGEND, strangers_of
+from semetric.report.unrelated import LEGEND, unrelated_baseline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,8 +40,8 @@ class Bar:
         note: what a reader must know about the scale; empty where it is simply the metric's range.
         higher_is_better: the direction.
         weights: short names of the networks behind it.
-        strangers: how full the bar of two unrelated photos is, on average; None where that was not measured.
-        strangers_value: what they score, in words.
+        unrelated: how full the bar of two unrelated photos is, on average; None where that was not measured.
+        unrelated_value: what they score, in words.
     """
 
     name: str
@@ -53,8 +54,8 @@ class Bar:
     note: str
     higher_is_better: bool
     weights: str
-    strangers: float | None = None
-    strangers_value: str = ""
+    unrelated: float | None = None
+    unrelated_value: str = ""
 
 
 def bar_of(score: Score) -> Bar:
@@ -63,7 +64,7 @@ def bar_of(score: Score) -> Bar:
     It is drawn on the scale that the metric declares; without one linearly on the metric's range, from its worst value
     (empty) to its best (full).
     """
-    known, scale = strangers_of(score), _scale(score)
+    known, scale = unrelated_baseline(score), _scale(score)
     low, high = score.range
     ends = ("", "") if scale is None else scale.labels or (f"{scale.empty:g}", f"{scale.full:g}")
     signed = low is not None and high is not None and low < 0 < high
@@ -72,14 +73,14 @@ def bar_of(score: Score) -> Bar:
         value=_with_unit(score, score.value),
         arrow="↑" if score.higher_is_better else "↓",
         fraction=None if scale is None else scale.fraction(score.value),
-        worst=_minus(ends[0]),
-        best=_minus(ends[1]),
+        worst=minus(ends[0]),
+        best=minus(ends[1]),
         zero=None if scale is None or not signed else scale.fraction(0.0),
         note="no bounds, so no bar" if scale is None else scale.note,
         higher_is_better=score.higher_is_better,
         weights=short_weights(score.weights),
-        strangers=None if known is None or scale is None else scale.fraction(known.mean),
-        strangers_value="" if known is None else _with_unit(score, known.mean),
+        unrelated=None if known is None or scale is None else scale.fraction(known.mean),
+        unrelated_value="" if known is None else _with_unit(score, known.mean),
     )
 
 
@@ -112,21 +113,17 @@ def number(value: float) -> str:
     if math.isnan(value):
         return "not a number"
     if abs(value) >= 1000:
-        return _minus(f"{value:.0f}")
+        return minus(f"{value:.0f}")
     if abs(value) >= 10:
-        return _minus(f"{value:.1f}")
+        return minus(f"{value:.1f}")
     if value != 0 and abs(value) < 0.001:
-        return _minus(f"{value:.0e}")
-    return _minus(f"{value:.3f}")
+        return minus(f"{value:.0e}")
+    return minus(f"{value:.3f}")
 
 
 def short_weights(weights: Mapping[str, str]) -> str:
     """The networks' names without digests, each once."""
     return ", ".join(dict.fromkeys(identity.split("@")[0] for identity in weights.values()))
-
-
-def _minus(text: str) -> str:
-    return text.replace("-", "−")
 
 
 ROW_INCHES = 0.36
@@ -158,7 +155,7 @@ def draw_bars(axes: Axes, bars: list[Bar], missing: list[str]) -> None:
     write_text(axes, 0.0, 0.28, "↓ lower is better", size=7.5, colour=BETTER_LOWER, ha="left")
     write_text(axes, left, 0.2, "unlike the reference", size=8, colour="#555555", ha="left")
     write_text(axes, right, 0.2, "same as the reference", size=8, colour="#555555", ha="right")
-    if any(bar.strangers is not None for bar in bars):
+    if any(bar.unrelated is not None for bar in bars):
         _mark(axes, right + 0.5, 0.2)
         write_text(axes, right + 0.62, 0.2, LEGEND, size=8, colour="#555555", ha="left")
     for i, bar in enumerate(bars):
@@ -177,8 +174,8 @@ def draw_bars(axes: Axes, bars: list[Bar], missing: list[str]) -> None:
                 x = left + (right - left) * bar.zero
                 axes.plot([x, x], [y - 0.1, y + 0.1], color="white", lw=1.0)
                 write_text(axes, x, y - 0.145, "0", size=6, colour="#555555", ha="center")
-            if bar.strangers is not None:
-                _mark(axes, left + (right - left) * bar.strangers, y).set_gid(f"strangers {bar.name}")
+            if bar.unrelated is not None:
+                _mark(axes, left + (right - left) * bar.unrelated, y).set_gid(f"unrelated {bar.name}")
             write_text(axes, left - 0.05, y, bar.worst, size=7, colour="#555555", ha="right")
             write_text(axes, right + 0.05, y, bar.best, size=7, colour="#555555", ha="left")
         small = [*wrap(bar.weights, _SMALL_CHARACTERS)[:2], *([bar.note] if bar.note else [])]

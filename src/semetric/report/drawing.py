@@ -17,6 +17,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from semetric.image import Picture, resize_to
+from semetric.report.contours import edge_field
 from semetric.report.output import DPI
 from semetric.report.palette import INK, text_on
 from semetric.report.places import Box, box_around, clear_place, label_points
@@ -203,10 +204,14 @@ class Panel:
             dashed: rather than solid.
             member: how far it counts as an object, in [0, 1]: the line is the more opaque.
         """
-        found = _edge_field(mask)
-        if found is None:
+        smoothed = edge_field(mask)
+        if smoothed is None:
             return
-        x, y, field = found
+        (left, top), field = smoothed
+        x, y = (
+            np.clip(np.arange(length) + first, 0.5, limit - 0.5)
+            for length, first, limit in ((field.shape[1], left, mask.shape[1]), (field.shape[0], top, mask.shape[0]))
+        )
         opacity = _FAINTEST + (1.0 - _FAINTEST) * member
         shade, style = to_rgba(colour, opacity), "--" if dashed else "-"
         lines = self.axes.contour(x, y, field, levels=[0.5], colors=[shade], linewidths=width, linestyles=style)
@@ -338,27 +343,6 @@ def along_arrow(start: NDArray[np.float64], end: NDArray[np.float64], step: floa
             x, y = (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end + side * step * across
             places.append((float(x), float(y)))
     return places
-
-
-def _edge_field(
-    mask: NDArray[np.bool_],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]] | None:
-    """x (w,), y (h,) and a slightly smoothed mask (h, w) around the object, whose 0.5 contour is its edge."""
-    from scipy.ndimage import gaussian_filter
-
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return None
-    part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    padded = np.pad(part.astype(np.float32), 2)
-    field: NDArray[np.float32] = gaussian_filter(padded, 0.8)
-    if field.max() <= 0.5:  # a speck that smoothing would hide
-        field = padded
-    h, w = field.shape
-    limit_y, limit_x = mask.shape
-    x = np.clip(np.arange(w) + columns[0] - 2 + 0.5, 0.5, limit_x - 0.5)
-    y = np.clip(np.arange(h) + rows[0] - 2 + 0.5, 0.5, limit_y - 0.5)
-    return x, y, field
 
 
 def _shrunk(mask: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:

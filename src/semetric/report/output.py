@@ -15,7 +15,7 @@ from semetric.results import files
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["DPI", "check_output", "check_place", "write", "write_whole"]
+__all__ = ["DPI", "check_output", "write", "write_whole"]
 
 DPI = 160  # of PNG files
 
@@ -37,16 +37,8 @@ def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLik
     out = Path(path)
     if out.suffix.lower().removeprefix(".") not in _METADATA:
         raise UsageError(f"Expected a picture's name to end in .png, .pdf or .svg; found {out.name!r}.")
-    check_place(out, "a picture", inputs)
+    files.check_place(out, "a picture", inputs)
     return out
-
-
-def check_place(out: Path, what: str, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
-    """Raises StoreError where no file can be written there, UsageError where it is an input.
-
-    See `results.files.check_place`.
-    """
-    files.check_place(out, what, inputs)
 
 
 def write(make: Callable[[], Figure], path: str | os.PathLike[str], settings: Mapping[str, Any] | None = None) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from semetric.report.account import Account, account_of
+from semetric.formatting import minus
+from semetric.report.account import Account, SceneObject, account_of
 from semetric.report.bars import bar_of, bars_height, draw_bars, why
 from semetric.report.drawing import (
     Panel,
@@ -23,24 +24,18 @@ from semetric.report.drawing import (
     write_text,
 )
 from semetric.report.output import check_output, write
-from semetric.report.palette import UNMATCHED, object_colour
+from semetric.report.palette import UNMATCHED
 from semetric.report.places import paired_relations
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from semetric.image import Picture
-    from semetric.scene.graph import SceneGraph
-    from semetric.scene.matching import Matching
     from semetric.scoring import Scores
 
 __all__ = ["pair_figure", "panel_sizes", "save_plot"]
 
-MOST_NUMBERED = 12  # matches
-LEAST_NUMBERED = 0.001  # that a match must add to SeSS to have a number
 MOST_OUTLINED = 24  # other objects an image
-MOST_ALONE = 5  # objects without a counterpart that have a number, an image
-LEAST_ALONE = 0.02  # importance of such
 MOST_SHARED, MOST_OWN = 5, 3  # relations an image: that both have, that it alone has
 MOST_RELATIONS = MOST_SHARED + MOST_OWN
 MARGIN, GAP, CAPTION = 0.35, 0.3, 0.34  # inches
@@ -73,16 +68,13 @@ def save_plot(scores: Scores, reference: Picture, image: Picture, path: str | os
 
 def pair_figure(scores: Scores, reference: Picture, image: Picture) -> Figure:
     """The figure that `save_plot` writes."""
-    sess = scores.scores.get("sess")
-    graphs: tuple[SceneGraph, SceneGraph] | None = sess.artefacts.get("graphs") if sess else None
-    matching: Matching | None = sess.artefacts.get("matching") if sess else None
+    account = account_of(scores.scores.get("sess"))
     pictures = (reference, image)
-    sizes = [g.size for g in graphs] if graphs else [p.size for p in pictures]
+    sizes = [graph.size for graph in account.graphs] if account else [picture.size for picture in pictures]
     panels = panel_sizes(sizes)
     bars = [bar_of(score) for score in scores.scores.values()]
     missing = [f"{name} ({why(error)})" for name, error in scores.errors.items()]
-    account = account_of(matching) if matching is not None and graphs else None
-    key = _key(account, graphs) if account and graphs else []
+    key = _key(account) if account else []
     panels_height = max(h for _, h in panels)
     total = sum(w for w, _ in panels) + GAP
     width = max(total, 11.0) + 2 * MARGIN
@@ -93,15 +85,18 @@ def pair_figure(scores: Scores, reference: Picture, image: Picture) -> Figure:
     figure.set_label("semetric pair")
 
     left = (width - total) / 2
-    arrows = paired_relations(graphs, _numbered(account), MOST_SHARED, MOST_OWN) if account and graphs else []
+    arrows = []
+    if account:
+        matched = [(one.index, one.match) for one in _coloured(account, 0) if one.match is not None]
+        arrows = paired_relations(account.graphs, matched, MOST_SHARED, MOST_OWN)
     for side, (role, picture, (w, h)) in enumerate(zip(("Reference", "Image"), pictures, panels, strict=True)):
         top = CAPTION + (panels_height - h) / 2
         panel = Panel(figure, picture, sizes[side], left, top, w, h)
-        if graphs and account:
-            places = _draw_objects(panel, graphs[side], account, side)
+        if account:
+            places = _draw_objects(panel, account, side)
             chosen, shared = arrows[side]
-            panel.relate(places, graphs[side].triplets[chosen], shared)
-        count = f"{len(graphs[side])} objects, " if graphs else ""
+            panel.relate(places, account.graphs[side].triplets[chosen], shared)
+        count = f"{len(account.graphs[side])} objects, " if account else ""
         size = f"  ({count}{picture.size[1]} × {picture.size[0]})"
         caption = add_area(figure, left, top - 0.28, w, 0.26)
         caption.axis("off")
@@ -123,8 +118,8 @@ def pair_figure(scores: Scores, reference: Picture, image: Picture) -> Figure:
     if bars or missing:
         area = add_area(figure, MARGIN, top, width - 2 * MARGIN - listed, bars_height(len(bars), len(missing)))
         draw_bars(area, bars, missing)
-    if account and graphs:
-        _list_matches(figure, account, graphs, width - MARGIN - LIST_WIDTH, top)
+    if account:
+        _list_matches(figure, account, width - MARGIN - LIST_WIDTH, top)
     return figure
 
 
@@ -141,73 +136,59 @@ def panel_sizes(sizes: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:
     return out
 
 
-def _numbered(account: Account) -> list[tuple[int, int]]:
-    """The matches that have a colour, by rank."""
-    found = zip(account.counterparts[:MOST_NUMBERED].tolist(), account.adds, strict=False)
-    return [(i, j) for (i, j), adds in found if adds >= LEAST_NUMBERED]
+def _coloured(account: Account, side: int) -> list[SceneObject]:
+    """The objects whose match has a colour, by what it adds: those of both sides correspond."""
+    return sorted((one for one in account.objects[side] if one.colour), key=lambda one: one.rank)
 
 
-def _alone(account: Account, graph: SceneGraph, side: int) -> list[int]:
-    """The objects without a counterpart that have a number."""
-    return [i for i in account.alone(side, graph.importance) if graph.importance[i] >= LEAST_ALONE][:MOST_ALONE]
+def _numbered_alone(account: Account, side: int) -> list[SceneObject]:
+    """The objects without a counterpart that have a number, the most important first."""
+    return [one for one in map(account.objects[side].__getitem__, account.alone(side)) if one.numbered]
 
 
-def _draw_objects(panel: Panel, graph: SceneGraph, account: Account, side: int) -> dict[int, NDArray[np.float64]]:
+def _draw_objects(panel: Panel, account: Account, side: int) -> dict[int, NDArray[np.float64]]:
     """Draws outlines and numbers; returns the places of the numbers."""
-    match = account.match(side)
-    members = graph.membership
-    numbered = [pair[side] for pair in _numbered(account)]
-    colours = [object_colour(rank) for rank in range(len(numbered))]
-    alone = _alone(account, graph, side)
-    masks = [object_mask(graph, i) for i in numbered]
-    panel.fill(masks, colours, [members[i] for i in numbered])
-    drawn = set(numbered)
-    others = _others(graph, drawn)[:MOST_OUTLINED]
-    for i in others:
-        if match[i] is not None:
-            panel.outline(object_mask(graph, i), "#FFFFFF", f"match {i + 1}", width=0.7, member=members[i])
+    graph = account.graphs[side]
+    coloured, alone = _coloured(account, side), _numbered_alone(account, side)
+    colours = [one.colour or UNMATCHED for one in (*coloured, *alone)]
+    masks = [object_mask(graph, one.index) for one in (*coloured, *alone)]
+    panel.fill(masks[: len(coloured)], colours[: len(coloured)], [one.member for one in coloured])
+    others = [one for one in account.objects[side] if not one.colour and one.importance > 0]
+    for one in sorted(others, key=lambda one: -one.importance)[:MOST_OUTLINED]:
+        mask = object_mask(graph, one.index)
+        if one.match is not None:
+            panel.outline(mask, "#FFFFFF", f"match {one.number}", width=0.7, member=one.member)
         else:
-            heavy = 1.4 if i in alone else 0.9
-            name = f"unmatched {i + 1}"
-            panel.outline(object_mask(graph, i), UNMATCHED, name, width=heavy, dashed=True, member=members[i])
-    for rank in reversed(range(len(numbered))):
-        member = members[numbered[rank]]
-        panel.outline(masks[rank], colours[rank], f"match {numbered[rank] + 1}", member=member)
-    labelled = [*numbered, *alone]
-    masks += [object_mask(graph, i) for i in alone]
-    names = [graph.label(i) for i in labelled]
-    points = panel.label(masks, [i + 1 for i in labelled], [*colours, *([UNMATCHED] * len(alone))], names)
-    return dict(zip(labelled, points, strict=True))
+            heavy = 1.4 if one.numbered else 0.9
+            panel.outline(mask, UNMATCHED, f"unmatched {one.number}", width=heavy, dashed=True, member=one.member)
+    for one, mask, colour in reversed(list(zip(coloured, masks, colours, strict=False))):
+        panel.outline(mask, colour, f"match {one.number}", member=one.member)
+    labelled = [*coloured, *alone]
+    points = panel.label(masks, [one.number for one in labelled], colours, [one.label for one in labelled])
+    return {one.index: point for one, point in zip(labelled, points, strict=True)}
 
 
-def _others(graph: SceneGraph, drawn: set[int]) -> list[int]:
-    """The objects that have no colour, the most important first; without those that count for nothing."""
-    return [
-        i for i in np.argsort(-graph.importance, kind="stable").tolist() if i not in drawn and graph.importance[i] > 0
-    ]
-
-
-def _key(account: Account, graphs: tuple[SceneGraph, SceneGraph]) -> list[str]:
+def _key(account: Account) -> list[str]:
     """What the drawing's signs mean, in lines; the first leaves room for the arrows' key."""
-    empty = [side for side, graph in zip(("reference", "image"), graphs, strict=True) if not len(graph)]
+    empty = [role for role, graph in zip(("reference", "image"), account.graphs, strict=True) if not len(graph)]
     if empty:
         return [f"No objects were found in the {' and in the '.join(empty)}, so none match."]
-    found, shown = len(account.counterparts), len(_numbered(account))
-    if not found:
+    matches, shown = len(account.counterparts), len(_coloured(account, 0))
+    if not matches:
         first = "No two objects are alike enough to be called a match."
-    elif found > shown:
-        first = f"Same colour: the {shown} of {found} matches that add most to SeSS."
+    elif matches > shown:
+        first = f"Same colour: the {shown} of {matches} matches that add most to SeSS."
     else:
         first = "Same colour: matched objects."
     second = ["Numbers: an image's objects by size, 1 the largest."]
-    if found > shown:
+    if matches > shown:
         second.append("Thin white line: other matches.")
-    if any(account.alone(side, graph.importance) for side, graph in enumerate(graphs)):
+    if account.alone(0) or account.alone(1):
         second.append("Dashed outline, grey number: no real counterpart.")
     third = []
-    if any((graph.membership < 1.0).any() for graph in graphs):
+    if any((graph.membership < 1.0).any() for graph in account.graphs):
         third.append("Fainter: less surely an object, and counts for less.")
-    if any(len(graph) > shown + MOST_OUTLINED for graph in graphs):
+    if any(len(graph) > shown + MOST_OUTLINED for graph in account.graphs):
         third.append(f"Of objects without a colour the {MOST_OUTLINED} most important are outlined.")
     return [first, "  ".join(second), *(["  ".join(third)] if third else [])]
 
@@ -238,46 +219,43 @@ def _arrow_key(figure: Figure, width: float, top: float) -> None:
         write_text(axes, x + 0.58, 0.095, words, size=8, colour="#444444", ha="left")
 
 
-def _list_matches(
-    figure: Figure, account: Account, graphs: tuple[SceneGraph, SceneGraph], left: float, top: float
-) -> None:
+def _list_matches(figure: Figure, account: Account, left: float, top: float) -> None:
     """What each match adds to the score, in two columns; then the rest, and what has no counterpart."""
-    shown = _numbered(account)
+    matching, matches = account.matching, _coloured(account, 0)
     height = _list_height(account)
     axes = add_area(figure, left, top, LIST_WIDTH, height)
     axes.set_xlim(0, LIST_WIDTH)
     axes.set_ylim(height, 0)
     axes.axis("off")
-    write_text(axes, 0.0, 0.2, f"What adds up to SeSS {account.score:.3f}", size=9, weight="bold", ha="left")
-    for k, (i, j) in enumerate(shown):
+    write_text(axes, 0.0, 0.2, f"What adds up to SeSS {matching.score:.3f}", size=9, weight="bold", ha="left")
+    for k, (one, two) in enumerate(zip(matches, _coloured(account, 1), strict=True)):
         x, y = (k // _LIST_ROWS) * LIST_WIDTH / 2, _LIST_HEAD + _LIST_LINE * (k % _LIST_ROWS)
         if k % _LIST_ROWS == 0:
             write_text(axes, x + 0.8, 0.42, "adds", size=7, colour="#555555", ha="left")
             write_text(axes, x + 1.3, 0.42, "similarity", size=7, colour="#555555", ha="left")
-        write_disc(axes, x + 0.12, y, i + 1, object_colour(k), size=8)
+        write_disc(axes, x + 0.12, y, one.number, one.colour or UNMATCHED, size=8)
         write_text(axes, x + 0.36, y, "↔", size=9, ha="center")
-        write_disc(axes, x + 0.6, y, j + 1, object_colour(k), size=8)
-        write_text(axes, x + 0.8, y, f"{account.adds[k]:+.3f}", size=8, ha="left")
-        write_text(axes, x + 1.3, y, f"{account.similarity[i, j]:.2f}", size=8, ha="left")
-    images = account.gamma * account.image_similarity
-    rest = round(account.score - images - float(account.adds[: len(shown)].sum()), 3) + 0.0  # no "−0.000"
-    lines = [f"other pairs {rest:+.3f},  whole images {images:+.3f}".replace("-", "−")]
-    outside = [round(100 * max(0.0, 1.0 - float(graph.importance.sum()))) for graph in graphs]
+        write_disc(axes, x + 0.6, y, two.number, two.colour or UNMATCHED, size=8)
+        write_text(axes, x + 0.8, y, f"{one.adds:+.3f}", size=8, ha="left")
+        write_text(axes, x + 1.3, y, f"{one.after:.2f}", size=8, ha="left")
+    images = matching.image_weight * matching.image_similarity
+    rest = round(matching.score - images - float(account.adds[: len(matches)].sum()), 3) + 0.0  # no "−0.000"
+    lines = [f"other pairs {rest:+.3f},  whole images {images:+.3f}"]
+    outside = [round(100 * max(0.0, 1.0 - float(graph.importance.sum()))) for graph in account.graphs]
     if any(outside):
         lines.append(f"what no object holds ({outside[0]}%, {outside[1]}%) goes to the whole images")
-    lines.append(f"What is missing to 1: {1 - account.score:.3f}".replace("-", "−"))
+    lines.append(f"What is missing to 1: {1 - matching.score:.3f}")
     for side, role in enumerate(("reference", "image")):
-        alone = account.alone(side, graphs[side].importance)
+        alone, numbered = account.alone(side), _numbered_alone(account, side)
         if alone:
-            share, most = float(graphs[side].importance[alone].sum()), _alone(account, graphs[side], side)
-            names = ", ".join(str(i + 1) for i in most) + (" …" if len(alone) > len(most) else "")
-            lines.append(
-                f"no real counterpart: {100 * share:.0f}% of the {role}'s importance" + (f" ({names})" if most else "")
-            )
-    y = _LIST_HEAD + _LIST_LINE * min(_LIST_ROWS, len(shown))
+            share = float(account.graphs[side].importance[alone].sum())
+            names = ", ".join(str(one.number) for one in numbered) + (" …" if len(alone) > len(numbered) else "")
+            listed = f" ({names})" if numbered else ""
+            lines.append(f"no real counterpart: {100 * share:.0f}% of the {role}'s importance{listed}")
+    y = _LIST_HEAD + _LIST_LINE * min(_LIST_ROWS, len(matches))
     for k, line in enumerate(lines):
-        write_text(axes, 0.0, y + _LIST_FOOT * k, line, size=8, ha="left")
+        write_text(axes, 0.0, y + _LIST_FOOT * k, minus(line), size=8, ha="left")
 
 
 def _list_height(account: Account) -> float:
-    return _LIST_HEAD + _LIST_LINE * min(_LIST_ROWS, len(_numbered(account))) + 5 * _LIST_FOOT
+    return _LIST_HEAD + _LIST_LINE * min(_LIST_ROWS, len(_coloured(account, 0))) + 5 * _LIST_FOOT

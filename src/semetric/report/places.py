@@ -148,7 +148,7 @@ def paired_relations(
             chosen[0].append(row)
             chosen[1].append(twin)
     both = [{row for _, row, _ in twins}, {twin for _, _, twin in twins}]
-    found = []
+    chosen_rows = []
     for k, graph in enumerate(graphs):
         drawn = {frozenset(graph.triplets[row, :2].tolist()) for row in chosen[k]}
         alone: list[int] = []
@@ -165,8 +165,8 @@ def paired_relations(
                 drawn.add(frozenset((subject, target)))
                 alone.append(row)
         rows_k = np.array([*chosen[k], *alone], np.int64)
-        found.append((rows_k, [True] * len(chosen[k]) + [False] * len(alone)))
-    return found
+        chosen_rows.append((rows_k, [True] * len(chosen[k]) + [False] * len(alone)))
+    return chosen_rows
 
 
 def clear_place(

@@ -87,12 +87,12 @@ def graph_figure(graph: SceneGraph, picture: Picture) -> Figure:
 
 def _title(graph: SceneGraph, picture: Picture, shown: int, width: float) -> str:
     if not len(graph):
-        found = "no objects found"
+        objects = "no objects found"
     elif len(graph) == shown:
-        found = f"{len(graph)} object{'s' if len(graph) > 1 else ''}"
+        objects = f"{len(graph)} object{'s' if len(graph) > 1 else ''}"
     else:
-        found = f"the {shown} most important of {len(graph)} objects; {len(graph) - shown} are not drawn"
-    return f"{fit_text(file_name(picture.name), width - 0.085 * len(found), 10)}: {found}"
+        objects = f"the {shown} most important of {len(graph)} objects; {len(graph) - shown} are not drawn"
+    return f"{fit_text(file_name(picture.name), width - 0.085 * len(objects), 10)}: {objects}"
 
 
 def _legend(

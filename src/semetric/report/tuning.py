@@ -22,7 +22,7 @@ __all__ = ["draw_tuning", "influence_figure", "parallel_figure"]
 INFLUENCE = "influence"
 PARALLEL = "parallel"
 
-_FOUND, _GOOD, _CHANCE = COLOURS[1], COLOURS[0], "#444444"
+_RESULT, _GOOD, _CHANCE = COLOURS[1], COLOURS[0], "#444444"
 _SHOWN = 1000  # trials in a picture, at most
 _WIDE = 5.0  # largest over smallest loss above which a logarithmic axis shows more
 _TITLES = {
@@ -33,11 +33,11 @@ _TITLES = {
 }
 
 
-def draw_tuning(found: Tuning, out: Path, *, suffix: str = ".png") -> dict[str, Path]:
+def draw_tuning(tuning: Tuning, out: Path, *, suffix: str = ".png") -> dict[str, Path]:
     """Writes parallel and, where there are trials enough, influence; one of an earlier run does not stay.
 
     Args:
-        found: by `semetric.learn.tuning.tune`.
+        tuning: by `semetric.learn.tuning.tune`.
         out: the folder.
         suffix: .png, .pdf or .svg.
 
@@ -49,27 +49,27 @@ def draw_tuning(found: Tuning, out: Path, *, suffix: str = ".png") -> dict[str, 
         StoreError: they cannot be written.
     """
     paths = {PARALLEL: out / f"{PARALLEL}{suffix}"}
-    write(lambda: parallel_figure(found), paths[PARALLEL], PAPER)
+    write(lambda: parallel_figure(tuning), paths[PARALLEL], PAPER)
     (out / f"{INFLUENCE}{suffix}").unlink(missing_ok=True)
-    if found.influence:
+    if tuning.influence:
         paths[INFLUENCE] = out / f"{INFLUENCE}{suffix}"
-        write(lambda: influence_figure(found), paths[INFLUENCE], PAPER)
+        write(lambda: influence_figure(tuning), paths[INFLUENCE], PAPER)
     return paths
 
 
-def parallel_figure(found: Tuning) -> Figure:
-    """Parallel coordinates: a line a trial, the darker the better; the found settings with intervals; a baseline."""
-    space = found.space
+def parallel_figure(tuning: Tuning) -> Figure:
+    """Parallel coordinates: a line a trial, the darker the better; the tuning settings with intervals; a baseline."""
+    space = tuning.space
     baseline, settings = space.baseline
-    before = found.baseline_losses[baseline]
-    trials = _thinned(found.trials)
+    before = tuning.baseline_losses[baseline]
+    trials = _thinned(tuning.trials)
     figure = Figure(figsize=(PAGE_INCHES, 3.4))
     axes = figure.subplots()
     count = len(space.parameters)
-    losses = np.array([one.loss for one in trials])
+    losses = np.array([trial.loss for trial in trials])
     finite = losses[np.isfinite(losses)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    low = min(low, found.loss, before)
+    low = min(low, tuning.loss, before)
     high = max(high, before)
     logarithmic = low > 0.0 and high / low > _WIDE
 
@@ -84,10 +84,10 @@ def parallel_figure(found: Tuning) -> Figure:
     places[order] = np.linspace(0.0, 1.0, len(trials)) if len(trials) > 1 else 1.0
     x = np.arange(count + 1)
     for i in order:
-        one = trials[i]
-        if not np.isfinite(one.loss):
+        trial = trials[i]
+        if not np.isfinite(trial.loss):
             continue
-        y = [*space.units(one.settings), height(one.loss)]
+        y = [*space.units(trial.settings), height(trial.loss)]
         good = places[i] >= 0.9
         axes.plot(
             x,
@@ -98,11 +98,11 @@ def parallel_figure(found: Tuning) -> Figure:
             zorder=2 if good else 1,
         )
     _settings_line(axes, space, settings, height(before), "#222222", (0, (4, 2)))
-    _settings_line(axes, space, found.settings, height(found.loss), _FOUND, "-")
+    _settings_line(axes, space, tuning.settings, height(tuning.loss), _RESULT, "-")
     for d, p in enumerate(space.parameters):
-        estimate = found.estimates[d]
+        estimate = tuning.estimates[d]
         bounds = [p.unit(v) for v in estimate.interval_95]
-        axes.plot([d, d], bounds, color=_FOUND, linewidth=5, alpha=0.35, solid_capstyle="butt", zorder=3)
+        axes.plot([d, d], bounds, color=_RESULT, linewidth=5, alpha=0.35, solid_capstyle="butt", zorder=3)
         axes.plot([d, d], [0, 1], color="#444444", linewidth=0.6, zorder=0)
         for level, value in ((0.0, p.low), (1.0, p.high)):
             axes.text(d, level + (-0.03 if level == 0 else 0.03), f"{value:g}", **_small(level))
@@ -112,12 +112,12 @@ def parallel_figure(found: Tuning) -> Figure:
     axes.set_xlim(-0.3, count + 0.3)
     axes.set_ylim(-0.12, 1.12)
     axes.set_yticks([])
-    axes.set_xticks(x, [*(_two_lines(p) for p in space.parameters), _loss_label(found.options.objective, logarithmic)])
+    axes.set_xticks(x, [*(_two_lines(p) for p in space.parameters), _loss_label(tuning.options.objective, logarithmic)])
     axes.tick_params(axis="x", length=0, pad=2)
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
     lines = [
-        (_FOUND, "-", "found, 95% interval"),
+        (_RESULT, "-", "tuned, 95% interval"),
         ("#222222", (0, (4, 2)), f"settings of the variant {baseline}"),
         (_GOOD, "-", "best tenth of the trials"),
         ("#9FB8C8", "-", "other trials"),
@@ -128,23 +128,23 @@ def parallel_figure(found: Tuning) -> Figure:
     return figure
 
 
-def influence_figure(found: Tuning) -> Figure:
+def influence_figure(tuning: Tuning) -> Figure:
     """A bar a parameter: its share of the objective's variance over all trials, and over the best quarter."""
-    rows = sorted(found.influence, key=lambda one: one.share)
-    labels = {p.name: p.label for p in found.space.parameters}
+    rows = sorted(tuning.influence, key=lambda row: row.share)
+    labels = {p.name: p.label for p in tuning.space.parameters}
     figure = Figure(figsize=(PAGE_INCHES * 0.62, 0.5 + 0.34 * len(rows)))
     axes = figure.subplots()
     y = np.arange(len(rows))
-    axes.barh(y + 0.17, [one.share for one in rows], height=0.32, color=COLOURS[0], label="all trials")
-    if all(one.among_good is not None for one in rows):
-        good = [one.among_good or 0.0 for one in rows]
+    axes.barh(y + 0.17, [row.share for row in rows], height=0.32, color=COLOURS[0], label="all trials")
+    if all(row.among_good is not None for row in rows):
+        good = [row.among_good or 0.0 for row in rows]
         axes.barh(y - 0.17, good, height=0.32, color=COLOURS[4], label="the best quarter")
-    chance = [one.chance for one in rows]
+    chance = [row.chance for row in rows]
     axes.plot(chance, y + 0.17, "|", color=_CHANCE, markersize=9, markeredgewidth=1.2, label="chance stays below (95%)")
-    axes.set_yticks(y, [labels[one.name] for one in rows])
+    axes.set_yticks(y, [labels[row.name] for row in rows])
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(left=0.0)
-    axes.set_xlabel(f"share of the variance of the {_TITLES[found.options.objective]} (ranks)")
+    axes.set_xlabel(f"share of the variance of the {_TITLES[tuning.options.objective]} (ranks)")
     axes.grid(axis="x")
     axes.set_axisbelow(True)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
@@ -172,5 +172,5 @@ def _thinned(trials: Sequence[Trial]) -> list[Trial]:
     """The best and an even choice of the others, where there are more than a picture holds."""
     if len(trials) <= _SHOWN:
         return list(trials)
-    ranked = sorted(trials, key=lambda one: one.loss)
+    ranked = sorted(trials, key=lambda trial: trial.loss)
     return [ranked[i] for i in np.unique(np.linspace(0, len(ranked) - 1, _SHOWN).round().astype(int))]

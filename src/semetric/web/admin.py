@@ -17,7 +17,7 @@ from semetric.learn.judgements.records import Annotator, Study
 from semetric.learn.judgements.store import JudgementStore
 from semetric.learn.judgements.summary import StudySummary, summarise
 from semetric.learn.judgements.table import table_text
-from semetric.web import pages
+from semetric.templating import page
 from semetric.web.sessions import Sessions, json_of
 from semetric.web.signing import annotator_link
 from semetric.web.writer import Readers, Writer
@@ -69,8 +69,8 @@ class Administration:
         token = self.sessions.admin_token(request)
         if token is None:
             return RedirectResponse("/", 303)
-        found = await self.readers.run(_summaries)
-        return HTMLResponse(pages.admin(found, token, compare=self.compare))
+        studies = await self.readers.run(_summaries)
+        return HTMLResponse(page("web/admin.html", studies=studies, form_token=token, compare=self.compare))
 
     async def link(self, request: Request) -> Response:
         """A signed link for an annotator, who is made where there is none of that name."""
@@ -123,8 +123,8 @@ class Administration:
         )
 
     async def _study(self, number: int) -> Study:
-        found = await self.readers.run(JudgementStore.studies)
-        for study in found:
+        studies = await self.readers.run(JudgementStore.studies)
+        for study in studies:
             if study.id == number:
                 return study
         raise HTTPException(404, "There is no such study.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import sys
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from semetric.learn.judgements.assignment import Assigner, Assignment
 from semetric.learn.judgements.images import MEDIA, locate
 from semetric.learn.judgements.records import Annotator, Answer, Study
 from semetric.learn.judgements.store import JudgementStore
-from semetric.web import pages
+from semetric.templating import page
 from semetric.web.sessions import SESSION, Sessions, Visitor, json_of
 from semetric.web.writer import Readers, Writer
 
@@ -60,14 +61,23 @@ class Annotation:
     async def join(self, request: Request) -> Response:
         """A signed link becomes a session."""
         entered = self.sessions.enter(request, "link", SESSION, "/annotate")
-        return entered or HTMLResponse(pages.no_link(expired=True), 403)
+        return entered or HTMLResponse(page("web/no_link.html", expired=True), 403)
 
     async def page(self, request: Request) -> Response:
         """The page on which a study is judged."""
         visitor = self.sessions.visitor(request)
         if visitor is None:
             return RedirectResponse("/", 303)
-        return HTMLResponse(pages.annotate(visitor.study, visitor.annotator.name, visitor.form_token))
+        paragraphs = [part.strip() for part in re.split(r"\n\s*\n", visitor.study.instructions) if part.strip()]
+        return HTMLResponse(
+            page(
+                "web/annotate.html",
+                study=visitor.study,
+                name=visitor.annotator.name,
+                form_token=visitor.form_token,
+                paragraphs=paragraphs,
+            )
+        )
 
     async def next(self, request: Request) -> Response:
         """The items that the annotator holds, the one to show first."""
@@ -85,11 +95,11 @@ class Annotation:
         uid, seconds = _uid(sent), sent.get("seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= sys.float_info.max:
             raise HTTPException(400, "Expected seconds of at least 0.")
-        said = _said(sent)
+        by_side = _said(sent)
 
         def work(store: JudgementStore) -> dict[str, Any]:
             assigner = Assigner(store, self.rng)
-            answer = _by_side(store, visitor.annotator, uid, said, visitor.study)
+            answer = _by_side(store, visitor.annotator, uid, by_side, visitor.study)
             _, new = assigner.answer(visitor.study, visitor.annotator, uid, answer, float(seconds))
             return {"new": new, **_progress(assigner, visitor)}
 
@@ -115,10 +125,10 @@ class Annotation:
 
         def work(store: JudgementStore) -> tuple[bytes | None, str]:
             row = store.row(_LEASED_IMAGE, (uid, visitor.annotator.id))
-            found = None if row is None else _in_slot(row, slot, visitor.study.kind)
-            if found is None:
+            image = None if row is None else _in_slot(row, slot, visitor.study.kind)
+            if image is None:
                 raise HTTPException(404, "There is no such image.")
-            path, sha256, media = found
+            path, sha256, media = image
             return _content(store, visitor.study, path, sha256), media
 
         content, media = await self.readers.run(work)
@@ -152,14 +162,14 @@ def _said(sent: dict[str, Any]) -> Answer:
     return Answer(choice=choice, score_a=sent.get("score_left"), score_b=sent.get("score_right"), same=sent.get("same"))
 
 
-def _by_side(store: JudgementStore, annotator: Annotator, uid: str, said: Answer, study: Study) -> Answer:
+def _by_side(store: JudgementStore, annotator: Annotator, uid: str, by_side: Answer, study: Study) -> Answer:
     """The answer about a and b of an answer about left and right."""
     row = store.row("SELECT shown_left FROM leases WHERE uid = ? AND annotator_id = ?", (uid, annotator.id))
     if row is None or row[0] != "b" or study.kind == "same":
-        return said
-    if said.choice is not None:
-        return Answer(choice="a" if said.choice == "b" else "b")
-    return Answer(score_a=said.score_b, score_b=said.score_a) if said.score_a is not None else said
+        return by_side
+    if by_side.choice is not None:
+        return Answer(choice="a" if by_side.choice == "b" else "b")
+    return Answer(score_a=by_side.score_b, score_b=by_side.score_a) if by_side.score_a is not None else by_side
 
 
 def _in_slot(row: tuple[Any, ...], slot: str, kind: str) -> tuple[str, str, str] | None:

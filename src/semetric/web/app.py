@@ -6,20 +6,20 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from importlib import resources
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from semetric.errors import SemetricError, StoreError
 from semetric.learn.judgements.store import JudgementStore
-from semetric.web import pages
+from semetric.templating import page
 from semetric.web.admin import Administration
 from semetric.web.annotate import Annotation
 from semetric.web.compare import Comparison
@@ -32,9 +32,8 @@ from semetric.web.writer import Readers, Writer
 
 __all__ = ["Application", "create_app"]
 
-_MEDIA = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
-
+@dataclass(kw_only=True)
 class Application:
     """A server's application and what it is signed with.
 
@@ -44,10 +43,9 @@ class Application:
         port: for links; set once it is known.
     """
 
-    def __init__(self, asgi: ASGIApp, signer: Signer, port: int) -> None:
-        self.asgi = asgi
-        self.signer = signer
-        self.port = port
+    asgi: ASGIApp
+    signer: Signer
+    port: int
 
 
 def create_app(settings: ServerSettings, *, comparer: Callable[[str], Comparer] = Comparer) -> Application:
@@ -63,8 +61,10 @@ def create_app(settings: ServerSettings, *, comparer: Callable[[str], Comparer] 
     store = None if settings.study is None else JudgementStore(settings.study)
     signer = Signer(secrets.token_bytes(32) if store is None else study_secret(store))
     sessions = Sessions(signer, store, secure=settings.secure)
-    made = Application(_no_app, signer, settings.port)
-    routes = [*_static_routes(), Route("/admin/enter/{token}", _enter(sessions))]
+    routes: list[BaseRoute] = [
+        Mount("/static", StaticFiles(packages=[("semetric.web", "static")])),
+        Route("/admin/enter/{token}", _enter(sessions)),
+    ]
     threads: list[Writer | Readers] = []
     queue = comparer(settings.profile) if settings.compare else None
     if settings.study is not None:
@@ -72,7 +72,7 @@ def create_app(settings: ServerSettings, *, comparer: Callable[[str], Comparer] 
         threads += [writer, readers]
         routes += Annotation(sessions, writer, readers, np.random.default_rng()).routes()
         routes += Administration(
-            sessions, writer, readers, lambda: settings.base_url(made.port), compare=settings.compare
+            sessions, writer, readers, lambda: settings.base_url(application.port), compare=settings.compare
         ).routes()
     if queue is not None:
         routes += Comparison(sessions, queue, settings.profile).routes()
@@ -97,23 +97,9 @@ def create_app(settings: ServerSettings, *, comparer: Callable[[str], Comparer] 
         lifespan=lifespan,
         exception_handlers={HTTPException: _http_error, SemetricError: _own_error, Exception: _other_error},
     )
-    made.asgi = Guard(app, hosts=settings.hosts, origins=settings.origins, any_address=settings.everywhere)
-    return made
-
-
-def _static_routes() -> list[Route]:
-    """One route a file, read once: no path from outside ever meets the disk."""
-
-    def route(name: str, content: bytes) -> Route:
-        media = _MEDIA[Path(name).suffix[1:]]
-
-        async def answer(_: Request) -> Response:
-            return Response(content, media_type=media, headers={"Cache-Control": "no-cache"})
-
-        return Route(f"/static/{name}", answer)
-
-    folder = resources.files("semetric.web") / "static"
-    return [route(file.name, file.read_bytes()) for file in folder.iterdir() if Path(file.name).suffix[1:] in _MEDIA]
+    guard = Guard(app, hosts=settings.hosts, origins=settings.origins, any_address=settings.everywhere)
+    application = Application(asgi=guard, signer=signer, port=settings.port)
+    return application
 
 
 def _home(sessions: Sessions, *, study: bool) -> Callable[[Request], object]:
@@ -122,7 +108,7 @@ def _home(sessions: Sessions, *, study: bool) -> Callable[[Request], object]:
             return RedirectResponse("/admin" if study else "/compare", 303)
         if sessions.visitor(request) is not None:
             return RedirectResponse("/annotate", 303)
-        return HTMLResponse(pages.no_link(expired=False))
+        return HTMLResponse(page("web/no_link.html", expired=False))
 
     return home
 
@@ -130,7 +116,7 @@ def _home(sessions: Sessions, *, study: bool) -> Callable[[Request], object]:
 def _enter(sessions: Sessions) -> Callable[[Request], object]:
     async def enter(request: Request) -> Response:
         entered = sessions.enter(request, "admin", ADMIN, "/")
-        return entered or HTMLResponse(pages.no_link(expired=True), 403)
+        return entered or HTMLResponse(page("web/no_link.html", expired=True), 403)
 
     return enter
 
@@ -150,7 +136,3 @@ async def _own_error(_: Request, error: Exception) -> Response:
 
 async def _other_error(_: Request, __: Exception) -> Response:
     return JSONResponse({"error": "Something went wrong on the server; its log says what."}, 500)
-
-
-async def _no_app(*_: object) -> None:
-    raise RuntimeError("the application is not put together yet")

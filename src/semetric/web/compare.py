@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from semetric.web import pages
+from semetric.templating import page
 from semetric.web.comparing import MOST_BYTES, Comparer
 from semetric.web.sessions import Sessions, body_of, json_of
 
@@ -54,7 +54,9 @@ class Comparison:
         token = self.sessions.admin_token(request)
         if token is None:
             return RedirectResponse("/", 303)
-        return HTMLResponse(pages.compare(token, self.profile))
+        return HTMLResponse(
+            page("web/compare.html", form_token=token, profile=self.profile, most_mb=MOST_BYTES // 10**6)
+        )
 
     async def upload(self, request: Request) -> Response:
         """Takes one image as the plain body, of limited size and type."""

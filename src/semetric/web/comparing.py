@@ -45,17 +45,17 @@ class Job:
         state: "waiting", "working", "done" or "failed".
         words: why it failed.
         page: where the page is, once it is done.
-        asked: what the process is told.
+        request: what the process reads.
     """
 
     state: str
     words: str
     page: Path
-    asked: Mapping[str, Any]
+    request: Mapping[str, Any]
 
 
 class Comparer:
-    """Takes uploads and explains pairs of them, one at a time, in the order in which they were asked for.
+    """Takes uploads and explains pairs of them, one at a time, in the order in which they come.
 
     Args:
         profile: of the scores.
@@ -114,7 +114,7 @@ class Comparer:
         with self._lock:  # uploads come from threads
             self._uploads[token] = (path, printable or "image")
             going_on = [job for job in self._jobs.values() if job.state in ("waiting", "working")]
-            busy = {job.asked[which] for job in going_on for which in ("reference", "image")}
+            busy = {job.request[which] for job in going_on for which in ("reference", "image")}
             for old, (file, _) in list(self._uploads.items())[:-_UPLOADS]:
                 if str(file) not in busy:
                     file.unlink(missing_ok=True)
@@ -138,7 +138,7 @@ class Comparer:
         token = secrets.token_hex(12)
         (one, one_name), (two, two_name) = self._uploads[reference], self._uploads[image]
         page = self._folder / f"{token}.html"
-        asked = {
+        request = {
             "reference": str(one),
             "image": str(two),
             "names": {"reference": one_name, "image": two_name},
@@ -146,7 +146,7 @@ class Comparer:
             "profile": self._profile,
             "max_pixels": MOST_PIXELS,
         }
-        job = Job(state="waiting", words="", page=page, asked=asked)
+        job = Job(state="waiting", words="", page=page, request=request)
         self._jobs[token] = job
         for old, past in list(self._jobs.items())[:-_JOBS]:
             if past.state in ("done", "failed"):
@@ -164,7 +164,7 @@ class Comparer:
             job = await self._order.get()
             job.state = "working"
             try:
-                words = await self._explain(job.asked)
+                words = await self._explain(job.request)
             except asyncio.CancelledError:
                 raise
             except Exception:
@@ -193,7 +193,7 @@ def _remove_stale(own: Path) -> None:
                     shutil.rmtree(folder, ignore_errors=True)
 
 
-async def run_process(asked: Mapping[str, Any]) -> str | None:
+async def run_process(request: Mapping[str, Any]) -> str | None:
     """Explains a pair in a process of its own, which ends when its stdin does: with the server, however that ends.
 
     Returns why it failed, or None.
@@ -207,7 +207,7 @@ async def run_process(asked: Mapping[str, Any]) -> str | None:
         raise RuntimeError("the process that explains has no pipes")
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            process.stdin.write(json.dumps(asked).encode() + b"\n")
+            process.stdin.write(json.dumps(request).encode() + b"\n")
             output = await process.stdout.read()
             await process.wait()
     except TimeoutError:

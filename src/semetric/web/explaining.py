@@ -23,21 +23,21 @@ MEMORY_BYTES = 3_000_000_000  # writable memory of the process, where the system
 NO_MEMORY = f"Expected to explain the pair in {MEMORY_BYTES / 1e9:g} GB of memory; it needs more. Try smaller images."
 
 
-def explain_upload(asked: dict[str, Any]) -> dict[str, Any]:
+def explain_upload(request: dict[str, Any]) -> dict[str, Any]:
     """Writes the page of two files. Returns {"error": words or None}; the image is brought to the reference's size."""
     from semetric.image import read_image
     from semetric.report.explain import explain
 
     try:
-        one, two = (
-            replace(read_image(asked[which], max_pixels=asked["max_pixels"]), name=asked["names"][which])
+        reference, image = (
+            replace(read_image(request[which], max_pixels=request["max_pixels"]), name=request["names"][which])
             for which in ("reference", "image")
         )
-        explain(one, two, asked["out"], profile=asked["profile"], resize="reference")
+        explain(reference, image, request["out"], profile=request["profile"], resize="reference")
     except SemetricError as error:
         words = str(error)
-        for which, name in asked["names"].items():  # the server's own paths are nobody's business
-            words = words.replace(asked[which], name)
+        for which, name in request["names"].items():  # the server's own paths are nobody's business
+            words = words.replace(request[which], name)
         return {"error": words}
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate memory" not in str(error):  # torch's words

@@ -22,7 +22,7 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
         announce: is told the administrator's link, once.
 
     Raises:
-        MissingExtraError: Starlette or uvicorn is not installed.
+        MissingExtraError: Starlette, uvicorn or itsdangerous is not installed.
         StoreError: the study file cannot be used, or the address is taken.
     """
     try:
@@ -31,6 +31,8 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
         from semetric.web.app import create_app
         from semetric.web.connections import Connection, ProxiedConnection
         from semetric.web.sessions import ADMIN_LIFETIME_S
+    except MissingExtraError:
+        raise
     except ImportError as error:
         raise MissingExtraError(
             f"Expected Starlette and uvicorn for the server; {error.name} is not installed. "
@@ -39,9 +41,9 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
     log = logging.getLogger("semetric")
     listening = _listen(settings)
     with listening:
-        made = create_app(settings)
-        made.port = int(listening.getsockname()[1])
-        base_url = settings.base_url(made.port)
+        application = create_app(settings)
+        application.port = int(listening.getsockname()[1])
+        base_url = settings.base_url(application.port)
         if not settings.loopback:
             log.warning(
                 "listening on %s, which other machines can reach: whoever sees a link, or the traffic, can judge in "
@@ -49,10 +51,10 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
                 "with --public-url.",
                 settings.host,
             )
-        token = made.signer.sign("admin", {"role": "admin"}, lifetime_s=ADMIN_LIFETIME_S)
+        token = application.signer.sign("admin", {"role": "admin"}, lifetime_s=ADMIN_LIFETIME_S)
         announce(f"{base_url}/admin/enter/{token}")
         config = uvicorn.Config(
-            made.asgi,
+            application.asgi,
             log_level="warning",
             access_log=False,  # it would hold everybody's links
             server_header=False,

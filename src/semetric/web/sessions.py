@@ -61,10 +61,10 @@ class Sessions:
         The same link gives the same cookie, so that pages opened by it before go on.
         """
         token = str(request.path_params["token"])
-        found = self.signer.exchange(purpose, token, cookie)
-        if found is None or (cookie == SESSION and self._person(self.signer.read(purpose, token)) is None):
+        exchanged = self.signer.exchange(purpose, token, cookie)
+        if exchanged is None or (cookie == SESSION and self._person(self.signer.read(purpose, token)) is None):
             return None
-        session, lifetime = found
+        session, lifetime = exchanged
         answer = RedirectResponse(place, status_code=303)
         answer.set_cookie(
             self._name(cookie),
@@ -79,10 +79,10 @@ class Sessions:
     def visitor(self, request: Request) -> Visitor | None:
         """The annotator of a request; None without a session that holds."""
         cookie = request.cookies.get(self._name(SESSION))
-        found = self._person(self.signer.read(SESSION, cookie))
-        if found is None or cookie is None:
+        person = self._person(self.signer.read(SESSION, cookie))
+        if person is None or cookie is None:
             return None
-        return Visitor(study=found[0], annotator=found[1], form_token=self.signer.form_token(cookie))
+        return Visitor(study=person[0], annotator=person[1], form_token=self.signer.form_token(cookie))
 
     def sender(self, request: Request) -> Visitor:
         """The annotator of a request that changes something.
@@ -162,12 +162,12 @@ async def json_of(request: Request) -> dict[str, Any]:
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise HTTPException(415, "Expected application/json.")
     try:
-        found = json.loads(await body_of(request, _JSON_BYTES), parse_constant=_refuse)
+        content = json.loads(await body_of(request, _JSON_BYTES), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise HTTPException(400, "Expected a JSON object.") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise HTTPException(400, "Expected a JSON object.")
-    return found
+    return content
 
 
 def _refuse(name: str) -> float:

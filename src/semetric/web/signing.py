@@ -1,19 +1,23 @@
-"""Signed links, sessions and form tokens: HMAC-SHA256 with a secret that stays in the study file."""
+"""Signed links, sessions and form tokens, with a secret that stays in the study file."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
-import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from semetric.errors import UsageError
+from semetric.errors import MissingExtraError, UsageError
 from semetric.learn.judgements.records import Annotator, Study
 from semetric.learn.judgements.store import JudgementStore
+
+try:
+    import itsdangerous
+except ImportError as error:
+    raise MissingExtraError(
+        "Expected itsdangerous for signed links; it is not installed. pip install 'semetric[serve]'"
+    ) from error
 
 __all__ = ["DAY_S", "Signer", "annotator_link", "study_secret"]
 
@@ -21,6 +25,7 @@ DAY_S = 86_400
 _MOST_DAYS = 3650
 _SECRET_BYTES = 32
 _TOKEN_CHARACTERS = 2000
+_HMAC: dict[str, Any] = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
 
 
 class Signer:
@@ -29,6 +34,12 @@ class Signer:
     Args:
         secret: at least 16 random bytes.
         clock: seconds since 1970; for tests.
+
+    Example:
+        >>> signer = Signer(bytes(32))
+        >>> token = signer.sign("link", {"annotator": 1}, lifetime_s=60)
+        >>> signer.read("link", token), signer.read("admin", token)
+        ({'annotator': 1}, None)
     """
 
     def __init__(self, secret: bytes, clock: Callable[[], float] = time.time) -> None:
@@ -40,49 +51,50 @@ class Signer:
     @property
     def label(self) -> str:
         """Eight letters, digits, "-" or "_" that tell signers apart and give nothing of the secret away."""
-        return self._mac("label", "")[:8]
+        return self._signer("label").get_signature("").decode()[:8]
 
     def sign(self, purpose: str, values: Mapping[str, Any], *, lifetime_s: float) -> str:
-        """A token for a URL or a cookie: the values, readable by whoever holds it, and the proof that they are ours."""
-        return self._signed(purpose, {"values": dict(values), "until": self._clock() + lifetime_s})
+        """A token for a URL or a cookie: the values, readable by whoever holds it, and their signature."""
+        return self._dumped(purpose, {"values": dict(values), "until": self._clock() + lifetime_s})
 
     def exchange(self, purpose: str, token: str, other: str) -> tuple[str, float] | None:
         """A token of the same values and end for another purpose, always the same one; and how long it holds, in s.
 
         None where `read` gives None.
         """
-        found = self._body(purpose, token)
-        return None if found is None else (self._signed(other, found), float(found["until"]) - self._clock())
+        body = self._loaded(purpose, token)
+        return None if body is None else (self._dumped(other, body), float(body["until"]) - self._clock())
 
     def read(self, purpose: str, token: str | None) -> dict[str, Any] | None:
         """The values of a token; None where it is none, was signed for something else, or has run out."""
-        found = self._body(purpose, token)
-        return None if found is None else dict(found["values"])
+        body = self._loaded(purpose, token)
+        return None if body is None else dict(body["values"])
 
     def form_token(self, session: str) -> str:
         """What a form of that session has to send along: nobody else can know it."""
-        return self._mac("form", session)
+        return self._signer("form").get_signature(session).decode()
 
     def form_token_holds(self, session: str, token: str | None) -> bool:
-        """Whether the form was ours."""
-        return token is not None and hmac.compare_digest(self.form_token(session).encode(), _bytes(token))
+        """Whether a form of that session sent the token."""
+        return bool(token) and str(token).isascii() and self._signer("form").verify_signature(session, str(token))
 
-    def _signed(self, purpose: str, body: Mapping[str, Any]) -> str:
-        text = _encode(json.dumps(body, separators=(",", ":")).encode())
-        return f"{text}.{self._mac(purpose, text)}"
+    def _signer(self, purpose: str) -> itsdangerous.Signer:
+        return itsdangerous.Signer(self._secret, salt=purpose.encode(), **_HMAC)
 
-    def _body(self, purpose: str, token: str | None) -> dict[str, Any] | None:
-        if not token or len(token) > _TOKEN_CHARACTERS:
+    def _serializer(self, purpose: str) -> itsdangerous.URLSafeSerializer:
+        return itsdangerous.URLSafeSerializer(self._secret, salt=purpose.encode(), signer_kwargs=_HMAC)
+
+    def _dumped(self, purpose: str, body: Mapping[str, Any]) -> str:
+        return str(self._serializer(purpose).dumps(body))
+
+    def _loaded(self, purpose: str, token: str | None) -> dict[str, Any] | None:
+        if not token or len(token) > _TOKEN_CHARACTERS or not token.isascii():
             return None
-        text, _, mac = token.rpartition(".")
-        if not hmac.compare_digest(self._mac(purpose, text).encode(), _bytes(mac)):
+        try:
+            body: dict[str, Any] = self._serializer(purpose).loads(token)
+        except itsdangerous.BadData:
             return None
-        body: dict[str, Any] = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))  # signed by us
         return body if body["until"] > self._clock() else None
-
-    def _mac(self, purpose: str, text: str) -> str:
-        message = _bytes(f"{purpose}\n{text}")
-        return _encode(hmac.new(self._secret, message, hashlib.sha256).digest())
 
 
 def study_secret(store: JudgementStore) -> bytes:
@@ -106,12 +118,3 @@ def annotator_link(signer: Signer, study: Study, annotator: Annotator, base_url:
     values = {"study": study.id, "annotator": annotator.id, "revocations": annotator.revocations}
     token = signer.sign("link", values, lifetime_s=days * DAY_S)
     return f"{base_url.rstrip('/')}/join/{token}"
-
-
-def _encode(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode("ascii")
-
-
-def _bytes(text: str) -> bytes:
-    """Of any text at all, half surrogates included: it may come from a stranger."""
-    return text.encode("utf-8", "surrogatepass")

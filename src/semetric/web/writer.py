@@ -141,17 +141,17 @@ class Writer:
             job.finish(value, failure)
 
     def _waiting(self) -> tuple[list[_Job], bool]:
-        found: list[_Job] = []
+        jobs: list[_Job] = []
         job = self._jobs.get()
         while job is not None:
-            found.append(job)
-            if len(found) == _TOGETHER:
+            jobs.append(job)
+            if len(jobs) == _TOGETHER:
                 break
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:
                 break
-        return found, job is not None
+        return jobs, job is not None
 
 
 class Readers:

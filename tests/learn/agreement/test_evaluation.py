@@ -17,10 +17,11 @@ from semetric.errors import UsageError
 from semetric.learn.agreement import evaluate
 from semetric.learn.agreement.items import MEASURES, measure, needed
 from semetric.learn.agreement.published import PUBLISHED, published
-from semetric.learn.agreement.table import RULE, to_csv, to_latex, write_tables
+from semetric.learn.agreement.table import RULE, agreement_table, long_table, write_tables
 from semetric.learn.datasets import Dataset, ImagePair, OddOneOut
 from semetric.learn.triplets import Choice, JudgedPair, ScoredTriplet, Triplet
 from semetric.metrics.registry import METRICS
+from semetric.results.tables import to_csv, to_latex
 
 QUICK: dict[str, Any] = {"resamples": 200, "store": None, "device": "cpu"}
 
@@ -118,12 +119,12 @@ def test_the_best_is_bold_only_where_it_is_clear(tmp_path: Path) -> None:
     by_pair = {(one["a"], one["b"]): (one["difference"], one["interval_95"]) for one in found["differences"]}
     assert by_pair[("psnr", "ssim")] == (-1.0, [-1.0, -1.0])
     assert by_pair[("psnr", "mse")] == (0.0, [0.0, 0.0])
-    latex = to_latex(found)
+    latex = to_latex(agreement_table(found))
     assert latex.count(r"\textbf{1.000}") == latex.count(r"\textbf") == 1
     assert RULE.replace("%", r"\%") in latex
     found = evaluate(data, ["psnr", "mse"], tmp_path / "tied", **QUICK).summary
     assert found["best"]["2afc"]["clear"] is False
-    assert r"\textbf" not in to_latex(found)
+    assert r"\textbf" not in to_latex(agreement_table(found))
 
 
 def test_ratings(photos: list[str], tmp_path: Path) -> None:
@@ -212,11 +213,11 @@ def test_tables(photos: list[str], tmp_path: Path) -> None:
     summary["published"] = [
         {"metric": "psnr", "measure": "2afc", "value": 0.571, "mean_of_groups": False, "source": "a paper"}
     ]
-    rows = list(csv.DictReader(io.StringIO(to_csv(summary))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(long_table(summary)))))
     assert [row["group"] for row in rows if row["metric"] == "psnr"] == ["", "mean of groups", "far", "near"]
     assert (rows[0]["dataset"], rows[0]["published"], rows[1]["published"]) == ("a_b & 50%", "0.571", "")
     assert float(rows[0]["low"]) <= float(rows[0]["value"]) <= float(rows[0]["high"])
-    latex = to_latex(summary)
+    latex = to_latex(agreement_table(summary))
     assert r"a\_b \& 50\%" in latex
     assert latex.count("{") == latex.count("}")
     lines = latex[latex.index(r"\midrule") : latex.index(r"\bottomrule")].splitlines()[1:]
@@ -226,7 +227,7 @@ def test_tables(photos: list[str], tmp_path: Path) -> None:
     assert "0.571" in lines[0]
     assert "0.571" not in lines[1]
     paths = write_tables(summary, tmp_path)
-    assert [path.read_text() for path in paths] == [to_csv(summary), latex]
+    assert [path.read_text() for path in paths] == [to_csv(long_table(summary)), latex]
 
 
 def test_measures_that_are_undefined_say_why(photos: list[str], tmp_path: Path) -> None:
@@ -240,8 +241,8 @@ def test_measures_that_are_undefined_say_why(photos: list[str], tmp_path: Path) 
     for name in ("srcc", "krcc", "plcc"):
         assert (values[name]["value"], values[name]["interval_95"]) == (None, None)
         assert "all scores are equal" in values[name]["note"]
-    assert "\n'=1+1," in to_csv(found)
-    assert "nan" not in to_latex(found)
+    assert "\n'=1+1," in to_csv(long_table(found))
+    assert "nan" not in to_latex(agreement_table(found))
     unlike = tuple(JudgedPair(key=str(i), reference=photos[0], image=photos[i], opinion=0.0) for i in range(1, 5))
     pairs = Dataset(name="same", root=".", kind="same", items=unlike)
     found = evaluate(pairs, ["mse"], tmp_path / "same", **QUICK).summary
@@ -258,9 +259,9 @@ def test_a_negative_number_has_a_minus_in_print_and_stays_a_number(photos: list[
         Dataset(name="mine", root=".", kind="pairs", items=items), ["mse"], tmp_path / "r", **QUICK
     ).summary
     assert found["metrics"]["mse"]["measures"]["srcc"]["value"] == -1.0
-    assert "$-$1.000" in to_latex(found)
-    assert ",-1," in to_csv(found)
-    assert ",'-2+3," in to_csv(found)
+    assert "$-$1.000" in to_latex(agreement_table(found))
+    assert ",-1," in to_csv(long_table(found))
+    assert ",'-2+3," in to_csv(long_table(found))
 
 
 def test_published_figures_name_metrics_and_measures_that_exist() -> None:

@@ -11,12 +11,13 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
+from semetric.formatting import number
 from semetric.report.defaults import defaults
 from semetric.report.lab import figures
 from semetric.report.lab.figures import DPI, drawn_figures
 from semetric.report.lab.horizontal import horizontal
 from semetric.report.lab.results import read_lab_run
-from semetric.report.lab.style import COLOURS, COLUMN_INCHES, PAGE_INCHES, PAPER, looks, metric_label, number
+from semetric.report.lab.style import COLOURS, COLUMN_INCHES, PAGE_INCHES, PAPER, looks, metric_label
 from semetric.report.palette import luminance
 
 

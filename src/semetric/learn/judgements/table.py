@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import re
@@ -15,6 +13,7 @@ from typing import Any
 from semetric.errors import UsageError
 from semetric.learn.judgements.records import Answer, Item, Study, normal_name
 from semetric.learn.judgements.store import JudgementStore
+from semetric.results.export import csv_line
 from semetric.tables import number_in, path_in, read_table
 
 __all__ = ["import_csv", "plain_text", "table_text"]
@@ -31,9 +30,7 @@ def table_text(store: JudgementStore, study: Study) -> str:
 
 
 def _table_text(store: JudgementStore, study: Study) -> str:
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow((*_ITEM, *_ANSWER))
+    lines = [csv_line((*_ITEM, *_ANSWER))]
     answers: dict[str, list[list[Any]]] = {}
     for judgement in store.judgements(study):
         answer = judgement.answer
@@ -54,8 +51,8 @@ def _table_text(store: JudgementStore, study: Study) -> str:
     for item in store.items(study):
         own = [_guarded(value) for value in (item.key, item.reference, item.a, item.b, item.split, item.group)]
         for rest in answers.get(item.key, [[None] * len(_ANSWER)]):
-            table.writerow([*own, item.known, *rest])
-    return text.getvalue()
+            lines.append(csv_line([*own, item.known, *rest]))
+    return b"".join(lines).decode()
 
 
 def import_csv(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from semetric.learn.tuning.tune import Tuning
 from semetric.metrics.sess_settings import sess_settings_toml
+from semetric.results.export import csv_line
 from semetric.results.files import named_errors, write_json, write_whole
 
 __all__ = ["CONFIG", "REPORT", "TRIALS", "write_tuning"]
@@ -38,13 +37,9 @@ def write_tuning(tuning: Tuning, out: Path, about: Mapping[str, Any]) -> dict[st
     with named_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     paths = {"report": out / REPORT, "trials": out / TRIALS}
-    table = io.StringIO(newline="")
-    rows = csv.writer(table)
-    names = list(tuning.settings.to_dict())
-    rows.writerow(["number", "loss", *names])
-    for trial in tuning.trials:
-        rows.writerow([trial.number, trial.loss, *trial.settings.to_dict().values()])
-    write_whole(paths["trials"], lambda stream: stream.write(table.getvalue().encode()))
+    lines = [csv_line(["number", "loss", *tuning.settings.to_dict()])]
+    lines += [csv_line([trial.number, trial.loss, *trial.settings.to_dict().values()]) for trial in tuning.trials]
+    write_whole(paths["trials"], lambda stream: stream.write(b"".join(lines)))
     write_json(paths["report"], {**about, **tuning.to_dict()})
     if tuning.undetermined:
         with named_errors(out / CONFIG):

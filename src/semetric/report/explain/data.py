@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 from semetric.image import Picture
 from semetric.image.resample import resize
 from semetric.metrics.registry import METRICS
-from semetric.report.account import Account, account_of
+from semetric.report.account import Account, SceneObject, account_of
 from semetric.report.bars import Bar, bar_of
+from semetric.report.contours import outlines
 from semetric.report.drawing import file_name, object_mask
-from semetric.report.explain.contours import outlines
-from semetric.report.palette import object_colour
 from semetric.report.places import label_points
-from semetric.scene.matching import Matching, MatchingSettings
 from semetric.scene.predicates import PREDICATES
 
 if TYPE_CHECKING:
@@ -29,72 +27,13 @@ if TYPE_CHECKING:
     from semetric.scene.graph import SceneGraph
     from semetric.scoring import Scores
 
-__all__ = ["Counted", "Explanation", "Pair", "Relation", "ScoreRow", "Side", "Sum", "Thing", "gather"]
+__all__ = ["Explanation", "Relation", "ScoreRow", "Side", "gather"]
 
 LONGEST_SIDE = 1024  # px of an image on the page; the working size is at most 800 px wide
-MOST_NUMBERED = 12  # matches whose numbers stand on the images: as many as there are colours
-LEAST_NUMBERED = 0.001  # that a match must add to SeSS for that
 MOST_RELATIONS = 100  # of an image: those that weigh most
-MOST_ALONE = 6  # objects without a match whose numbers stand on an image
-LEAST_ALONE = 0.02  # importance of such
 _JPEG_QUALITY = 92
 _PLACING_SIDE = 400  # px; places of numbers are sought on masks of at most this side
 _LABEL_SHARE = 0.027  # radius of a number's disc in the image's longer side
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counted:
-    """The object of the other image with which an object is counted in the matching by its own importance."""
-
-    index: int
-    similarity: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Thing:
-    """One object.
-
-    Attributes:
-        index: its place in the graph, from 0.
-        name: its number on pictures: index + 1, as in `semetric graph`.
-        rank: from 0: matches by what they add, then the others by importance.
-        match: index of its counterpart in the other graph; None where it has none.
-        colour: "#RRGGBB", of the matches that add most, the same for both ends; None for others.
-        numbered: whether its number always stands on the image.
-        outline: SVG path in pixels of the working image.
-        place: x, y of its number.
-        label: what it is, with the probability ("cup .71"); None where the encoder is not sure of it.
-        member: how far it counts as an object, in [0, 1].
-        importance: of the graph's objects together 1, in graded graphs the share that objects hold.
-        area: share of the image.
-        adds: what the pair with its match adds to SeSS; None without one.
-        stake: what it can give to SeSS (see `Account`).
-        kept: what it gives.
-        counted: with whom; None where the other image has fewer objects.
-        before: similarity to its match before the iterations.
-        after: similarity after them, which is what counts.
-        nearest: the object of the other image that is most similar after the iterations, and how much.
-    """
-
-    index: int
-    name: str
-    rank: int
-    match: int | None
-    colour: str | None
-    numbered: bool
-    outline: str
-    place: tuple[float, float]
-    label: str | None
-    member: float
-    importance: float
-    area: float
-    adds: float | None
-    stake: float
-    kept: float
-    counted: Counted | None
-    before: float | None
-    after: float | None
-    nearest: tuple[int, float] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,10 +69,12 @@ class Side:
         view: (H, W) of the drawing's coordinates, which are the working image's pixels.
         kind: "png" or "jpeg".
         encoded: the file's bytes as the page holds them.
-        notes: what reading it took.
-        things: its objects, the largest first; empty without SeSS.
-        relations: those that weigh most, by probability and the importance of their ends; of a directed pair one.
-        every_relation: how many the graph has.
+        notes: conversions made when it was read.
+        objects: its objects, the largest first; empty without SeSS.
+        outlines: of each an SVG path in pixels of the working image.
+        places: of each x, y of its number, in pixels of the working image.
+        relations: the strongest, by probability and the importance of their ends; of a directed pair one.
+        every_relation: number of relations in the graph.
         outside: share of the image's importance that no object holds.
     """
 
@@ -144,66 +85,54 @@ class Side:
     kind: str
     encoded: bytes = field(repr=False)
     notes: Sequence[str] = ()
-    things: Sequence[Thing] = ()
+    objects: Sequence[SceneObject] = ()
+    outlines: Sequence[str] = ()
+    places: Sequence[tuple[float, float]] = ()
     relations: Sequence[Relation] = ()
     every_relation: int = 0
     outside: float = 0.0
 
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """Two objects whose similarity is part of the score; `shown` where they are each other's match on the page."""
-
-    first: int
-    second: int
-    adds: float
-    before: float
-    after: float
-    shown: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sum:
-    """How SeSS adds up: the pairs, by what they add, and the whole images' part.
-
-    score is (1 − gamma)·graph_score + gamma·image_similarity; moved says by how much the iterations, through which
-    relations enter, changed what the objects give. iterates says whether similarities were updated by their
-    neighbours', as in every variant but graded.
-    """
-
-    iterates: bool
-    score: float
-    pairs: Sequence[Pair]
-    image_similarity: float
-    least_similarity: float
-    image_adds: float
-    graph_score: float
-    gamma: float
-    moved: float
+    @property
+    def ranked(self) -> list[SceneObject]:
+        """Its objects: matches by what they add, then the others by importance."""
+        return sorted(self.objects, key=lambda one: one.rank)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRow:
-    """One metric's score, and what a reader needs to know of it."""
+    """One metric's score with its bar.
+
+    Attributes:
+        bar: the score as a bar.
+        score: the score itself.
+        summary: what the metric measures, and its paper; empty for a metric that is not registered.
+    """
 
     bar: Bar
-    range: tuple[float | None, float | None]
-    weights: Mapping[str, str]
-    details: Mapping[str, object]
+    score: Score
     summary: str
-    paper: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """All of the page's content."""
+    """All of the page's content.
+
+    Attributes:
+        version: of semetric.
+        profile: name of the scores' profile.
+        sides: the reference and the image.
+        scores: a row a metric.
+        errors: metric → why it gave no score.
+        account: of SeSS; None without it.
+        overlays: maps of where the two images differ.
+    """
 
     version: str
     profile: str
     sides: tuple[Side, Side]
     scores: Sequence[ScoreRow]
     errors: Mapping[str, str]
-    sum: Sum | None
+    account: Account | None
     overlays: Sequence[Overlay] = ()
 
 
@@ -216,89 +145,45 @@ def gather(scores: Scores, reference: Picture, image: Picture, overlays: Sequenc
         image: the second.
         overlays: maps of where the two differ.
     """
-    sess = scores.scores.get("sess")
-    graphs: tuple[SceneGraph, SceneGraph] | None = sess.artefacts.get("graphs") if sess else None
-    matching: Matching | None = sess.artefacts.get("matching") if sess else None
-    account = account_of(matching) if graphs and matching is not None else None
-    sides = []
-    for k, (role, picture) in enumerate((("reference", reference), ("image", image))):
-        view = graphs[k].size if graphs else _bounded(picture.size)
-        kind, encoded = _encoded(picture, _bounded(view))
-        things = _things(graphs[k], matching, account, k) if graphs and matching is not None and account else []
-        relations = _relations(graphs[k], graphs[1 - k], [t.match for t in things]) if graphs and account else []
-        sides.append(
-            Side(
-                role=role,
-                name=_clean(file_name(picture.name)),
-                size=picture.size,
-                view=view,
-                kind=kind,
-                encoded=encoded,
-                notes=[_clean(note) for note in scores.notes.get(role, ())],
-                things=things,
-                relations=relations,
-                every_relation=len(graphs[k].triplets) if graphs else 0,
-                outside=max(0.0, 1.0 - float(graphs[k].importance.sum())) if graphs and things else 0.0,
-            )
-        )
+    account = account_of(scores.scores.get("sess"))
     return Explanation(
-        version=_version(),
+        version=version("semetric"),
         profile=_clean(scores.profile),
-        sides=(sides[0], sides[1]),
+        sides=(_side(0, reference, scores, account), _side(1, image, scores, account)),
         scores=[_row(score) for score in scores.scores.values()],
         errors={_clean(name): _clean(str(error)) for name, error in scores.errors.items()},
-        sum=_sum(matching, account) if matching is not None and account else None,
+        account=account,
         overlays=overlays,
     )
 
 
-def _things(graph: SceneGraph, matching: Matching, account: Account, side: int) -> list[Thing]:
-    n = len(graph)
-    members = graph.membership
-    match = account.match(side)
-    ranked = account.counterparts[:, side].tolist()
-    adds = dict(zip(ranked, account.adds.tolist(), strict=True))
-    colours: list[str | None] = [None] * n
-    for rank, i in enumerate(ranked[:MOST_NUMBERED]):
-        colours[i] = object_colour(rank) if adds[i] >= LEAST_NUMBERED else None
-    alone = account.alone(side, graph.importance)
-    ranks = {i: rank for rank, i in enumerate([*ranked, *alone])}
-    numbered = {i for i in range(n) if colours[i]}
-    numbered |= {i for i in alone[:MOST_ALONE] if graph.importance[i] >= LEAST_ALONE}
-    initial = matching.initial if side == 0 else matching.initial.T
-    final = matching.final if side == 0 else matching.final.T
-    masks = [object_mask(graph, i) for i in range(n)]
-    paths = outlines(masks)
-    places = _places(masks, sorted(numbered, key=lambda i: ranks[i]), graph)
-    things = []
-    for i in range(n):
-        j = match[i]
-        best = int(final[i].argmax()) if final.shape[1] else None
-        partner = int(account.partners[side][i])
-        things.append(
-            Thing(
-                index=i,
-                name=str(i + 1),
-                rank=ranks[i],
-                match=j,
-                colour=colours[i],
-                numbered=i in numbered,
-                outline=paths[i],
-                place=places[i],
-                label=graph.label(i),
-                member=float(members[i]),
-                importance=float(graph.importance[i]),
-                area=float(graph.areas[i]),
-                adds=adds.get(i),
-                stake=float(account.stakes[side][i]),
-                kept=float(account.kept[side][i]),
-                counted=None if partner < 0 else Counted(index=partner, similarity=float(final[i, partner])),
-                before=None if j is None else float(initial[i, j]),
-                after=None if j is None else float(final[i, j]),
-                nearest=None if best is None else (best, float(final[i, best])),
-            )
-        )
-    return things
+def _side(k: int, picture: Picture, scores: Scores, account: Account | None) -> Side:
+    role = ("reference", "image")[k]
+    view = account.graphs[k].size if account else _bounded(picture.size)
+    kind, encoded = _encoded(picture, _bounded(view))
+    side = Side(
+        role=role,
+        name=_clean(file_name(picture.name)),
+        size=picture.size,
+        view=view,
+        kind=kind,
+        encoded=encoded,
+        notes=[_clean(note) for note in scores.notes.get(role, ())],
+    )
+    if account is None:
+        return side
+    graph, objects = account.graphs[k], account.objects[k]
+    masks = [object_mask(graph, i) for i in range(len(graph))]
+    numbered = [one.index for one in sorted(objects, key=lambda one: one.rank) if one.numbered]
+    return replace(
+        side,
+        objects=objects,
+        outlines=outlines(masks),
+        places=_places(masks, numbered, graph),
+        relations=_relations(graph, account.graphs[1 - k], [one.match for one in objects]),
+        every_relation=len(graph.triplets),
+        outside=account.outside(k),
+    )
 
 
 def _places(masks: list[NDArray[np.bool_]], numbered: list[int], graph: SceneGraph) -> list[tuple[float, float]]:
@@ -325,7 +210,7 @@ def _places(masks: list[NDArray[np.bool_]], numbered: list[int], graph: SceneGra
 
 def _relations(graph: SceneGraph, other: SceneGraph, match: Sequence[int | None]) -> list[Relation]:
     there = other.relations
-    found = []
+    relations = []
     weight = graph.probabilities * np.sqrt(graph.importance[graph.triplets[:, :2]].prod(axis=1))  # (E,)
     strongest: dict[tuple[int, int], int] = {}  # directed pair → row
     for row in np.argsort(-graph.probabilities, kind="stable").tolist():
@@ -338,7 +223,7 @@ def _relations(graph: SceneGraph, other: SceneGraph, match: Sequence[int | None]
             kept = "unmatched"
         else:
             kept = "same" if twin == predicate else "other" if twin >= 0 else "none"
-        found.append(
+        relations.append(
             Relation(
                 subject=subject,
                 target=target,
@@ -348,44 +233,13 @@ def _relations(graph: SceneGraph, other: SceneGraph, match: Sequence[int | None]
                 there=PREDICATES[twin] if twin >= 0 else None,
             )
         )
-    return found
-
-
-def _sum(matching: Matching, account: Account) -> Sum:
-    shown = {tuple(pair) for pair in account.counterparts.tolist()}
-    return Sum(
-        iterates=isinstance(matching.settings, MatchingSettings),
-        score=matching.score,
-        pairs=[
-            Pair(
-                first=i,
-                second=j,
-                adds=float(adds),
-                before=float(matching.initial[i, j]),
-                after=float(matching.final[i, j]),
-                shown=(i, j) in shown,
-            )
-            for (i, j), adds in zip(matching.pairs.tolist(), matching.contributions, strict=True)
-        ],
-        image_similarity=matching.image_similarity,
-        least_similarity=matching.least_similarity,
-        image_adds=matching.image_contribution,
-        graph_score=matching.graph_score,
-        gamma=account.gamma,
-        moved=account.moved,
-    )
+    return relations
 
 
 def _row(score: Score) -> ScoreRow:
     kind = METRICS.get(score.metric)
-    return ScoreRow(
-        bar=bar_of(score),
-        range=score.range,
-        weights={_clean(role): _clean(identity) for role, identity in score.weights.items()},
-        details=score.details,
-        summary=kind.summary if kind else "",
-        paper=kind.paper if kind and kind.paper != "–" else "",
-    )
+    paper = f" ({kind.paper})" if kind and kind.paper != "–" else ""
+    return ScoreRow(bar=bar_of(score), score=score, summary=f"{kind.summary}{paper}" if kind else "")
 
 
 def _bounded(size: tuple[int, int]) -> tuple[int, int]:
@@ -409,10 +263,3 @@ def _encoded(picture: Picture, size: tuple[int, int]) -> tuple[str, bytes]:
 def _clean(text: str) -> str:
     """The text with what UTF-8 or a browser cannot hold replaced: lone surrogates, control characters."""
     return "".join(c if c.isprintable() else "□" for c in text.encode("utf-8", "replace").decode("utf-8"))
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("semetric")
-    except importlib.metadata.PackageNotFoundError:  # a source tree that was never installed
-        return "unknown"

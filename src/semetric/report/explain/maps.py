@@ -17,15 +17,13 @@ from semetric.metrics.lpips import LPIPS, LPIPSSqueeze, LPIPSVgg
 from semetric.models.frame import Frame
 from semetric.models.runtime import Runtime
 from semetric.report.account import Account, account_of
-from semetric.scene.graded import GradedSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from semetric.scene.graph import SceneGraph
     from semetric.scoring import Scores
 
-__all__ = ["Overlay", "gradient", "kept_overlay", "lpips_overlay", "overlays", "samscore_overlay"]
+__all__ = ["Overlay", "kept_overlay", "lpips_overlay", "overlays", "samscore_overlay"]
 
 MOST_CELLS = 128  # a side of an LPIPS map; finer detail than the photo on the page shows is of no use
 _SAMSCORE_SIDE = 1024  # px of SAM's input
@@ -65,6 +63,11 @@ class Overlay:
         levels = self.levels[min(side, len(self.levels) - 1)]
         return _png(_colours()[levels if self.bright_is_high else 255 - levels])
 
+    def gradient(self) -> bytes:
+        """The scale from its low end on the left to its high end, as PNG."""
+        line = _colours()[None, :, :]
+        return _png(line if self.bright_is_high else line[:, ::-1])
+
     def packed(self) -> list[str]:
         """The levels of each map, row by row, in base64."""
         return [base64.b64encode(np.ascontiguousarray(levels).tobytes()).decode("ascii") for levels in self.levels]
@@ -72,40 +75,34 @@ class Overlay:
 
 def overlays(scores: Scores, reference: Picture, image: Picture, shared: Runtime) -> list[Overlay]:
     """The maps of those metrics among the scores that have one: graded SeSS's, SAMScore's, and one LPIPS's."""
-    found = []
-    sess = scores.scores.get("sess")
-    matching = sess.artefacts.get("matching") if sess is not None else None
-    if sess is not None and matching is not None and isinstance(matching.settings, GradedSettings):
-        found.append(kept_overlay(sess.artefacts["graphs"], account_of(matching)))
+    maps = []
+    account = account_of(scores.scores.get("sess"))
+    if account is not None and not account.iterates:
+        maps.append(kept_overlay(account))
     samscore = scores.scores.get("samscore")
     if samscore is not None and "map" in samscore.artefacts:
-        found.append(samscore_overlay(samscore.artefacts["map"], reference.size))
+        maps.append(samscore_overlay(samscore.artefacts["map"], reference.size))
     for kind in (LPIPS, LPIPSVgg, LPIPSSqueeze):
         if kind.name in scores.scores:
-            found.append(lpips_overlay(kind.name, _cells(kind(shared).map(reference, image))))
+            maps.append(lpips_overlay(kind.name, _cells(kind(shared).map(reference, image))))
             break
-    return found
+    return maps
 
 
-def kept_overlay(graphs: tuple[SceneGraph, SceneGraph], account: Account) -> Overlay:
-    """What graded SeSS keeps of each pixel's share: a pixel is shared by the objects that hold it and the whole images.
-
-    Args:
-        graphs: of both images.
-        account: of their matching.
-    """
+def kept_overlay(account: Account) -> Overlay:
+    """What graded SeSS keeps of each pixel's share, which the objects that hold it and the whole images divide."""
     import torch
 
-    maps = []
-    for graph, stakes, kept in zip(graphs, account.stakes, account.kept, strict=True):
-        total, missed, gains = np.zeros(graph.size), np.ones(graph.size), np.zeros(graph.size)
-        shares = np.divide(kept, stakes, out=np.zeros(len(stakes)), where=stakes > 0)
+    matching, maps = account.matching, []
+    for graph, bounds, gains in zip(account.graphs, matching.bounds, matching.gains, strict=True):
+        total, missed, kept = np.zeros(graph.size), np.ones(graph.size), np.zeros(graph.size)
+        shares = np.divide(gains, bounds, out=np.zeros(len(bounds)), where=bounds > 0)
         for mask, member, share in zip(graph.masks, graph.membership, shares, strict=True):
             total[mask] += member
             missed[mask] *= 1.0 - member
-            gains[mask] += member * share
-        held = np.divide(gains, total, out=np.zeros(graph.size), where=total > 0)
-        whole = (1.0 - missed) * held + missed * account.image_similarity
+            kept[mask] += member * share
+        held = np.divide(kept, total, out=np.zeros(graph.size), where=total > 0)
+        whole = (1.0 - missed) * held + missed * matching.image_similarity
         maps.append(_cells(torch.from_numpy(whole)[None, None]))
     return Overlay(
         metric="sess",
@@ -168,12 +165,6 @@ def lpips_overlay(name: str, cells: NDArray[np.floating]) -> Overlay:
         extent=(1.0, 1.0),
         smooth=True,
     )
-
-
-def gradient(bright_is_high: bool) -> bytes:
-    """The scale of a map from its low end on the left to its high end, as PNG."""
-    line = _colours()[None, :, :]
-    return _png(line if bright_is_high else line[:, ::-1])
 
 
 def _cells(whole: Tensor) -> NDArray[np.floating]:

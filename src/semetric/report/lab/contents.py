@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from semetric.formatting import minus
 from semetric.report.lab.differences import differences, system_pairs
-from semetric.report.lab.measures import Estimate, correlations, crossings, curves, over_levels, sensitivity
+from semetric.report.lab.measures import correlations, crossings, curves, over_levels, sensitivity
 from semetric.report.lab.problems import failure_counts
 from semetric.report.lab.results import LabRun
-from semetric.report.lab.tables import Cell, Table
 from semetric.report.lab.words import axis_words, metric_head, slugs, strengths_words, system_words
+from semetric.results.tables import Cell, Mean, Table
 
 __all__ = ["tables"]
 
@@ -23,11 +24,11 @@ def tables(run: LabRun) -> list[Table]:
     names = [*run.report.tables]
     if run.rows.failed.any() and "failed" not in names:
         names.append("failed")
-    found = [table for name in names for table in _TABLES[name](run)]
-    for system, slug in enumerate(slugs(one.name for one in run.systems)):
-        found.append(_means(run, system, slug))
-    found.append(_long(run))
-    return found
+    shown = [table for name in names for table in _TABLES[name](run)]
+    for system, slug in enumerate(slugs(info.name for info in run.systems)):
+        shown.append(_means(run, system, slug))
+    shown.append(_long(run))
+    return shown
 
 
 def _heads(run: LabRun) -> tuple[str, ...]:
@@ -35,19 +36,19 @@ def _heads(run: LabRun) -> tuple[str, ...]:
 
 
 def _means(run: LabRun, system: int, slug: str) -> Table:
-    own = [one[system] for one in curves(run)]
+    own = [curve[system] for curve in curves(run)]
     levels = run.levels(system)
-    rated = any(point.rate_bpp is not None for one in own for point in one.points)
+    rated = any(point.rate_bpp is not None for curve in own for point in curve.points)
     unit = run.unit(system)
     rows: list[tuple[Cell, ...]] = []
     for level in levels:
-        here = [next((p for p in one.points if p.level == level), None) for one in own]
+        here = [next((p for p in curve.points if p.level == level), None) for curve in own]
         some = next(p for p in here if p is not None)
-        cells: list[Cell] = [f"{level:.6g}".replace("-", "−")]
+        cells: list[Cell] = [minus(f"{level:.6g}")]
         if rated:
             cells.append(next((p.rate_bpp for p in here if p is not None and p.rate_bpp is not None), None))
         cells.append(some.units)
-        cells += [Estimate(n=0) if p is None else p.estimate for p in here]
+        cells += [Mean(n=0) if p is None else p.estimate for p in here]
         rows.append(tuple(cells))
     target = run.axis.name == "rate_bpp" and not run.systems[system].at_qualities
     name = "level" if run.axis.name == "rate_bpp" and not target else run.axis.label
@@ -64,9 +65,9 @@ def _means(run: LabRun, system: int, slug: str) -> Table:
 def _long(run: LabRun) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for m, of_metric in enumerate(curves(run)):
-        for one in of_metric:
-            for p in one.points:
-                system, e = run.systems[one.system], p.estimate
+        for curve in of_metric:
+            for p in curve.points:
+                system, e = run.systems[curve.system], p.estimate
                 cells = (p.level, p.rate_bpp, e.mean, e.low, e.high, e.n, e.infinite, e.missing, p.units, p.failed)
                 rows.append((run.metrics[m].name, system.name, *cells))
     names = ("level", "rate_bpp", "mean", "low_95", "high_95", "n", "infinite", "missing", "images", "failed_decodes")
@@ -87,9 +88,9 @@ def _transformations(run: LabRun) -> Table:
         name = str(system.record.get("transformation") or system.name)
         mild = TRANSFORMATIONS[name].figure_13 if name in TRANSFORMATIONS else None
         levels = [float(level) for level in run.levels(s)]
-        used = [mild] if mild is not None and mild in levels else levels
-        means = (over_levels(run, s, m, used) for m in range(len(run.metrics)))
-        rows.append((system.label, strengths_words(run, s, used), *means))
+        strengths = [mild] if mild is not None and mild in levels else levels
+        means = (over_levels(run, s, m, strengths) for m in range(len(run.metrics)))
+        rows.append((system.label, strengths_words(run, s, strengths), *means))
         published = [run.report.published.get(name, {}).get(metric.name) for metric in run.metrics]
         if any(value is not None for value in published):
             rows.append((run.report.source, "not stated", *published))
@@ -112,8 +113,8 @@ def _correlations(run: LabRun) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for m in range(len(run.metrics)):
         cells: list[Cell] = [metric_head(run, m)]
-        for found in correlations(run, m):
-            cells += [found.per_image, found.pooled]
+        for correlation in correlations(run, m):
+            cells += [correlation.per_image, correlation.pooled]
         rows.append(tuple(cells))
     return Table(
         name="correlations",
@@ -138,7 +139,7 @@ def _sensitivities(run: LabRun) -> list[Table]:
     )
     metrics = range(len(run.metrics))
     heads = _heads(run)
-    found = []
+    shown = []
     if named:
         rows: list[tuple[Cell, ...]] = [
             (
@@ -149,7 +150,7 @@ def _sensitivities(run: LabRun) -> list[Table]:
             for name in named
         ]
         title = "What each metric notices, by dimension"
-        found.append(
+        shown.append(
             Table(name="sensitivity", title=title, header=("dimension", "edits", *heads), rows=tuple(rows), note=note)
         )
     if len(named) < len(run.systems):
@@ -157,8 +158,8 @@ def _sensitivities(run: LabRun) -> list[Table]:
             (system_words(run, s), *(sensitivity(run, (s,), m) for m in metrics)) for s in range(len(run.systems))
         ]
         title = "What each metric notices, by edit"
-        found.append(Table(name="sensitivity-edits", title=title, header=("edit", *heads), rows=tuple(own), note=note))
-    return found
+        shown.append(Table(name="sensitivity-edits", title=title, header=("edit", *heads), rows=tuple(own), note=note))
+    return shown
 
 
 def _overall(run: LabRun) -> Table:
@@ -189,15 +190,15 @@ def _at_qualities(run: LabRun) -> bool:
 def _differences(run: LabRun) -> Table:
     """Every two systems, metric by metric."""
     rows: list[tuple[Cell, ...]] = []
-    for one in differences(run, system_pairs(run)):
-        pair = one.difference
+    for gap in differences(run, system_pairs(run)):
+        pair = gap.difference
         low, high = pair.interval_95 or (None, None)
         rows.append(
             (
-                metric_head(run, one.metric),
-                run.systems[one.a].label,
-                run.systems[one.b].label,
-                Estimate(n=pair.n, mean=pair.mean, low=low, high=high, infinite=pair.left_out),
+                metric_head(run, gap.metric),
+                run.systems[gap.a].label,
+                run.systems[gap.b].label,
+                Mean(n=pair.n, mean=pair.mean, low=low, high=high, infinite=pair.left_out),
                 f"{pair.a_better} of {pair.n}",
                 "–" if pair.p is None else f"{pair.p:.3g}",
             )
@@ -221,10 +222,10 @@ def _crossings(run: LabRun) -> Table:
     """Where two curves change places, with a clear difference on both sides."""
     unit = f" ({run.axis.unit})" if run.axis.unit else ""
     clear: dict[tuple[int, int, int], list[float]] = {}  # (metric, better, worse) → levels
-    for one in differences(run, system_pairs(run), by_level=True):
-        if one.level is not None and one.clear and one.better is not None:
-            worse = one.b if one.better == one.a else one.a
-            clear.setdefault((one.metric, one.better, worse), []).append(one.level)
+    for gap in differences(run, system_pairs(run), by_level=True):
+        if gap.level is not None and gap.clear and gap.better is not None:
+            worse = gap.b if gap.better == gap.a else gap.a
+            clear.setdefault((gap.metric, gap.better, worse), []).append(gap.level)
     rows: list[tuple[Cell, ...]] = []
     unclear = 0
     for m in range(len(run.metrics)):
@@ -256,7 +257,7 @@ def _failures(run: LabRun) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for level in sorted({level for own in counts for level in own}):
         cells = [f"{own[level][1]} of {own[level][0]}" if level in own else "–" for own in counts]
-        rows.append((f"{level:.6g}".replace("-", "−"), *cells))
+        rows.append((minus(f"{level:.6g}"), *cells))
     return Table(
         name="failed",
         title="Failed decodes",

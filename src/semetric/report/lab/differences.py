@@ -75,7 +75,7 @@ def system_pairs(run: LabRun, names: Sequence[str] | None = None, against: str |
     Raises:
         UsageError: a name that the run does not have, or fewer than two systems.
     """
-    known = {one.name: s for s, one in enumerate(run.systems)}
+    known = {system.name: s for s, system in enumerate(run.systems)}
     for name in (*(names or ()), *([against] if against else [])):
         if name not in known:
             raise UsageError(
@@ -101,7 +101,7 @@ def differences(run: LabRun, pairs: Sequence[tuple[int, int]], *, by_level: bool
         by_level: a difference a level, too.
     """
     comparisons = []
-    for metric, one in enumerate(run.metrics):
+    for metric, info in enumerate(run.metrics):
         for a, b in pairs:
             whole = _over_levels(run, metric, a, b)
             if whole is None:
@@ -111,7 +111,7 @@ def differences(run: LabRun, pairs: Sequence[tuple[int, int]], *, by_level: bool
                 continue
             _, *values = _table(run, metric, a, b)
             for level, *scores in zip(whole.levels, *(table.T for table in values), strict=True):
-                single = difference(*scores, higher_is_better=one.higher_is_better)
+                single = difference(*scores, higher_is_better=info.higher_is_better)
                 comparisons.append(
                     SystemDifference(metric=metric, a=a, b=b, level=level, levels=(level,), difference=single)
                 )
@@ -147,7 +147,7 @@ def _table(
     if run.axis.name == "rate_bpp":
         return _at_rates(tables, [run.systems[system].at_qualities for system in (a, b)])
     levels = np.intersect1d(tables[0].levels, tables[1].levels)
-    of_a, of_b = (one.values[:, np.searchsorted(one.levels, levels)] for one in tables)
+    of_a, of_b = (scores.values[:, np.searchsorted(scores.levels, levels)] for scores in tables)
     return levels, of_a, of_b
 
 
@@ -183,13 +183,13 @@ def _at_rates(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """The rates that both reach on some image, and the scores of both there."""
     grids = []
-    for one, qualities in zip(tables, at_qualities, strict=True):
-        rated = np.isfinite(one.rates).any(axis=0)
-        grids.append(np.nanmean(one.rates[:, rated], axis=0) if qualities else one.levels[rated])
+    for table, qualities in zip(tables, at_qualities, strict=True):
+        rated = np.isfinite(table.rates).any(axis=0)
+        grids.append(np.nanmean(table.rates[:, rated], axis=0) if qualities else table.levels[rated])
     grid = np.unique(np.concatenate(grids))
     scores = [
-        np.array([_interpolated(grid, rate, value) for rate, value in zip(one.rates, one.values, strict=True)])
-        for one in tables
+        np.array([_interpolated(grid, rate, value) for rate, value in zip(table.rates, table.values, strict=True)])
+        for table in tables
     ]
     reached = (np.isfinite(scores[0]) & np.isfinite(scores[1])).any(axis=0)
     return grid[reached], scores[0][:, reached], scores[1][:, reached]

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from semetric.errors import ImageError
+from semetric.formatting import number
 from semetric.image import read_image
 from semetric.report.lab.results import LabRun
-from semetric.report.lab.style import metric_label, number
+from semetric.report.lab.style import metric_label
 from semetric.report.lab.words import level_words
 
 __all__ = ["MOST_IMAGES", "MOST_LEVELS", "Example", "Place", "Shown", "chosen", "examples", "places", "shown_at"]
@@ -80,11 +81,11 @@ class Place:
 
 
 def examples(run: LabRun) -> list[Example]:
-    """The first images of which the run kept what was received, as large as the page can hold."""
-    kept = list(places(run))
+    """The first images of which the run pictured what was received, as large as the page can hold."""
+    pictured = list(places(run))
     files = [
         file
-        for place in kept
+        for place in pictured
         for file in (place.original, place.sent, *(file for *_, file in place.received))
         if file is not None
     ]
@@ -100,8 +101,8 @@ def examples(run: LabRun) -> list[Example]:
                 break
         if size <= _BUDGET:
             break
-    found = []
-    for place in kept:
+    rows = []
+    for place in pictured:
         systems = []
         for s, system in enumerate(run.systems):
             own = [(level, file) for at, level, file in place.received if at == s and file in pictures]
@@ -111,8 +112,8 @@ def examples(run: LabRun) -> list[Example]:
         if place.original in pictures and systems:
             original = pictures[place.original]
             sent = None if place.sent is None else pictures.get(place.sent)
-            found.append(Example(image=run.images[place.image], original=original, sent=sent, systems=tuple(systems)))
-    return found
+            rows.append(Example(image=run.images[place.image], original=original, sent=sent, systems=tuple(systems)))
+    return rows
 
 
 def chosen(levels: list[float], most: int = MOST_LEVELS) -> list[float]:
@@ -130,12 +131,12 @@ def places(run: LabRun) -> Iterator[Place]:
         original, received = None, []
         for s, system in enumerate(run.systems):
             files: dict[float, Path] = {}
-            for one in system.pictures:
-                own = _inside(one.root, one.folders.get(image, ""))
+            for folder in system.pictures:
+                own = _inside(folder.root, folder.folders.get(image, ""))
                 if own is None or not (own / "original.png").is_file():
                     continue
                 original = original or own
-                received_folder = _inside(own, one.system)
+                received_folder = _inside(own, folder.system)
                 files |= _by_level(received_folder) if received_folder is not None else {}
             here = [float(level) for level in run.levels(s) if float(level) in files]
             received += [(s, level, files[level]) for level in chosen(here)]
@@ -158,18 +159,18 @@ def _inside(folder: Path, name: str) -> Path | None:
     parts = name.split("/")
     if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
         return None
-    found = folder.joinpath(*parts)
-    return found if found.is_dir() else None
+    inside = folder.joinpath(*parts)
+    return inside if inside.is_dir() else None
 
 
 def _by_level(folder: Path) -> dict[float, Path]:
-    found = {}
+    files = {}
     for file in sorted(folder.glob("*.png")):
         try:
-            found[float(file.stem)] = file
+            files[float(file.stem)] = file
         except ValueError:
             continue
-    return found
+    return files
 
 
 def _encoded(file: Path, side: int) -> bytes | None:

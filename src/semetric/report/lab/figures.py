@@ -9,14 +9,12 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from semetric.report.defaults import defaults
-from semetric.report.drawing import printable
+from semetric.report.drawing import new_figure, printable
 from semetric.report.lab import panels
 from semetric.report.lab.horizontal import Horizontal, horizontal
 from semetric.report.lab.measures import curves, sensitivity
@@ -24,9 +22,11 @@ from semetric.report.lab.style import COLUMN_INCHES, PAGE_INCHES, PAPER, looks, 
 from semetric.report.lab.words import metric_head, slugs, system_words
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from semetric.report.lab.results import LabRun
 
-__all__ = ["DPI", "Drawn", "draw", "drawn_figures", "new_figure"]
+__all__ = ["DPI", "Drawn", "draw", "drawn_figures"]
 
 DPI = 300
 """Dots an inch of PNG files."""
@@ -68,7 +68,7 @@ def drawn_figures(run: LabRun) -> Iterator[Drawn]:
     the same bytes.
     """
     axis = horizontal(run)
-    own = [m for m, of_metric in enumerate(curves(run)) if any(one.drawn for one in of_metric)]
+    own = [m for m, of_metric in enumerate(curves(run)) if any(curve.drawn for curve in of_metric)]
     failures = bool(run.rows.failed.any())
     against = f"against {axis.label}"
     bands = "; bands: 95% bootstrap intervals of the mean"
@@ -122,7 +122,7 @@ def draw(
 
 
 def _metric(run: LabRun, metric: int, axis: Horizontal) -> Figure:
-    shown = [one.system for one in curves(run)[metric] if one.drawn]
+    shown = [curve.system for curve in curves(run)[metric] if curve.drawn]
     columns, rows = _arrange([axis.names[s] for s in shown], COLUMN_INCHES)
     figure = new_figure(COLUMN_INCHES, 2.15 + _ROW_INCHES * rows)
     axes = figure.add_subplot()
@@ -217,7 +217,7 @@ def _failed(run: LabRun, axis: Horizontal) -> Figure:
 
 def _correlations(run: LabRun, axis: Horizontal) -> Figure:
     systems = list(range(len(run.systems)))
-    names = [one.label for one in run.systems]
+    names = [system.label for system in run.systems]
     plain = replace(axis, names=tuple(names))
     columns, rows = _arrange(names, COLUMN_INCHES)
     figure = new_figure(COLUMN_INCHES, 0.55 + 0.24 * len(run.metrics) + _ROW_INCHES * rows)
@@ -245,13 +245,6 @@ def _dimensions(run: LabRun) -> list[str]:
     return list(dict.fromkeys(system.dimension for system in run.systems))
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of that size in inches, without pyplot's state."""
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _legend(
     figure: Figure,
     systems: Sequence[int],
@@ -268,7 +261,7 @@ def _legend(
         how = axis.looks[s]
         style = how.dashes if lines else "none"
         handles.append(Line2D([], [], color=how.colour, marker=how.marker, ls=style, lw=1.2, ms=4, mew=0.7))
-    made = figure.legend(
+    legend = figure.legend(
         handles,
         [str(i) for i in range(len(handles))],
         loc="outside upper center" if above else "outside lower center",
@@ -279,7 +272,7 @@ def _legend(
         labelspacing=0.25,
         borderpad=0.1,
     )
-    for text, s in zip(made.get_texts(), systems, strict=True):
+    for text, s in zip(legend.get_texts(), systems, strict=True):
         text.set_text(_shortened(axis.names[s], width - _HANDLE_INCHES))
 
 

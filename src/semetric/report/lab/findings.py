@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from semetric.formatting import number
 from semetric.report.lab.differences import SystemDifference, differences, system_pairs
-from semetric.report.lab.measures import Estimate, correlations, curves, over_levels, sensitivity
+from semetric.report.lab.measures import correlations, curves, over_levels, sensitivity
 from semetric.report.lab.results import LabRun
-from semetric.report.lab.style import metric_label, metric_unit, number
+from semetric.report.lab.style import metric_label, metric_unit
 from semetric.report.lab.words import level_words
+from semetric.results.tables import Mean
 
 __all__ = ["findings"]
 
@@ -16,7 +18,7 @@ _FOLLOWS, _IGNORES = 0.9, 0.5  # |r| from which a metric is said to follow a str
 def findings(run: LabRun) -> list[tuple[str, str]]:
     """(metric's label, sentence) of every metric with values, in the order of the run."""
     sentence = _SENTENCES[run.report.findings]
-    sentences = [(metric_label(one.name), sentence(run, m)) for m, one in enumerate(run.metrics)]
+    sentences = [(metric_label(info.name), sentence(run, m)) for m, info in enumerate(run.metrics)]
     return [(label, sentence) for label, sentence in sentences if sentence]
 
 
@@ -46,23 +48,23 @@ def _compared(run: LabRun, metric: int) -> str:
     return sentence + "."
 
 
-def _ranking(run: LabRun, found: list[SystemDifference]) -> list[int]:
+def _ranking(run: LabRun, comparisons: list[SystemDifference]) -> list[int]:
     """Systems that were compared, by the share of their comparisons that they win; best first."""
     wins: dict[int, list[bool]] = {}
-    for one in found:
-        for system in (one.a, one.b):
-            wins.setdefault(system, []).append(one.better == system)
+    for gap in comparisons:
+        for system in (gap.a, gap.b):
+            wins.setdefault(system, []).append(gap.better == system)
     compared = sorted(wins, key=lambda system: (-sum(wins[system]) / len(wins[system]), system))
-    if len(compared) > 1 and not any({one.a, one.b} == set(compared[:2]) for one in found):
+    if len(compared) > 1 and not any({gap.a, gap.b} == set(compared[:2]) for gap in comparisons):
         return []  # the two best have no level in common
     return compared
 
 
-def _gap(metric: int, run: LabRun, one: SystemDifference, better: int) -> str:
+def _gap(metric: int, run: LabRun, gap: SystemDifference, better: int) -> str:
     """How far the better one is ahead, with its interval, as a positive number where it is better."""
-    mean, bounds = one.difference.mean or 0.0, one.difference.interval_95
+    mean, bounds = gap.difference.mean or 0.0, gap.difference.interval_95
     sign = 1.0 if run.metrics[metric].higher_is_better else -1.0
-    sign *= 1.0 if one.a == better else -1.0
+    sign *= 1.0 if gap.a == better else -1.0
     unit = metric_unit(run.metrics[metric].name)
     words = f"{number(sign * mean)}{f' {unit}' if unit else ''}"
     if bounds is None:
@@ -107,12 +109,12 @@ def _extremes(run: LabRun, metric: int) -> str:
 def _followed(run: LabRun, metric: int) -> str:
     """Which strengths a metric follows."""
     parts = []
-    for found in correlations(run, metric):
-        r = found.per_image.mean if found.per_image.mean is not None else found.pooled
+    for correlation in correlations(run, metric):
+        r = correlation.per_image.mean if correlation.per_image.mean is not None else correlation.pooled
         if r is None:
             continue
         verb = "follows" if r >= _FOLLOWS else "hardly follows" if r < _IGNORES else "partly follows"
-        parts.append(f"{verb} {run.systems[found.system].label} (|r| {_interval(found.per_image, r)})")
+        parts.append(f"{verb} {run.systems[correlation.system].label} (|r| {_interval(correlation.per_image, r)})")
     return "; ".join(parts) + "." if parts else ""
 
 
@@ -133,10 +135,10 @@ def _noticed(run: LabRun, metric: int) -> str:
     return sentence + "."
 
 
-def _interval(one: Estimate, mean: float) -> str:
-    if one.low is None or one.high is None:
+def _interval(estimate: Mean, mean: float) -> str:
+    if estimate.low is None or estimate.high is None:
         return number(mean)
-    return f"{number(mean)}, {number(one.low)} to {number(one.high)}"
+    return f"{number(mean)}, {number(estimate.low)} to {number(estimate.high)}"
 
 
 _SENTENCES = {"compared": _compared, "extremes": _extremes, "followed": _followed, "noticed": _noticed}

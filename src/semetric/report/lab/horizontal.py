@@ -44,18 +44,18 @@ def horizontal(run: LabRun) -> Horizontal:
     everywhere = range(len(run.systems))
     names = tuple(system_words(run, s) for s in everywhere)
     plain = tuple(1.0 for _ in everywhere)
-    drawn = looks([one.dimension for one in run.systems])
+    drawn = looks([info.dimension for info in run.systems])
     if run.axis.name == "rate_bpp":
-        xs = [p.x for of_metric in curves(run) for one in of_metric for p in one.drawn]
+        xs = [p.x for of_metric in curves(run) for curve in of_metric for p in curve.drawn]
         log = bool(xs) and min(xs) > 0 and max(xs) / min(xs) > _WIDE
         return Horizontal(label=axis_words(run), log=log, largest=plain, names=names, looks=drawn)
     levels = [run.levels(s) for s in everywhere]
-    own = {(run.unit(s), tuple(levels[s])) for s in everywhere if levels[s].size}
-    if run.axis.name != "strength" or len(own) < 2:
+    distinct = {(run.unit(s), tuple(levels[s])) for s in everywhere if levels[s].size}
+    if run.axis.name != "strength" or len(distinct) < 2:
         unit = next((run.unit(s) for s in everywhere if run.unit(s)), "")
         label = f"{run.axis.label} ({unit})" if unit else run.axis.label
         return Horizontal(label=label, log=False, largest=plain, names=names, looks=drawn)
-    largest = tuple(float(np.abs(one).max()) or 1.0 if one.size else 1.0 for one in levels)
+    largest = tuple(float(np.abs(own).max()) or 1.0 if own.size else 1.0 for own in levels)
     to = [level_words(run, s, largest[s]) for s in everywhere]
     return Horizontal(
         label=f"{run.axis.label}, share of its largest",

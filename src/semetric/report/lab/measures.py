@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from semetric.report.lab.results import LabRun
+from semetric.results.tables import Mean
 
 __all__ = [
     "Correlation",
     "Crossing",
     "Curve",
-    "Estimate",
     "Point",
     "correlations",
     "crossings",
@@ -25,26 +25,6 @@ __all__ = [
     "over_levels",
     "sensitivity",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """A mean with its 95% bootstrap interval.
-
-    Attributes:
-        n: finite values behind it.
-        mean: None where there is none.
-        low, high: bounds; None of fewer than two values.
-        infinite: values left out, such as the PSNR of identical images.
-        missing: values that an error took.
-    """
-
-    n: int
-    mean: float | None = None
-    low: float | None = None
-    high: float | None = None
-    infinite: int = 0
-    missing: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +45,7 @@ class Point:
     rate_bpp: float | None
     units: int
     failed: int
-    estimate: Estimate
+    estimate: Mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,14 +92,14 @@ class Correlation:
 
     metric: int
     system: int
-    per_image: Estimate
+    per_image: Mean
     pooled: float | None
     rows: int
 
 
-def _estimate(statistics: Mapping[str, Any]) -> Estimate:
+def _estimate(statistics: Mapping[str, Any]) -> Mean:
     low, high = statistics["mean_interval_95"] or (None, None)
-    return Estimate(
+    return Mean(
         n=statistics["n"],
         mean=statistics["mean"],
         low=low,
@@ -133,15 +113,15 @@ def curve(run: LabRun, system: int, metric: int) -> Curve:
     """One system by one metric; x is the achieved rate where the axis is a rate, else the level."""
     points = [
         Point(
-            x=one["level"] if run.axis.name != "rate_bpp" or one["rate_bpp"] is None else one["rate_bpp"],
-            level=one["level"],
-            rate_bpp=one["rate_bpp"],
-            units=one["images"],
-            failed=one["failed"],
-            estimate=_estimate(one["metrics"][run.metrics[metric].name]),
+            x=point["level"] if run.axis.name != "rate_bpp" or point["rate_bpp"] is None else point["rate_bpp"],
+            level=point["level"],
+            rate_bpp=point["rate_bpp"],
+            units=point["images"],
+            failed=point["failed"],
+            estimate=_estimate(point["metrics"][run.metrics[metric].name]),
         )
-        for one in run.summary["points"]
-        if one["system"] == run.systems[system].name and one["images"]
+        for point in run.summary["points"]
+        if point["system"] == run.systems[system].name and point["images"]
     ]
     return Curve(system=system, metric=metric, points=tuple(sorted(points, key=lambda p: (p.x, p.level))))
 
@@ -154,9 +134,9 @@ def curves(run: LabRun) -> tuple[tuple[Curve, ...], ...]:
 
 def crossings(run: LabRun, metric: int) -> list[Crossing]:
     """Where the mean curves of any two systems change places, x rising within each pair."""
-    found = []
+    places = []
     sign = 1.0 if run.metrics[metric].higher_is_better else -1.0
-    drawn = [one.drawn for one in curves(run)[metric]]
+    drawn = [each.drawn for each in curves(run)[metric]]
     for a, b in itertools.combinations(range(len(drawn)), 2):
         if len(drawn[a]) < 2 or len(drawn[b]) < 2:
             continue
@@ -172,36 +152,36 @@ def crossings(run: LabRun, metric: int) -> list[Crossing]:
         for i in np.flatnonzero(np.sign(gap[1:]) != np.sign(gap[:-1])):
             x = at[i] + (at[i + 1] - at[i]) * gap[i] / (gap[i] - gap[i + 1])
             below, above = (a, b) if gap[i] > 0 else (b, a)
-            found.append(Crossing(metric=metric, below=below, above=above, x=float(x)))
-    return found
+            places.append(Crossing(metric=metric, below=below, above=above, x=float(x)))
+    return places
 
 
 def correlations(run: LabRun, metric: int) -> list[Correlation]:
     """|Pearson r| between a metric and each system's strength."""
-    systems = {one.name: place for place, one in enumerate(run.systems)}
+    systems = {info.name: place for place, info in enumerate(run.systems)}
     return [
         Correlation(
             metric=metric,
-            system=systems[one["system"]],
-            per_image=_estimate(one["per_image"]),
-            pooled=None if one["r"] is None else abs(one["r"]),
-            rows=one["n"],
+            system=systems[entry["system"]],
+            per_image=_estimate(entry["per_image"]),
+            pooled=None if entry["r"] is None else abs(entry["r"]),
+            rows=entry["n"],
         )
-        for one in run.summary["correlations"]
-        if one["metric"] == run.metrics[metric].name
+        for entry in run.summary["correlations"]
+        if entry["metric"] == run.metrics[metric].name
     ]
 
 
-def over_levels(run: LabRun, system: int, metric: int, levels: Sequence[float]) -> Estimate:
+def over_levels(run: LabRun, system: int, metric: int, levels: Sequence[float]) -> Mean:
     """The mean over images of each image's mean over one level, all of the system's, or those that all systems have."""
     names = run.systems[system].name, run.metrics[metric].name
     if len(levels) == 1:
         return next(point.estimate for point in curves(run)[metric][system].points if point.level == levels[0])
-    means = (one for one in run.summary["means"] if one["system"] == names[0] and one["levels"] == list(levels))
+    means = (entry for entry in run.summary["means"] if entry["system"] == names[0] and entry["levels"] == list(levels))
     return _estimate(next(means)["metrics"][names[1]])
 
 
-def sensitivity(run: LabRun, systems: tuple[int, ...], metric: int) -> Estimate:
+def sensitivity(run: LabRun, systems: tuple[int, ...], metric: int) -> Mean:
     """How far a metric falls from an edit's weakest to its strongest level, in standard deviations.
 
     Args:
@@ -210,5 +190,5 @@ def sensitivity(run: LabRun, systems: tuple[int, ...], metric: int) -> Estimate:
         metric: its index.
     """
     names = [run.systems[s].name for s in systems]
-    entry = next(one for one in run.summary["sensitivities"] if one["systems"] == names)
+    entry = next(candidate for candidate in run.summary["sensitivities"] if candidate["systems"] == names)
     return _estimate(entry["metrics"][run.metrics[metric].name])

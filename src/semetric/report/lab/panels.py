@@ -9,11 +9,13 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from semetric.formatting import minus
 from semetric.report.drawing import printable
-from semetric.report.lab.measures import Curve, Estimate, correlations, curves
+from semetric.report.lab.measures import Curve, correlations, curves
 from semetric.report.lab.problems import failure_counts
 from semetric.report.lab.style import Look, metric_label
 from semetric.report.lab.words import strength_unit
+from semetric.results.tables import Mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,14 +45,14 @@ def draw_curves(axes: Axes, run: LabRun, metric: int, axis: Horizontal, *, small
 
     Where the experiment declares a scatter, the single images stand behind.
     """
-    own = [one for one in curves(run)[metric] if one.drawn]
+    own = [curve for curve in curves(run)[metric] if curve.drawn]
     if run.report.scatter:
         _scatter(axes, run, metric, axis)
-    for one in own:
-        _curve(axes, one, axis, small=small, faint=len(own) > 5)
+    for curve in own:
+        _curve(axes, curve, axis, small=small, faint=len(own) > 5)
     frame(axes, axis, small=small)
-    means = [p.estimate.mean or 0.0 for one in own for p in one.drawn]
-    lows = [p.estimate.low if p.estimate.low is not None else p.estimate.mean for one in own for p in one.drawn]
+    means = [p.estimate.mean or 0.0 for curve in own for p in curve.drawn]
+    lows = [p.estimate.low if p.estimate.low is not None else p.estimate.mean for curve in own for p in curve.drawn]
     top = run.metrics[metric].range[1]
     unbounded = top is None or top > 1000
     if unbounded and means and min(low or 0.0 for low in lows) > 0 and max(means) / min(means) > _LOG_Y:
@@ -82,15 +84,17 @@ def draw_correlations(axes: Axes, run: LabRun, drawn: Sequence[Look]) -> None:
     """|r| by metric, a mark a system, with intervals over images."""
     count = len(run.systems)
     for m in range(len(run.metrics)):
-        for found in correlations(run, m):
-            one, how = found.per_image, drawn[found.system]
-            if one.mean is None:
+        for correlation in correlations(run, m):
+            estimate, how = correlation.per_image, drawn[correlation.system]
+            if estimate.mean is None:
                 continue
-            y = m + 0.24 * (found.system - (count - 1) / 2) * min(1.0, 3 / count)
-            if one.low is not None and one.high is not None:
-                axes.plot([one.low, one.high], [y, y], color=how.colour, lw=1.4, alpha=0.6, solid_capstyle="butt")
-            axes.plot([one.mean], [y], ls="", marker=how.marker, color=how.colour, ms=4.6)
-    axes.set_yticks(range(len(run.metrics)), [printable(metric_label(one.name)) for one in run.metrics])
+            y = m + 0.24 * (correlation.system - (count - 1) / 2) * min(1.0, 3 / count)
+            if estimate.low is not None and estimate.high is not None:
+                axes.plot(
+                    [estimate.low, estimate.high], [y, y], color=how.colour, lw=1.4, alpha=0.6, solid_capstyle="butt"
+                )
+            axes.plot([estimate.mean], [y], ls="", marker=how.marker, color=how.colour, ms=4.6)
+    axes.set_yticks(range(len(run.metrics)), [printable(metric_label(info.name)) for info in run.metrics])
     axes.set_ylim(len(run.metrics) - 0.5, -0.5)
     axes.set_xlim(-0.02, 1.02)
     axes.set_xlabel("|Pearson r| with strength, mean over images")
@@ -99,9 +103,7 @@ def draw_correlations(axes: Axes, run: LabRun, drawn: Sequence[Look]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def draw_sensitivities(
-    axes: Axes, cells: Sequence[Sequence[Estimate]], rows: Sequence[str], columns: Sequence[str]
-) -> Any:
+def draw_sensitivities(axes: Axes, cells: Sequence[Sequence[Mean]], rows: Sequence[str], columns: Sequence[str]) -> Any:
     """A shade and a number a cell; returns what a colour bar needs.
 
     Args:
@@ -117,7 +119,7 @@ def draw_sensitivities(
     for i, row in enumerate(shown):
         for j, value in enumerate(row):
             dark = np.isfinite(value) and (value - low) / (high - low) > 0.6
-            words = f"{value:.2f}".replace("-", "−") if np.isfinite(value) else "–"
+            words = minus(f"{value:.2f}") if np.isfinite(value) else "–"
             axes.text(j, i, words, ha="center", va="center", fontsize=7, color="white" if dark else "#222222")
     axes.set_xticks(
         range(len(columns)), [printable(name) for name in columns], rotation=35, ha="right", rotation_mode="anchor"
@@ -131,14 +133,14 @@ def draw_sensitivities(
 
 def is_share(run: LabRun, metric: int) -> bool:
     """Whether its means lie in [0, 1], so that it shares an axis with others of that range; distances as 1 − d."""
-    means = [p.estimate.mean or 0.0 for one in curves(run)[metric] for p in one.drawn]
+    means = [p.estimate.mean or 0.0 for curve in curves(run)[metric] for p in curve.drawn]
     return bool(means) and min(means) >= -0.05 and max(means) <= 1.0 + 1e-9
 
 
 def share_label(run: LabRun, metric: int) -> str:
     """Its name on the axis that it shares: 1 − LPIPS, since there higher is better."""
-    one = run.metrics[metric]
-    return metric_label(one.name) if one.higher_is_better else f"1 − {metric_label(one.name)}"
+    info = run.metrics[metric]
+    return metric_label(info.name) if info.higher_is_better else f"1 − {metric_label(info.name)}"
 
 
 def shared_range(run: LabRun, metrics: Sequence[int]) -> tuple[float, float] | None:
@@ -210,10 +212,10 @@ def draw_beside(axes: Axes, run: LabRun, first: int, second: int, axis: Horizont
     """Two metrics of all systems: the first solid on the left axis, the second dashed on the right one."""
     twin = axes.twinx()
     for place, metric, dashes in ((axes, first, "-"), (twin, second, (0, (4, 1.6)))):
-        for one in curves(run)[metric]:
-            how = axis.looks[one.system]
-            x = np.array([p.x for p in one.drawn]) / axis.largest[one.system]
-            y = np.array([p.estimate.mean for p in one.drawn], np.float64)
+        for curve in curves(run)[metric]:
+            how = axis.looks[curve.system]
+            x = np.array([p.x for p in curve.drawn]) / axis.largest[curve.system]
+            y = np.array([p.estimate.mean for p in curve.drawn], np.float64)
             place.plot(x, y, **_line(how.colour, how.marker, dashes, True))
         place.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]))
     frame(axes, axis, small=True)
@@ -235,10 +237,10 @@ def frame(axes: Axes, axis: Horizontal, *, small: bool) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5 if small else 7, steps=[1, 2, 2.5, 5, 10]))
 
 
-def _curve(axes: Axes, one: Curve, axis: Horizontal, *, small: bool, faint: bool) -> None:
-    how = axis.looks[one.system]
-    points = one.drawn
-    x = np.array([p.x for p in points]) / axis.largest[one.system]
+def _curve(axes: Axes, curve: Curve, axis: Horizontal, *, small: bool, faint: bool) -> None:
+    how = axis.looks[curve.system]
+    points = curve.drawn
+    x = np.array([p.x for p in points]) / axis.largest[curve.system]
     y = np.array([p.estimate.mean for p in points], np.float64)
     low = np.array([np.nan if p.estimate.low is None else p.estimate.low for p in points])
     high = np.array([np.nan if p.estimate.high is None else p.estimate.high for p in points])

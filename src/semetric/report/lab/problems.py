@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from semetric.formatting import minus
 from semetric.report.lab.results import LabRun
 
 __all__ = ["MOST_LISTED", "Problems", "failure_counts", "problems", "units"]
@@ -44,12 +45,12 @@ def problems(run: LabRun) -> Problems:
     sent = units(run)
     errors = _errors(run, sent)
     failed = _failed(run, sent)
-    said: dict[tuple[int, str], list[str]] = {}
+    noted: dict[tuple[int, str], list[str]] = {}
     for row, _ in sent:
         if rows.note[row]:
             key = int(rows.system[row]), re.sub(r"\d+(\.\d+)?", "0", rows.note[row])
-            said.setdefault(key, []).append(rows.note[row])
-    notes = [(f"{run.systems[system].label}: {words[0]}", len(words)) for (system, _), words in said.items()]
+            noted.setdefault(key, []).append(rows.note[row])
+    notes = [(f"{run.systems[system].label}: {words[0]}", len(words)) for (system, _), words in noted.items()]
     return Problems(
         errors=tuple(errors[:MOST_LISTED]),
         more_errors=max(0, len(errors) - MOST_LISTED),
@@ -89,9 +90,9 @@ def _starts(run: LabRun) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 
 def _errors(run: LabRun, sent: list[tuple[int, bool]]) -> list[tuple[str, str]]:
     rows = run.rows
-    found = [(f"metric {name}, in the whole run", str(why)) for name, why in (run.record.get("left_out") or {}).items()]
+    wide = [(f"metric {name}, in the whole run", str(why)) for name, why in (run.record.get("left_out") or {}).items()]
     unreadable = {i: str(one["error"]) for i, one in enumerate(run.record["images"]) if one.get("error")}
-    found += [(f"{run.images[i]}, everywhere", why) for i, why in unreadable.items()]
+    wide += [(f"{run.images[i]}, everywhere", why) for i, why in unreadable.items()]
     whole, single = [], []
     ends = [row for row, _ in sent[1:]] + [len(rows)]
     for (start, _), end in zip(sent, ends, strict=True):
@@ -106,7 +107,7 @@ def _errors(run: LabRun, sent: list[tuple[int, bool]]) -> list[tuple[str, str]]:
                 (f"{run.metrics[rows.metric[i]].name} on {_unit_words(run, i)}", rows.error[i] or "no value")
                 for i in missing
             ]
-    return found + whole + single
+    return wide + whole + single
 
 
 def _failed(run: LabRun, sent: list[tuple[int, bool]]) -> list[tuple[str, str]]:
@@ -115,19 +116,19 @@ def _failed(run: LabRun, sent: list[tuple[int, bool]]) -> list[tuple[str, str]]:
     for row, failed in sent:
         at = int(rows.system[row]), float(rows.level[row])
         points.setdefault(at, []).append((run.images[rows.image[row]], failed))
-    found = []
+    entries = []
     for (system, level), images in points.items():
         names = [name for name, failed in images if failed]
         if not names:
             continue
         which = f"all {len(names)} images" if len(names) == len(images) > 1 else ", ".join(names[:_NAMED])
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED and len(names) < len(images) else ""
-        words = f"{level:.6g}".replace("-", "−")
-        found.append((f"{run.systems[system].label} at {words}", which + more))
-    return found
+        words = minus(f"{level:.6g}")
+        entries.append((f"{run.systems[system].label} at {words}", which + more))
+    return entries
 
 
 def _unit_words(run: LabRun, row: int) -> str:
     rows = run.rows
-    level = f"{rows.level[row]:.6g}".replace("-", "−")
+    level = minus(f"{rows.level[row]:.6g}")
     return f"{run.images[rows.image[row]]}, {run.systems[rows.system[row]].label} at {level}"

@@ -147,10 +147,10 @@ class LabRun:
 
     def unit(self, system: int) -> str:
         """The unit of its levels: the axis's, or of strengths the system's own; empty of qualities."""
-        one = self.systems[system]
-        if self.axis.name == "rate_bpp" and one.at_qualities:
+        info = self.systems[system]
+        if self.axis.name == "rate_bpp" and info.at_qualities:
             return ""
-        return self.axis.unit or (one.unit if self.axis.name == "strength" else "")
+        return self.axis.unit or (info.unit if self.axis.name == "strength" else "")
 
 
 def read_lab_run(path: Path) -> LabRun:
@@ -181,20 +181,23 @@ def read_lab_run(path: Path) -> LabRun:
         axis=Axis(**record["axis"]),
         systems=tuple(
             SystemInfo(
-                name=one["name"],
-                label=one["label"],
-                unit=one.get("unit", ""),
-                dimension=one.get("dimension", ""),
-                record=one,
-                pictures=(Pictures(root=path / "examples", system=one["name"], folders=folders),),
+                name=entry["name"],
+                label=entry["label"],
+                unit=entry.get("unit", ""),
+                dimension=entry.get("dimension", ""),
+                record=entry,
+                pictures=(Pictures(root=path / "examples", system=entry["name"], folders=folders),),
             )
-            for one in record["systems"]
+            for entry in record["systems"]
         ),
         metrics=tuple(
             MetricInfo(
-                name=name, higher_is_better=one["higher_is_better"], range=tuple(one["range"]), weights=one["weights"]
+                name=name,
+                higher_is_better=entry["higher_is_better"],
+                range=tuple(entry["range"]),
+                weights=entry["weights"],
             )
-            for name, one in record["metrics"].items()
+            for name, entry in record["metrics"].items()
         ),
         images=images,
         rows=_rows(columns, {"image": images, "system": _names(record), "metric": tuple(record["metrics"])}),
@@ -204,7 +207,7 @@ def read_lab_run(path: Path) -> LabRun:
 
 
 def _names(record: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(one["name"] for one in record["systems"])
+    return tuple(system["name"] for system in record["systems"])
 
 
 def _rows(columns: Mapping[str, Any], names: Mapping[str, tuple[str, ...]]) -> Rows:
@@ -235,8 +238,8 @@ def columns(run: LabRun) -> dict[str, Any]:
     rows = run.rows
     named = {
         "image": run.images,
-        "system": [one.name for one in run.systems],
-        "metric": [one.name for one in run.metrics],
+        "system": [info.name for info in run.systems],
+        "metric": [info.name for info in run.metrics],
     }
     return {
         **{name: np.array(names, object)[getattr(rows, name)] for name, names in named.items()},

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semetric.report.drawing import printable
+from semetric.report.drawing import new_figure, printable
 from semetric.report.lab.examples import MOST_LEVELS, places, shown_at
-from semetric.report.lab.figures import Drawn, draw, new_figure
+from semetric.report.lab.figures import Drawn, draw
 from semetric.report.lab.style import PAGE_INCHES
 from semetric.report.lab.words import slugs
 
@@ -28,9 +28,9 @@ _SIDE = 420  # px of the longer side: 300 dots an inch in a fifth of a page's wi
 
 
 def example_strips(run: LabRun) -> Iterator[Drawn]:
-    """A figure for each image of which the run kept what was received; the same run gives the same bytes."""
-    kept = list(places(run))
-    for place, slug in zip(kept, slugs(Path(run.images[place.image]).stem for place in kept), strict=True):
+    """A figure for each image of which the run pictured what was received; the same run gives the same bytes."""
+    pictured = list(places(run))
+    for place, slug in zip(pictured, slugs(Path(run.images[place.image]).stem for place in pictured), strict=True):
         caption = f"{run.images[place.image]} after each system, at rising levels."
         yield draw(
             f"examples-{slug}",

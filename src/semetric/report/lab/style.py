@@ -8,7 +8,7 @@ from typing import Any
 
 from semetric.metrics.registry import METRICS
 
-__all__ = ["COLOURS", "COLUMN_INCHES", "PAGE_INCHES", "PAPER", "Look", "looks", "metric_label", "metric_unit", "number"]
+__all__ = ["COLOURS", "COLUMN_INCHES", "PAGE_INCHES", "PAPER", "Look", "looks", "metric_label", "metric_unit"]
 
 COLUMN_INCHES = 3.4
 """The width of a column of a two-column paper."""
@@ -85,20 +85,20 @@ def looks(groups: Sequence[str]) -> tuple[Look, ...]:
     """
     colours: dict[str, int] = {}
     members: dict[str, int] = {}
-    found = []
+    chosen = []
     for i, group in enumerate(groups):
         key = group or f"{i} alone"
         colour = colours.setdefault(key, len(colours))
         place = members[key] = members.get(key, -1) + 1
         turn = i // len(_MARKERS)
-        found.append(
+        chosen.append(
             Look(
                 colour=COLOURS[colour % len(COLOURS)],
                 marker=_MARKERS[i % len(_MARKERS)],
                 dashes=_DASHES[(place if group else i + turn) % len(_DASHES)],
             )
         )
-    return tuple(found)
+    return tuple(chosen)
 
 
 def metric_label(name: str) -> str:
@@ -109,12 +109,3 @@ def metric_label(name: str) -> str:
 def metric_unit(name: str) -> str:
     """The metric's unit; empty for most."""
     return METRICS[name].unit if name in METRICS else ""
-
-
-def number(value: float | None) -> str:
-    """Three decimals, fewer for large numbers, a dash for none."""
-    if value is None:
-        return "–"
-    size = abs(value)
-    places = 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
-    return f"{value:.{places}f}".replace("-", "−")

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from semetric.formatting import count as count_of
+from semetric.formatting import minus
 from semetric.report.lab.problems import units
 from semetric.report.lab.results import LabRun
 from semetric.report.lab.style import metric_label, metric_unit
@@ -52,7 +54,7 @@ def short_unit(unit: str) -> str:
 def level_words(run: LabRun, system: int, level: float) -> str:
     """A level with its unit; a quality beside rates as that."""
     if run.axis.name == "rate_bpp" and run.systems[system].at_qualities:
-        return f"level {level:.6g}".replace("-", "−")
+        return minus(f"level {level:.6g}")
     return _with_unit(f"{level:.6g}", short_unit(run.unit(system)))
 
 
@@ -71,21 +73,21 @@ def strength_unit(run: LabRun, system: int) -> tuple[float, str]:
 
 def metric_head(run: LabRun, metric: int) -> str:
     """The metric's name, unit and direction, over a column."""
-    one = run.metrics[metric]
-    unit = metric_unit(one.name)
-    return f"{metric_label(one.name)}{f' ({unit})' if unit else ''} {one.arrow}"
+    info = run.metrics[metric]
+    unit = metric_unit(info.name)
+    return f"{metric_label(info.name)}{f' ({unit})' if unit else ''} {info.arrow}"
 
 
 def system_words(run: LabRun, system: int) -> str:
     """The system's label, with what an edit changes."""
-    one = run.systems[system]
-    return f"{one.label} ({one.dimension})" if one.dimension else one.label
+    info = run.systems[system]
+    return f"{info.label} ({info.dimension})" if info.dimension else info.label
 
 
 def slugs(names: Iterable[str]) -> list[str]:
     """A file's name for each name: letters, digits, - and _ alone, each one once."""
     taken: set[str] = set()
-    found = []
+    result = []
     for name in names:
         plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
         base = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-")[:48] or "x"
@@ -93,8 +95,8 @@ def slugs(names: Iterable[str]) -> list[str]:
         while slug in taken:
             slug, turn = f"{base}-{turn}", turn + 1
         taken.add(slug)
-        found.append(slug)
-    return found
+        result.append(slug)
+    return result
 
 
 def lead(run: LabRun) -> list[str]:
@@ -102,45 +104,43 @@ def lead(run: LabRun) -> list[str]:
     sent = units(run)
     levels = sorted({len(run.levels(s)) for s in range(len(run.systems))})
     count = str(levels[0]) if len(levels) == 1 else f"{levels[0]} to {levels[-1]}" if levels else "0"
-    said = [
-        f"{_many(len(run.images), 'image')}, {_many(len(run.systems), 'system')}, {count} "
-        f"{'level' if count == '1' else 'levels'} each, {_many(len(run.metrics), 'metric')}."
+    words = [
+        f"{count_of(len(run.images), 'image')}, {count_of(len(run.systems), 'system')}, {count} "
+        f"{'level' if count == '1' else 'levels'} each, {count_of(len(run.metrics), 'metric')}."
     ]
     uses = _uses(run)
     if uses:
-        said.append(f"Channel uses per pixel: {uses}.")
+        words.append(f"Channel uses per pixel: {uses}.")
     if len(run.images) == 1:
-        said.append("One image gives no interval, so no bands are drawn.")
+        words.append("One image gives no interval, so no bands are drawn.")
     failed = sum(failed for _, failed in sent)
     if failed:
-        said.append(f"{_many(failed, 'decode')} of {len(sent)} failed; their fallback images are scored and count.")
+        words.append(f"{count_of(failed, 'decode')} of {len(sent)} failed; their fallback images are scored and count.")
     elif "failed" in run.report.tables:
-        said.append("No decode failed.")
+        words.append("No decode failed.")
     infinite = Counter(run.metrics[m].name for m in run.rows.metric[np.isinf(run.rows.value)])
     for name in sorted(infinite):
-        said.append(f"{_many(infinite[name], 'infinite value')} of {metric_label(name)} (identical images) left out.")
+        words.append(
+            f"{count_of(infinite[name], 'infinite value')} of {metric_label(name)} (identical images) left out."
+        )
     missing = int(np.isnan(run.rows.value).sum())
     if missing:
-        said.append(f"{_many(missing, 'value')} missing: see what went wrong.")
-    return said
+        words.append(f"{count_of(missing, 'value')} missing: see what went wrong.")
+    return words
 
 
 def _uses(run: LabRun) -> str:
     """Channel uses per pixel by system, or one number where they are equal; empty without a channel."""
-    rows, found = run.rows, {}
+    rows, uses = run.rows, {}
     for s, system in enumerate(run.systems):
         own = rows.uses_per_pixel[rows.system == s]
         own = own[np.isfinite(own)]
         if own.size:
-            found[system.label] = f"{own.mean():.3g}"
-    if len(found) == len(run.systems) and len(set(found.values())) == 1:
-        return next(iter(found.values()))
-    return ", ".join(f"{label} {value}" for label, value in found.items())
-
-
-def _many(count: int, one: str) -> str:
-    return f"{count} {one if count == 1 else one + 's'}"
+            uses[system.label] = f"{own.mean():.3g}"
+    if len(uses) == len(run.systems) and len(set(uses.values())) == 1:
+        return next(iter(uses.values()))
+    return ", ".join(f"{label} {value}" for label, value in uses.items())
 
 
 def _with_unit(numbers: str, unit: str) -> str:
-    return f"{numbers}{'' if unit in ('', '°') else ' '}{unit}".replace("-", "−")
+    return minus(f"{numbers}{'' if unit in ('', '°') else ' '}{unit}")

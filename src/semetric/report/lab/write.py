@@ -14,8 +14,8 @@ from semetric.report.lab.figures import drawn_figures
 from semetric.report.lab.merge import read_lab_runs
 from semetric.report.lab.page import render
 from semetric.report.lab.strips import example_strips
-from semetric.report.lab.tables import to_csv, to_latex
 from semetric.report.output import write_whole
+from semetric.results.tables import to_csv, to_latex, to_markdown
 
 __all__ = ["write_report"]
 
@@ -26,8 +26,8 @@ def write_report(
     """Writes the report of a run of the lab, or of several of one experiment as one.
 
     index.html is one page that needs nothing beside itself; figures/ has each figure as PDF (TrueType fonts)
-    and PNG (300 dots an inch), 3.4 inches wide or 7 for overviews; tables/ has each table as CSV and as
-    LaTeX with booktabs' rules. The same run gives the same bytes. Of a run that is not at its end the
+    and PNG (300 dots an inch), 3.4 inches wide or 7 for overviews; tables/ has each table as CSV,
+    Markdown and LaTeX with booktabs' rules. The same run gives the same bytes. Of a run that is not at its end the
     report holds what is finished, and says so. The page is written last.
 
     Args:
@@ -46,11 +46,11 @@ def write_report(
     paths = [Path(runs)] if isinstance(runs, str | os.PathLike) else [Path(run) for run in runs]
     lab_runs = read_lab_runs(paths)
     folder = Path(out) if out is not None else paths[0] / ("report" if len(paths) == 1 else "report-merged")
-    for one in (folder, folder / "figures", folder / "tables"):
-        if one.exists() and not one.is_dir():
-            raise StoreError(f"Expected to write a report into {folder}; {one} is a file. Name another --out.")
+    for path in (folder, folder / "figures", folder / "tables"):
+        if path.exists() and not path.is_dir():
+            raise StoreError(f"Expected to write a report into {folder}; {path} is a file. Name another --out.")
         try:
-            one.mkdir(parents=True, exist_ok=True)
+            path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"Expected to write a report into {folder}; {error.strerror or error}.") from error
     figures = []
@@ -59,11 +59,11 @@ def write_report(
             write_whole(drawn.files[kind], folder / "figures" / f"{drawn.name}.{kind}", "a figure")
         if "svg" in drawn.files:
             figures.append(drawn)
-    made = tables(lab_runs)
-    for table in made:
-        write_whole(to_csv(table).encode(), folder / "tables" / f"{table.name}.csv", "a table")
-        if table.latex:
-            write_whole(to_latex(table).encode(), folder / "tables" / f"{table.name}.tex", "a table")
+    lab_tables = tables(lab_runs)
+    for table in lab_tables:
+        writers = {"csv": to_csv, "tex": to_latex, "md": to_markdown} if table.latex else {"csv": to_csv}
+        for suffix, text_of in writers.items():
+            write_whole(text_of(table).encode(), folder / "tables" / f"{table.name}.{suffix}", "a table")
     page = folder / "index.html"
-    write_whole(render(lab_runs, figures, made, examples(lab_runs)).encode(), page, "a page")
+    write_whole(render(lab_runs, figures, lab_tables, examples(lab_runs)).encode(), page, "a page")
     return page

@@ -1,30 +1,14 @@
 "use strict";
-const byId = (id) => document.getElementById(id);
-
-async function post(path, content) {
-  const answer = await fetch(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", "X-Form-Token": document.body.dataset.token },
-    body: JSON.stringify(content),
-  });
-  const body = await answer.json();
-  if (!answer.ok) throw new Error(body.error);
-  return body;
-}
-
-function say(words, bad = false) {
-  byId("status").textContent = words;
-  byId("status").classList.toggle("bad", bad);
-}
 
 async function makeLink(study) {
   say("");
   try {
-    const link = await post("/admin/links", {
+    const request = sendJson("/admin/links", {
       study: Number(study),
       name: byId(`name-${study}`).value,
       days: Number(byId(`days-${study}`).value),
     });
+    const link = await answered(request);
     byId(`made-${study}`).hidden = false;
     byId(`url-${study}`).value = link.url;
     byId(`url-${study}`).select();
@@ -36,7 +20,7 @@ async function makeLink(study) {
 
 async function change(annotator, kind) {
   try {
-    await post("/admin/annotators", { annotator: Number(annotator), change: kind });
+    await answered(sendJson("/admin/annotators", { annotator: Number(annotator), change: kind }));
     if (kind === "revoke") say("No link of this annotator holds any more. A new one can be made.");
     else location.reload(); // every number of the study may be another
   } catch (error) {

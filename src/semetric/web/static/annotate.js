@@ -8,8 +8,6 @@ const FEEDBACK_MS = 130;
 const RETRY_MS = [500, 1000, 2000, 4000];
 
 const kind = document.body.dataset.kind;
-const formToken = document.body.dataset.token;
-const byId = (id) => document.getElementById(id);
 const slots = kind === "same" ? ["left", "right"] : ["reference", "left", "right"];
 const names = kind === "same"
   ? { left: "First image", right: "Second image" }
@@ -32,27 +30,14 @@ let hiddenFor = 0;
 
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
-function say(words, bad = false) {
-  const status = byId("status");
-  if (status.textContent !== words) status.textContent = words;
-  status.classList.toggle("bad", bad);
-}
-
 async function post(path, content) {
-  const answer = await fetch(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", "X-Form-Token": formToken },
-    body: JSON.stringify(content),
-    keepalive: true,
-  });
-  let body = {};
-  try { body = await answer.json(); } catch { /* a proxy's own page */ }
+  const answer = await sendJson(path, content);
   if (answer.status === 401 || answer.status === 403) {
     closed = true;
     accepting = false;
-    say(body.error || "Your link has run out. Ask for a new one.", true);
+    say(answer.body.error || "Your link has run out. Ask for a new one.", true);
   }
-  return { ok: answer.ok, status: answer.status, body };
+  return answer;
 }
 
 function load(item) {

@@ -1,21 +1,7 @@
 "use strict";
 const MOST_BYTES = 20e6;
 const POLL_MS = 1000;
-const byId = (id) => document.getElementById(id);
 const fields = ["reference", "image"];
-const formToken = document.body.dataset.token;
-
-function say(words, bad = false) {
-  byId("status").textContent = words;
-  byId("status").classList.toggle("bad", bad);
-}
-
-async function post(path, headers, body) {
-  const answer = await fetch(path, { method: "POST", headers: { ...headers, "X-Form-Token": formToken }, body });
-  const said = await answer.json();
-  if (!answer.ok) throw new Error(said.error);
-  return said;
-}
 
 for (const field of fields) {
   byId(field).addEventListener("change", () => {
@@ -43,10 +29,10 @@ byId("explain").addEventListener("click", async () => {
     for (const field of fields) {
       const file = byId(field).files[0];
       say(`Sending ${file.name}.`);
-      const headers = { "Content-Type": "application/octet-stream", "X-File-Name": encodeURIComponent(file.name) };
-      sent[field] = (await post("/compare/images", headers, file)).image;
+      const headers = { "X-File-Name": encodeURIComponent(file.name) };
+      sent[field] = (await answered(send("/compare/images", file, "application/octet-stream", headers))).image;
     }
-    const { job } = await post("/compare/jobs", { "Content-Type": "application/json" }, JSON.stringify(sent));
+    const { job } = await answered(sendJson("/compare/jobs", sent));
     for (let seconds = 0; ; seconds++) {
       const answer = await fetch(`/compare/jobs/${job}`);
       const state = await answer.json();

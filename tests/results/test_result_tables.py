@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semetric.report.lab.measures import Estimate
-from semetric.report.lab.tables import Table, escape_latex, to_csv, to_html, to_latex
+from semetric.results.tables import Mean, Table, escape_latex, to_csv, to_latex, to_markdown
+from semetric.templating import page
 
-FULL = Estimate(n=20, mean=0.5, low=0.25, high=0.75, infinite=2)
-NONE = Estimate(n=0)
+FULL = Mean(n=20, mean=0.5, low=0.25, high=0.75, infinite=2)
+NONE = Mean(n=0)
 
 
 def table(*rows: tuple[object, ...], header: tuple[str, ...] = ("name", "value")) -> Table:
@@ -23,14 +23,14 @@ def table(*rows: tuple[object, ...], header: tuple[str, ...] = ("name", "value")
 def test_csv_reads_back(texts: list[str]) -> None:
     made = to_csv(table((texts[0], 0.1), (texts[1], None)))
     rows = list(csv.reader(io.StringIO(made, newline="")))
-    formula = ("=", "+", "@", "\t", "\r")
+    formula = ("=", "+", "-", "@", "\t", "\r")
     assert rows[0] == ["name", "value"]
     assert [row[0] for row in rows[1:]] == [f"'{t}" if t.startswith(formula) else t for t in texts]
     assert [row[1] for row in rows[1:]] == ["0.1", ""]
 
 
 def test_csv_gives_means_five_columns_and_all_digits() -> None:
-    third = Estimate(n=3, mean=1 / 3, low=0.3, high=0.4)
+    third = Mean(n=3, mean=1 / 3, low=0.3, high=0.4)
     rows = list(csv.reader(io.StringIO(to_csv(table(("a", FULL), ("b", NONE), ("c", third), ("d", None))))))
     assert rows[0] == ["name", "value", "value low", "value high", "value n", "value infinite"]
     assert rows[1] == ["a", "0.5", "0.25", "0.75", "20", "2"]
@@ -83,7 +83,7 @@ class Texts(HTMLParser):
 def test_html_escapes_and_says_what_was_left_out() -> None:
     name = "<script>alert(1)</script>"
     reader = Texts()
-    reader.feed(to_html(table((name, FULL), ("b", NONE))))
+    reader.feed(page("table.html", table=table((name, FULL), ("b", NONE))))
     assert "script" not in reader.tags
     assert name in reader.text
     assert "0.500" in reader.text
@@ -94,5 +94,21 @@ def test_html_escapes_and_says_what_was_left_out() -> None:
 
 def test_a_table_without_rows_is_its_note() -> None:
     reader = Texts()
-    reader.feed(to_html(table()))
-    assert (reader.tags, reader.text) == (["p"], "A note.")
+    reader.feed(page("table.html", table=table()))
+    assert (reader.tags, reader.text.strip()) == (["p"], "A note.")
+
+
+@given(st.text())
+def test_markdown_has_a_cell_a_column_whatever_it_holds(text: str) -> None:
+    made = to_markdown(table((text, FULL), (text, None)))
+    lines = made.splitlines()
+    assert lines[0] == "**A table**"
+    assert [len(re.split(r"(?<!\\)(?:\\\\)*\|", line)) for line in lines[2:6]] == [4, 4, 4, 4]
+    assert lines[4].endswith(r"| 0.500 \[0.250, 0.750\] |")
+    assert not re.search(r"(?<!\\)<", made)
+
+
+def test_the_best_of_a_column_is_bold_in_print() -> None:
+    best = Mean(n=3, mean=0.5, low=0.25, high=0.75, best=True)
+    assert r"\textbf{0.500}" in to_latex(table(("a", best), ("b", FULL)))
+    assert to_latex(table(("a", FULL))).count("textbf") == 0

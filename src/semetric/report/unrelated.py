@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from semetric.metrics.base import Score
 
-__all__ = ["LEGEND", "Strangers", "measured", "strangers_of"]
+__all__ = ["LEGEND", "UnrelatedBaseline", "measured", "unrelated_baseline"]
 
 LEGEND = "unrelated photos, on average"
 """What the mark is, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strangers:
+class UnrelatedBaseline:
     """What a metric gives to unrelated photos.
 
     Attributes:
@@ -33,17 +33,17 @@ class Strangers:
 @lru_cache(maxsize=1)
 def measured() -> dict[str, Any]:
     """The table: its source in words, and of each metric the mean, the best, and under which weights it holds."""
-    text = (resources.files("semetric.report") / "strangers.json").read_text(encoding="utf-8")
+    text = (resources.files("semetric.report") / "unrelated.json").read_text(encoding="utf-8")
     table: dict[str, Any] = json.loads(text)
     return table
 
 
-def strangers_of(score: Score) -> Strangers | None:
+def unrelated_baseline(score: Score) -> UnrelatedBaseline | None:
     """The measurement that fits a score; None where its metric, weights or variant were not measured."""
     for row in measured()["rows"]:
         if row["metric"] != score.metric:
             continue
         weights = {role: identity.split("@")[0] for role, identity in score.weights.items()}
         if weights == row["weights"] and all(score.details.get(k) == v for k, v in row["details"].items()):
-            return Strangers(mean=row["mean"], best=row["best"])
+            return UnrelatedBaseline(mean=row["mean"], best=row["best"])
     return None

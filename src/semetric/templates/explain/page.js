@@ -6,7 +6,7 @@
   const panel = document.getElementById("panel");
   const hint = document.getElementById("hint");
   const box = document.getElementById("object");
-  const shapes = data.sides.map((side, s) => side.things.map((_, i) => document.getElementById(`o${s}-${i}`)));
+  const shapes = data.sides.map((side, s) => side.objects.map((_, i) => document.getElementById(`o${s}-${i}`)));
   const roles = ["reference", "image"];
   const MOST_LINES = 12; // relations drawn at once: the most probable
   const MOST_WORDS = 5; // of them with their predicate
@@ -31,9 +31,9 @@
   const fixed = (value, places) => minus(value.toFixed(places));
   const signed = (value) => (value >= 0 ? "+" : "") + fixed(value, 3);
   const percent = (share) => `${fixed(100 * share, 1)}%`;
-  const thing = (s, i) => data.sides[s].things[i];
+  const object = (s, i) => data.sides[s].objects[i];
   const chip = (s, i) =>
-    element("button", { type: "button", class: `chip ${thing(s, i).kind}`, "data-s": s, "data-i": i }, thing(s, i).name);
+    element("button", { type: "button", class: `chip ${object(s, i).kind}`, "data-s": s, "data-i": i }, object(s, i).number);
 
   // What is lit
 
@@ -54,10 +54,10 @@
       if (links) links.replaceChildren();
     });
     if (!now) return;
-    const match = thing(now.s, now.i).match;
+    const match = object(now.s, now.i).match;
     mark(now.s, now.i, now.j);
     if (match === null) return;
-    const end = now.j === undefined ? undefined : thing(now.s, now.j).match;
+    const end = now.j === undefined ? undefined : object(now.s, now.j).match;
     mark(1 - now.s, match, end === null ? -1 : end);
   }
 
@@ -76,11 +76,11 @@
     const ends = [...strongest.keys()].slice(0, MOST_LINES);
     if (j !== undefined && j >= 0 && !ends.includes(j)) ends.push(j);
     ends.forEach((end) => shapes[s][end].classList.add(j === undefined ? "rel" : "on"));
-    found.forEach(([a, b]) => link(links, thing(s, a).place, thing(s, b).place, unit, radius));
-    const taken = [...ends, i].map((end) => around(thing(s, end).place, radius * unit, radius * unit));
+    found.forEach(([a, b]) => link(links, object(s, a).place, object(s, b).place, unit, radius));
+    const taken = [...ends, i].map((end) => around(object(s, end).place, radius * unit, radius * unit));
     const words = views[s].clientWidth < 260 ? 0 : MOST_WORDS; // a phone has no room for them
     for (const [a, b, predicate] of found.slice(0, words)) {
-      const place = freePlace(thing(s, a).place, thing(s, b).place, predicate, unit, views[s].viewBox.baseVal, taken);
+      const place = freePlace(object(s, a).place, object(s, b).place, predicate, unit, views[s].viewBox.baseVal, taken);
       if (place) links.append(drawn("text", { class: "word", x: place[0], y: place[1] }, predicate));
     }
     [...ends, i].forEach((end) => links.append(disc(s, end)));
@@ -120,9 +120,9 @@
   }
 
   function disc(s, i) {
-    const { name, place, kind } = thing(s, i);
+    const { number, place, kind } = object(s, i);
     const made = drawn("g", { class: `disc ${kind}`, transform: `translate(${place[0]} ${place[1]})` });
-    made.append(drawn("circle", {}), drawn("text", {}, name));
+    made.append(drawn("circle", {}), drawn("text", {}, number));
     return made;
   }
 
@@ -136,8 +136,8 @@
     box.replaceChildren();
     if (!now) return;
     const { s, i } = now;
-    const own = thing(s, i);
-    const title = element("h2", {}, chip(s, i), `Object ${own.name}`, element("span", { class: "quiet" }, `of the ${roles[s]}`));
+    const own = object(s, i);
+    const title = element("h2", {}, chip(s, i), `Object ${own.number}`, element("span", { class: "quiet" }, `of the ${roles[s]}`));
     const release = element("button", { type: "button", class: "release" }, "Let go");
     release.hidden = !pinned;
     title.append(release);
@@ -156,14 +156,14 @@
     if (own.adds !== null) {
       fact("The pair adds", `${signed(own.adds)} to SeSS` + (data.sess > 0 ? `, ${percent(own.adds / data.sess)} of it` : ""));
     }
-    const share = `gives ${fixed(own.kept, 3)} of ${fixed(own.stake, 3)}, loses ${fixed(own.stake - own.kept, 3)}`;
+    const share = `gives ${fixed(own.gain, 3)} of ${fixed(own.bound, 3)}, loses ${fixed(own.bound - own.gain, 3)}`;
     fact("Its share", share);
-    if (own.counted === null) {
+    if (own.partner === null) {
       fact("Counted with", "nothing");
-    } else if (own.counted[0] !== own.match) {
-      fact("Counted with", chip(1 - s, own.counted[0]), ` similarity ${fixed(own.counted[1], 2)}`);
+    } else if (own.partner !== own.match) {
+      fact("Counted with", chip(1 - s, own.partner), ` similarity ${fixed(own.partner_similarity, 2)}`);
     }
-    const other = own.match === null ? null : thing(1 - s, own.match);
+    const other = own.match === null ? null : object(1 - s, own.match);
     fact("Importance", percent(own.importance) + (other ? `, its match ${percent(other.importance)}` : ""));
     if (!data.iterates) fact("Counts as an object", `to ${percent(own.member)}`);
     fact("Area", `${percent(own.area)} of the image`);
