@@ -243,7 +243,7 @@ def test_lines_that_are_no_study_are_named_and_nothing_is_taken(
         ([lines[0], *lines[-1:]], UsageError, "line 2"),
         ([lines[0], lines[1].replace('00.png"', '../00.png"')], UsageError, "below the study's image root"),
         ([*lines, lines[1].replace('"sha256": "', '"sha256": "0')], StoreError, "changed|SQLite"),
-        ([*lines, lines[-1].replace('"choice": "b"', '"choice": "a"')], UsageError, "another one"),
+        ([*lines, lines[-1].replace('"choice": "b"', '"choice": "a"')], UsageError, "another judgement"),
         ([*lines, lines[-1].replace('"uid": "', '"uid": "0')], UsageError, "there is one"),
     ]
     for text, error, words in wrong:

@@ -219,7 +219,7 @@ def test_a_judgement_that_differs_in_anything_is_no_repetition(
     study = studied()
     judge(store, study, "i0", "Ada")
     lines = list(study_lines(store, study))
-    with pytest.raises(UsageError, match="another one"):
+    with pytest.raises(UsageError, match="another judgement"):
         import_jsonl(store, [*lines[:-1], json.dumps(json.loads(lines[-1]) | change)])
 
 

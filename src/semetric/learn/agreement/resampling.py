@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semetric.errors import UsageError
+from semetric.results.statistics import LARGE, RESAMPLES, SEED
 
 __all__ = [
     "LARGE",
@@ -31,9 +32,6 @@ __all__ = [
     "resampled_counts",
 ]
 
-RESAMPLES = 2000
-SEED = 0
-LARGE = 50_000  # items above which a mean's resamples are drawn from the normal distribution to which they tend
 _CELLS = 1 << 21  # counts in memory at once: 16 MB
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -120,7 +118,7 @@ def draws_of(measured: Measured, *, resamples: int = RESAMPLES, seed: int | tupl
         (resamples,); NaN where it is undefined.
     """
     numbers = measured.mean_of
-    if numbers is not None and measured.n > LARGE:
+    if numbers is not None and measured.n > LARGE:  # drawn from the normal distribution to which they tend
         rng = np.random.default_rng(seed)
         error = float(numbers.std(ddof=1)) / np.sqrt(measured.n)
         return np.asarray(numbers.mean() + error * rng.standard_normal(resamples), np.float64)

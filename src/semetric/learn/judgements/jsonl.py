@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from semetric.errors import SemetricError, UsageError
@@ -15,7 +15,6 @@ from semetric.learn.judgements.records import (
     Item,
     Published,
     Settings,
-    StoredJudgement,
     Study,
     normal_name,
 )
@@ -51,15 +50,7 @@ def _lines(store: JudgementStore, study: Study) -> Iterator[str]:
         yield _line("image", path=image.path, sha256=image.sha256, media=image.media)
     for item in store.items(study):
         yield _line(
-            "item",
-            key=item.key,
-            reference=item.reference,
-            a=item.a,
-            b=item.b,
-            split=item.split,
-            group=item.group,
-            known=item.known,
-            extra=dict(item.extra),
+            "item", **{entry.name: getattr(item, entry.name) for entry in fields(item)} | {"extra": dict(item.extra)}
         )
     for answer in store.published(study):
         yield _line("published", **asdict(answer))
@@ -168,7 +159,7 @@ class _Reader:
     def _judgement(self, record: dict[str, Any]) -> None:
         answer = Answer(**{name: record[name] for name in ("choice", "score_a", "score_b", "same") if name in record})
         annotator: Annotator = self.annotators[record["annotator"]]
-        stored, new = self.store.judge(
+        stored, _ = self.store.judge(
             self.study,
             record["key"],
             annotator,
@@ -177,31 +168,10 @@ class _Reader:
             seconds=record["seconds"],
             uid=record["uid"],
             time_utc=record["time_utc"],
+            exact=True,
         )
-        if not new and _differs(stored, record, answer):
-            raise UsageError(f"Expected the judgement {record['uid']!r} as it is stored; the file has another one.")
         if record.get("retracted_utc") is not None and stored.retracted_utc is None:
             self.store.retract(stored.uid, time_utc=record["retracted_utc"])
-
-
-def _differs(stored: StoredJudgement, record: Mapping[str, Any], answer: Answer) -> bool:
-    said = (
-        record["key"],
-        normal_name(record["annotator"]),
-        answer,
-        record["shown_left"],
-        record["seconds"],
-        record["time_utc"],
-    )
-    kept = (
-        stored.key,
-        normal_name(stored.annotator),
-        stored.answer,
-        stored.shown_left,
-        stored.seconds,
-        stored.time_utc,
-    )
-    return kept != said
 
 
 def _study(

@@ -1,4 +1,4 @@
-"""What a study holds, as plain values."""
+"""The records of a study: settings, items, annotators, answers."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """One question that is put to people.
+    """One question to annotators, and how its items are handed out.
 
     Attributes:
         id: its number in the file.
@@ -181,7 +181,7 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True)
 class Annotator:
-    """Somebody who judges, in one study.
+    """A person who judges, in one study.
 
     Attributes:
         id: their number in the file.
@@ -200,7 +200,7 @@ class Annotator:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What was answered: exactly one of a choice, two scores, and same or different.
+    """An answer: exactly one of a choice, two scores, and same or different.
 
     Attributes:
         choice: the closer candidate, "a" or "b".
@@ -229,7 +229,7 @@ class Answer:
 
     @property
     def kind(self) -> Kind:
-        """The kind of study that it answers."""
+        """The kind of study that it belongs to."""
         return "choice" if self.choice is not None else "score" if self.score_a is not None else "same"
 
     def agrees(self, known: str) -> bool:
@@ -244,14 +244,14 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredJudgement:
-    """A judgement as it is kept.
+    """A stored judgement.
 
     Attributes:
         id: its number in the file, rising with time.
         uid: its name in every file: a second judgement of that name is the same one.
         key: of the item.
-        annotator: the name.
-        answer: what was answered.
+        annotator: name of the annotator.
+        answer: of the study's kind.
         shown_left: which image stood at the left: "a" or "b", and "reference" or "a" for pairs.
         seconds: from showing the images to the answer.
         time_utc: ISO 8601.

@@ -456,8 +456,9 @@ class JudgementStore:
         seconds: float,
         uid: str | None = None,
         time_utc: str | None = None,
+        exact: bool = False,
     ) -> tuple[StoredJudgement, bool]:
-        """Adds a judgement. A second one of the same uid is the first, whatever it says.
+        """Adds a judgement. A second one of the same uid is the first.
 
         Args:
             study: of the item and the annotator.
@@ -468,13 +469,14 @@ class JudgementStore:
             seconds: from showing to the answer, at least 0.
             uid: the judgement's name in every file; None makes one.
             time_utc: for imports; None takes the time.
+            exact: refuse a second one of the same uid that differs from the first, as imports do.
 
         Returns:
             The judgement as it is stored, and whether it is new.
 
         Raises:
             UsageError: another kind of answer, no such item, one that this annotator has judged and not undone, or
-                the uid of a judgement in another study.
+                the uid of another judgement.
         """
         self._check_answer(study, answer, shown_left, seconds)
         uid = uid or secrets.token_hex(12)
@@ -485,6 +487,9 @@ class JudgementStore:
             before = self.judgement(uid)
             if before is not None:
                 self._check_place(uid, study)
+                first = (before.key, before.annotator, before.answer, before.shown_left, before.seconds)
+                if exact and (*first, before.time_utc) != (key, annotator.name, answer, shown_left, seconds, when):
+                    raise UsageError(f"Expected the judgement as it is stored; the file has another judgement {uid!r}.")
                 return before, False
             row = self.row("SELECT id FROM items WHERE study_id = ? AND key = ?", (study.id, key))
             if row is None:

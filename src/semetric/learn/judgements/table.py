@@ -101,23 +101,17 @@ def import_csv(
         counted = store.add_items(study, items.values(), progress=progress)
         for line, key, row in judged:
             try:
-                answer, left = _answer(row), row["shown_left"]
-                seconds, time_utc = number_in(row["seconds"]), row["time_utc"]
-                stored, new = store.judge(
+                store.judge(
                     study,
                     key,
                     store.annotator(study, row["annotator"]),
-                    answer,
-                    shown_left=left,  # type: ignore[arg-type]  # checked there
-                    seconds=seconds,
+                    _answer(row),
+                    shown_left=row["shown_left"],  # type: ignore[arg-type]  # checked there
+                    seconds=number_in(row["seconds"]),
                     uid=row.get("uid") or _uid(study, key, row),
-                    time_utc=time_utc,
+                    time_utc=row["time_utc"],
+                    exact=True,
                 )
-                name = normal_name(stored.annotator)
-                kept = (stored.key, name, stored.answer, stored.shown_left, stored.seconds, stored.time_utc)
-                said = (key, normal_name(row["annotator"]), answer, left, seconds, time_utc)
-                if not new and kept != said:
-                    raise UsageError(f"the file has another judgement {stored.uid!r}: {kept}")
             except (KeyError, ValueError) as error:
                 what = f"no {error.args[0]}" if isinstance(error, KeyError) else str(error)
                 raise UsageError(f"Expected line {line} of {path} to be a judgement; {what}") from error

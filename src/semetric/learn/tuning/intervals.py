@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from semetric.learn.agreement.resampling import resampled_counts
+from semetric.learn.agreement.resampling import interval_of, resampled_counts
 from semetric.learn.tuning.judged import Judged
 from semetric.learn.tuning.objectives import Objective
 from semetric.learn.tuning.refine import Refined, Scored, jacobian, refine
@@ -150,8 +150,8 @@ def from_trials(
     for p in space.parameters:
         values = np.array([float(getattr(trial.settings, p.name)) for trial in trials])[chosen]
         value = float(getattr(winner.settings, p.name))
-        low, high = np.quantile(values, (0.025, 0.975))
-        bounds = (min(float(low), value), max(float(high), value))
+        low, high = interval_of(values) or (value, value)
+        bounds = (min(low, value), max(high, value))
         note = f"{len(np.unique(chosen))} of {len(trials)} trials are the best of some resample"
         estimates.append(_estimate(p.name, value, bounds, (p.low, p.high), None, note))
     return estimates
