@@ -48,7 +48,7 @@ class TrainingProgress:
     elapsed_s: float
 
 
-class Settings(Protocol):
+class TrainingSettings(Protocol):
     """What the loop reads of the settings of a training."""
 
     @property
@@ -97,7 +97,7 @@ class Trainer(ABC):
 
     def __init__(
         self,
-        config: Settings,
+        config: TrainingSettings,
         data: Mapping[str, Any],
         network: nn.Module,
         optimiser: torch.optim.Optimizer,

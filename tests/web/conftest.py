@@ -15,7 +15,7 @@ pytest.importorskip("starlette", reason="needs Starlette: pip install 'semetric[
 from starlette.testclient import TestClient
 from web_clients import Served
 
-from semetric.learn.judgements import Item, JudgementStore, Settings
+from semetric.learn.judgements import Item, JudgementStore, StudySettings
 from semetric.web.app import create_app
 from semetric.web.settings import ServerSettings
 
@@ -32,7 +32,11 @@ def study_file(tmp_path: Path) -> Callable[..., Path]:
         path = tmp_path / "study.db"
         with JudgementStore(path, create=True) as store:
             study = store.create_study(
-                name, kind, images, instructions="First line.\n\nSecond <b>line</b>.", settings=Settings(**settings)
+                name,
+                kind,
+                images,
+                instructions="First line.\n\nSecond <b>line</b>.",
+                settings=StudySettings(**settings),
             )
             store.add_items(
                 study,

@@ -45,7 +45,7 @@ def create(
     ] = None,
 ) -> None:
     """Make an empty study."""
-    from semetric.learn.judgements import JudgementStore, Settings
+    from semetric.learn.judgements import JudgementStore, StudySettings
 
     if not images.is_dir():
         raise ImageError(f"Expected a folder of images; {images} is none.")
@@ -55,7 +55,7 @@ def create(
         check_every=check_every,
         lease_s=lease_s,
     )
-    settings = Settings(**given)
+    settings = StudySettings(**given)
     words = "" if instructions is None else _text(instructions)
     with JudgementStore(file, create=True) as store:
         created = store.create_study(study, _kind(kind), images.resolve(), instructions=words, settings=settings)

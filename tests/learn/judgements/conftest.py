@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semetric.learn.judgements import Item, JudgementStore, Settings, Study
+from semetric.learn.judgements import Item, JudgementStore, Study, StudySettings
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +32,7 @@ def studied(store: JudgementStore, pictures: Path) -> Callable[..., Study]:
     """Makes a study with items i0, i1, …; the last ones are attention checks."""
 
     def make(kind: str = "choice", items: int = 5, checks: int = 0, name: str = "s", **settings: object) -> Study:
-        study = store.create_study(name, kind, pictures, settings=Settings(**settings))  # type: ignore[arg-type]
+        study = store.create_study(name, kind, pictures, settings=StudySettings(**settings))  # type: ignore[arg-type]
         right = "same" if kind == "same" else "a"
         store.add_items(
             study,

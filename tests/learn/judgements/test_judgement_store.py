@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from semetric.errors import ImageError, StoreError, UsageError
-from semetric.learn.judgements import Annotator, Answer, Item, JudgementStore, Settings, Study
+from semetric.learn.judgements import Annotator, Answer, Item, JudgementStore, Study, StudySettings
 from semetric.learn.judgements.assignment import Assigner
 from semetric.learn.judgements.images import check_path, media_of
 from semetric.learn.judgements.jsonl import import_jsonl, study_lines
@@ -228,7 +228,7 @@ def test_names_are_printable(store: JudgementStore, studied: Callable[..., Study
 def test_studies_are_found_by_name(store: JudgementStore, pictures: Path) -> None:
     with pytest.raises(UsageError, match="it has none"):
         store.study()
-    one = store.create_study("one", "choice", pictures, settings=Settings(judgements_per_item=3))
+    one = store.create_study("one", "choice", pictures, settings=StudySettings(judgements_per_item=3))
     assert store.study() == one
     store.create_study("two", "same", pictures)
     assert store.study("one").settings.judgements_per_item == 3
@@ -247,7 +247,7 @@ def test_studies_are_found_by_name(store: JudgementStore, pictures: Path) -> Non
 )
 def test_settings_are_checked(values: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="Expected"):
-        Settings.from_values(values)
+        StudySettings.from_values(values)
 
 
 def add_and_fail(store: JudgementStore, study: Study) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["PUBLISHED", "Published", "published"]
+__all__ = ["PUBLISHED", "PublishedFigure", "published"]
 
 _DREAMSIM = "DreamSim paper, arXiv 2306.09344"
 _LPIPS = "LPIPS paper, arXiv 1801.03924"
@@ -12,7 +12,7 @@ _DISTS = "DISTS paper, arXiv 2004.07728"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
+class PublishedFigure:
     """One published figure.
 
     Attributes:
@@ -36,20 +36,22 @@ class Published:
     mean_of_groups: bool = False
 
 
-def _nights(method: str, metric: str | None, value: float) -> Published:
-    return Published(
+def _nights(method: str, metric: str | None, value: float) -> PublishedFigure:
+    return PublishedFigure(
         dataset="nights", split="test", measure="2afc", method=method, metric=metric, value=value, source=_DREAMSIM
     )
 
 
-def _rated(method: str, metric: str | None, kadid: float, tid: float) -> tuple[Published, ...]:
+def _rated(method: str, metric: str | None, kadid: float, tid: float) -> tuple[PublishedFigure, ...]:
     return tuple(
-        Published(dataset=name, split=None, measure="srcc", method=method, metric=metric, value=value, source=_DISTS)
+        PublishedFigure(
+            dataset=name, split=None, measure="srcc", method=method, metric=metric, value=value, source=_DISTS
+        )
         for name, value in (("kadid10k", kadid), ("tid2013", tid))
     )
 
 
-PUBLISHED: tuple[Published, ...] = (
+PUBLISHED: tuple[PublishedFigure, ...] = (
     _nights("DreamSim, ensemble", "dreamsim", 0.962),
     _nights("DreamSim, ensemble with MLP", None, 0.934),
     _nights("ensemble, not tuned", None, 0.908),
@@ -57,7 +59,7 @@ PUBLISHED: tuple[Published, ...] = (
     _nights("LPIPS, about", "lpips", 0.707),
     _nights("SSIM", "ssim", 0.573),
     _nights("PSNR", "psnr", 0.571),
-    Published(
+    PublishedFigure(
         dataset="bapps",
         split="val",
         measure="2afc",
@@ -75,7 +77,7 @@ PUBLISHED: tuple[Published, ...] = (
 )
 
 
-def published(dataset: str, split: str | None) -> tuple[Published, ...]:
+def published(dataset: str, split: str | None) -> tuple[PublishedFigure, ...]:
     """The figures of that data set and split, the best first."""
     figures = (figure for figure in PUBLISHED if (figure.dataset, figure.split) == (dataset, split))
     return tuple(sorted(figures, key=lambda figure: (figure.measure, -figure.value)))

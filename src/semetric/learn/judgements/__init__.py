@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semetric.learn.judgements.records import Annotator, Answer, Item, Published, Settings, StoredJudgement, Study
+from semetric.learn.judgements.records import Annotator, Answer, Item, Published, StoredJudgement, Study, StudySettings
 from semetric.learn.judgements.store import JudgementStore
 
-__all__ = ["Annotator", "Answer", "Item", "JudgementStore", "Published", "Settings", "StoredJudgement", "Study"]
+__all__ = ["Annotator", "Answer", "Item", "JudgementStore", "Published", "StoredJudgement", "Study", "StudySettings"]

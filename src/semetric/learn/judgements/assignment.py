@@ -17,7 +17,7 @@ from semetric.errors import UsageError
 from semetric.learn.judgements.records import Annotator, Answer, Side, StoredJudgement, Study
 from semetric.learn.judgements.store import JudgementStore
 
-__all__ = ["Assigner", "Assignment", "Progress"]
+__all__ = ["AnnotatorProgress", "Assigner", "Assignment"]
 
 _SHUFFLED = 1 << 62  # the range of tallies.shuffle: abs(random() >> 1)
 
@@ -42,7 +42,7 @@ class Assignment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class AnnotatorProgress:
     """How far an annotator is.
 
     Attributes:
@@ -160,7 +160,7 @@ class Assigner:
         )
         return None if row is None else str(row[0])
 
-    def progress(self, study: Study, annotator: Annotator) -> Progress:
+    def progress(self, study: Study, annotator: Annotator) -> AnnotatorProgress:
         """How far the annotator is."""
         done, checks = self._done(annotator)
         rows = self.store.rows("SELECT known, items FROM totals WHERE study_id = ?", (study.id,))
@@ -169,7 +169,7 @@ class Assigner:
         items = counts.get(0, 0) if limit is None else min(limit, counts.get(0, 0))
         every = study.settings.check_every
         expected = 0 if every == 0 else min(counts.get(1, 0), max(checks, -(-items // every)))
-        return Progress(done=done, goal=max(done, items + expected))
+        return AnnotatorProgress(done=done, goal=max(done, items + expected))
 
     def _held(self, annotator: Annotator) -> list[Assignment]:
         rows = self.store.rows(

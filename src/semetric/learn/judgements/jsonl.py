@@ -14,8 +14,8 @@ from semetric.learn.judgements.records import (
     Answer,
     Item,
     Published,
-    Settings,
     Study,
+    StudySettings,
     normal_name,
 )
 from semetric.learn.judgements.store import JudgementStore
@@ -192,7 +192,7 @@ def _study(
         record["kind"],
         image_root or record["image_root"],
         instructions=record["instructions"],
-        settings=Settings.from_values(record["settings"]),
+        settings=StudySettings.from_values(record["settings"]),
         created_utc=record["created_utc"],
     )
 

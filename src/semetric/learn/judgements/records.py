@@ -18,27 +18,27 @@ __all__ = [
     "Answer",
     "Image",
     "Item",
-    "Kind",
     "Published",
-    "Settings",
     "Side",
     "StoredJudgement",
     "Study",
+    "StudyKind",
+    "StudySettings",
     "check_name",
     "is_printable",
     "normal_name",
 ]
 
-Kind: TypeAlias = Literal["score", "choice", "same"]
+StudyKind: TypeAlias = Literal["score", "choice", "same"]
 Side: TypeAlias = Literal["a", "b", "reference"]
-KINDS: tuple[Kind, ...] = ("score", "choice", "same")
+KINDS: tuple[StudyKind, ...] = ("score", "choice", "same")
 _KNOWN = {"score": ("a", "b"), "choice": ("a", "b"), "same": ("same", "different")}
 _NAME_CHARACTERS = 80
 _OVERRIDES = "\u202d\u202e"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class StudySettings:
     """How a study hands out its items.
 
     Attributes:
@@ -69,7 +69,7 @@ class Settings:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> Settings:
+    def from_values(cls, values: Mapping[str, Any]) -> StudySettings:
         """The settings of a mapping.
 
         Raises:
@@ -99,10 +99,10 @@ class Study:
 
     id: int
     name: str
-    kind: Kind
+    kind: StudyKind
     instructions: str
     image_root: str
-    settings: Settings
+    settings: StudySettings
     created_utc: str
 
 
@@ -147,7 +147,7 @@ class Item:
     known: str | None = None
     extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
-    def check(self, kind: Kind) -> None:
+    def check(self, kind: StudyKind) -> None:
         """Raises UsageError where it cannot belong to a study of that kind."""
         for name in ("key", "reference", "a", "split", "group"):
             if not isinstance(getattr(self, name), str):
@@ -228,7 +228,7 @@ class Answer:
             raise UsageError("Expected one of a choice, two scores, and same or different; found none or several.")
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> StudyKind:
         """The kind of study that it belongs to."""
         return "choice" if self.choice is not None else "score" if self.score_a is not None else "same"
 

@@ -23,12 +23,12 @@ from semetric.learn.judgements.records import (
     Answer,
     Image,
     Item,
-    Kind,
     Published,
-    Settings,
     Side,
     StoredJudgement,
     Study,
+    StudyKind,
+    StudySettings,
     check_name,
     normal_name,
 )
@@ -160,11 +160,11 @@ class JudgementStore:
     def create_study(
         self,
         name: str,
-        kind: Kind,
+        kind: StudyKind,
         image_root: str | os.PathLike[str],
         *,
         instructions: str = "",
-        settings: Settings | None = None,
+        settings: StudySettings | None = None,
         created_utc: str | None = None,
     ) -> Study:
         """A new study.
@@ -194,7 +194,7 @@ class JudgementStore:
                     kind,
                     instructions,
                     os.fspath(image_root),
-                    (settings or Settings()).to_json(),
+                    (settings or StudySettings()).to_json(),
                     _utc(created_utc),
                 ),
             )
@@ -209,7 +209,7 @@ class JudgementStore:
                 kind=row[2],
                 instructions=row[3],
                 image_root=row[4],
-                settings=Settings.from_values(json.loads(row[5])),
+                settings=StudySettings.from_values(json.loads(row[5])),
                 created_utc=row[6],
             )
             for row in self.rows(
