@@ -24,8 +24,10 @@ from PIL import Image, ImageDraw
 from benchmarks.machine import machine
 from benchmarks.relation_scenes import write_scenes
 from semetric.learn.datasets import PanopticRecord, load_dataset
-from semetric.learn.relation_head import Example, ExampleMaker, HeadSize, RelationTraining, compare, prepare, train
-from semetric.learn.relation_head.evaluation import head_probabilities
+from semetric.learn.relation_head.config import HeadSize, RelationTraining
+from semetric.learn.relation_head.evaluation import compare, head_probabilities
+from semetric.learn.relation_head.examples import Example, ExampleMaker, prepare
+from semetric.learn.relation_head.training import train
 from semetric.models.relate_anything import RelateAnything, load_relate_anything
 from semetric.results.files import write_json
 from semetric.scene.predicates import PREDICATES

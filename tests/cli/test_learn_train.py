@@ -109,7 +109,7 @@ def test_ctrl_c_ends_with_5_and_goes_on(
     [
         (["--trunk", "dino_vitb17"], "Did you mean dino_vitb16"),
         (["--method", "full"], "lora, mlp"),
-        (["--margin", "0"], "margin above 0"),
+        (["--margin", "0"], "margin to be above 0"),
         (["--root", "."], "with the name of a data set"),
         (["--study", "first"], "options of csv: images; found study"),
         (["--split", "val"], "found 'val'"),

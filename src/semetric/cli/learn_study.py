@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semetric.cli import _console as shared
+from semetric.cli._choices import accepts, taken
 from semetric.cli._help import App
 from semetric.cli._tables import Column, TerminalTable, show_tables
 from semetric.errors import ImageError, UsageError
+from semetric.learn.judgements.records import StudySettings
 
 if TYPE_CHECKING:
     from semetric.learn.judgements import Annotator, JudgementStore, Study
@@ -29,33 +31,21 @@ FORMATS = ("csv", "jsonl", "nights", "bapps")
 
 
 @app.verb("create", "semetric learn study create study.sqlite --study pilot --kind choice --images photos")
+@accepts(StudySettings)
 def create(
     file: Annotated[Path, typer.Argument(help="The study file; one that exists gets another study.")],
     study: Annotated[str, typer.Option("--study", "--name", help="Name of the new study.")],
     kind: Annotated[str, typer.Option(help="choice (the closer one), score (each in [0, 1]) or same (or different).")],
     images: Annotated[Path, typer.Option(help="The folder that image paths start from.")],
     instructions: Annotated[Path | None, typer.Option(help="A text file that annotators read first.")] = None,
-    judgements_per_item: Annotated[
-        int | None, typer.Option(help="Judgements that complete an item. Default: every annotator judges every item.")
-    ] = None,
-    items_per_annotator: Annotated[int | None, typer.Option(help="Items that an annotator judges at most.")] = None,
-    check_every: Annotated[int | None, typer.Option(help="Items between two attention checks; 0 for none.")] = None,
-    lease_s: Annotated[
-        float | None, typer.Option(help="Seconds for which an item stays assigned to an annotator.")
-    ] = None,
+    **choices: Any,
 ) -> None:
     """Make an empty study."""
-    from semetric.learn.judgements import JudgementStore, StudySettings
+    from semetric.learn.judgements import JudgementStore
 
     if not images.is_dir():
         raise ImageError(f"Expected a folder of images; {images} is none.")
-    given = shared.given(
-        judgements_per_item=judgements_per_item,
-        items_per_annotator=items_per_annotator,
-        check_every=check_every,
-        lease_s=lease_s,
-    )
-    settings = StudySettings(**given)
+    settings = StudySettings.from_dict(taken(StudySettings, choices))
     words = "" if instructions is None else _text(instructions)
     with JudgementStore(file, create=True) as store:
         created = store.create_study(study, _kind(kind), images.resolve(), instructions=words, settings=settings)

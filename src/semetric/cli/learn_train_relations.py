@@ -16,11 +16,12 @@ from semetric.cli._names import log_names
 from semetric.cli._progress import counter, training_steps
 from semetric.cli._tables import Column, TerminalTable, show_tables
 from semetric.errors import UsageError
+from semetric.learn.relation_head.config import HeadSize, RelationTraining
 from semetric.score_settings import Networks
 
 if TYPE_CHECKING:
     from semetric.learn.datasets import Dataset
-    from semetric.learn.relation_head import ExampleMaker, Prepared
+    from semetric.learn.relation_head.examples import ExampleMaker, Prepared
 
 __all__ = ["train_relations"]
 
@@ -29,7 +30,7 @@ RECALL = "recall.json"
 _log = logging.getLogger(__name__)
 
 
-@accepts(flags(Networks, "profile", "sam", "device"))
+@accepts(RelationTraining, HeadSize, flags(Networks, "profile", "sam", "device"))
 def train_relations(
     root: Annotated[Path, typer.Argument(help="The folder of PSG: psg.json, and COCO's photos and panoptic images.")],
     out: Annotated[Path, typer.Option(help="The folder of weights, log, recall and checkpoint; resumes.")],
@@ -39,14 +40,6 @@ def train_relations(
     ] = "adaptive",
     min_iou: Annotated[float | None, typer.Option(help="What a mask must share with a segment; default 0.5.")] = None,
     coco: Annotated[Path | None, typer.Option(help="Where train2017 and the like are, if not beside psg.json.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the images; default 12.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Images per step; default 8.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Learning rate of AdamW; default 1e-4.")] = None,
-    hidden: Annotated[int | None, typer.Option(help="Width of the head, a multiple of 12; default 768.")] = None,
-    intermediate: Annotated[int | None, typer.Option(help="Width inside its blocks; default 3072.")] = None,
-    layers: Annotated[int | None, typer.Option(help="Number of its blocks; default 2.")] = None,
-    embedding: Annotated[int | None, typer.Option(help="Width of an embedding of a predicate; default 512.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
     limit: Annotated[int | None, typer.Option(help="Number of images of each part, drawn with the seed.")] = None,
     resamples: Annotated[int, typer.Option(help="Resamples of the bootstrap.")] = 2000,
     start: Annotated[Path | None, typer.Option(help="A head to begin with, such as ram_epoch12.pth.")] = None,
@@ -56,20 +49,19 @@ def train_relations(
     **choices: Any,
 ) -> None:
     """Train the relation head on PSG, and compare it with the spatial rules on the held-out images."""
-    from semetric.learn.relation_head import ExampleMaker, RelationTraining, compare, train
+    from semetric.learn.relation_head.evaluation import compare
+    from semetric.learn.relation_head.examples import ExampleMaker
+    from semetric.learn.relation_head.training import train
     from semetric.models.relate_anything import load_relate_anything
     from semetric.results.files import write_json
     from semetric.scoring import runtime
-    from semetric.settings import from_values
 
-    values = read_config(config, "train-relations")
-    values |= shared.given(epochs=epochs, batch=batch, learning_rate=learning_rate, seed=seed)
-    size = shared.given(hidden=hidden, intermediate=intermediate, layers=layers, embedding=embedding)
-    if size:
+    values = read_config(config, "train-relations") | taken(RelationTraining, choices)
+    if size := taken(HeadSize, choices):
         if start is not None:
             raise UsageError("Expected --start, whose size counts, or a size of your own; found both.")
         values["size"] = {**values.get("size", {}), **size}
-    chosen = from_values(RelationTraining, values)
+    chosen = RelationTraining.from_dict(values)
     training, held_out = (_load(root, part, coco, limit, chosen.seed) for part in ("train", "test"))
     networks = runtime(store=None if no_cache else "default", **taken(Networks, choices))
     maker = ExampleMaker(networks, masks=masks, **shared.given(min_iou=min_iou))  # type: ignore[arg-type]
@@ -127,7 +119,7 @@ def _load(root: Path, part: str, coco: Path | None, limit: int | None, seed: int
 
 def _prepared(training: Dataset, held_out: Dataset, maker: ExampleMaker) -> tuple[Prepared, Prepared]:
     """The examples of both parts; those of the held-out part with their masks."""
-    from semetric.learn.relation_head import prepare
+    from semetric.learn.relation_head.examples import prepare
 
     with counter("images") as (begin, advance):
         begin(len(training) + len(held_out), 0)

@@ -247,7 +247,7 @@ def test_studies_are_found_by_name(store: JudgementStore, pictures: Path) -> Non
 )
 def test_settings_are_checked(values: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="Expected"):
-        StudySettings.from_values(values)
+        StudySettings.from_dict(values)
 
 
 def add_and_fail(store: JudgementStore, study: Study) -> None:

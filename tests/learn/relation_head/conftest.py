@@ -8,7 +8,7 @@ import pytest
 
 from fake_psg import FakeSam, write_psg
 from semetric.learn.datasets import load_dataset
-from semetric.learn.relation_head import Example, ExampleMaker, prepare
+from semetric.learn.relation_head.examples import Example, ExampleMaker, prepare
 from semetric.models.runtime import Runtime
 
 

@@ -14,8 +14,7 @@ from semetric.cache import Store
 from semetric.errors import UsageError
 from semetric.learn.datasets import load_dataset
 from semetric.learn.datasets.panoptic import read_panoptic
-from semetric.learn.relation_head import Example, ExampleMaker, prepare
-from semetric.learn.relation_head.examples import predicate_numbers
+from semetric.learn.relation_head.examples import Example, ExampleMaker, predicate_numbers, prepare
 from semetric.learn.relation_head.prompting import inner_point
 from semetric.models.runtime import Runtime
 from semetric.scene import rle

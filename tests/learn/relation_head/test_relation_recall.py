@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semetric.errors import UsageError
-from semetric.learn.relation_head import Example
+from semetric.learn.relation_head.examples import Example
 from semetric.learn.relation_head.recall import AT, found_within, hits, rank, summarise
 from semetric.scene.predicates import PREDICATES
 from semetric.scene.relations import select

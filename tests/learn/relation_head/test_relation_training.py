@@ -10,9 +10,11 @@ import torch
 
 from fake_psg import RIDING, STANDING
 from semetric.errors import UsageError, WeightsCorruptError, WeightsMissingError
-from semetric.learn.relation_head import Example, HeadSize, RelationTraining, compare, train
 from semetric.learn.relation_head.checkpoint import pack, size_of
-from semetric.learn.relation_head.training import WEIGHTS, RelationTrainer
+from semetric.learn.relation_head.config import HeadSize, RelationTraining
+from semetric.learn.relation_head.evaluation import compare
+from semetric.learn.relation_head.examples import Example
+from semetric.learn.relation_head.training import WEIGHTS, RelationTrainer, train
 from semetric.models.relate_anything import RelateAnything, load_relate_anything
 from semetric.training import CHECKPOINT, TrainingProgress
 

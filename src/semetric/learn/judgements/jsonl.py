@@ -43,7 +43,7 @@ def _lines(store: JudgementStore, study: Study) -> Iterator[str]:
         kind=study.kind,
         instructions=study.instructions,
         image_root=study.image_root,
-        settings=asdict(study.settings),
+        settings=study.settings.to_dict(),
         created_utc=study.created_utc,
     )
     for image in store.images(study):
@@ -192,7 +192,7 @@ def _study(
         record["kind"],
         image_root or record["image_root"],
         instructions=record["instructions"],
-        settings=StudySettings.from_values(record["settings"]),
+        settings=StudySettings.from_dict(record["settings"]),
         created_utc=record["created_utc"],
     )
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from semetric.errors import UsageError
+from semetric.settings import Settings, setting
 
 __all__ = [
     "KINDS",
@@ -38,48 +37,19 @@ _OVERRIDES = "\u202d\u202e"
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudySettings:
-    """How a study hands out its items.
+class StudySettings(Settings):
+    """How a study hands out its items."""
 
-    Attributes:
-        judgements_per_item: after so many an item is done; None has every annotator judge every item.
-        items_per_annotator: after so many an annotator is done, attention checks not counted; None for no limit.
-        check_every: one attention check after so many other items; 0 for none. Those left at the end come then.
-        lease_s: how long an item that was handed out counts as being judged, in seconds.
-    """
-
-    judgements_per_item: int | None = None
-    items_per_annotator: int | None = None
-    check_every: int = 10
-    lease_s: float = 900.0
-
-    def __post_init__(self) -> None:
-        for name in ("judgements_per_item", "items_per_annotator"):
-            value = getattr(self, name)
-            if value is not None and not (_whole(value) and value > 0):
-                raise UsageError(f"Expected {name} to be a whole number above 0, or none; found {value!r}.")
-        if not (_whole(self.check_every) and self.check_every >= 0):
-            raise UsageError(f"Expected check_every to be a whole number of at least 0; found {self.check_every!r}.")
-        good = isinstance(self.lease_s, (int, float)) and not isinstance(self.lease_s, bool)
-        if not (good and math.isfinite(self.lease_s) and self.lease_s > 0):
-            raise UsageError(f"Expected lease_s to be a number of seconds above 0; found {self.lease_s!r}.")
-
-    def to_json(self) -> str:
-        """The settings as a JSON object."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> StudySettings:
-        """The settings of a mapping.
-
-        Raises:
-            UsageError: an unknown name, or a value that is none.
-        """
-        known = [entry.name for entry in fields(cls)]
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            raise UsageError(f"Expected settings among {', '.join(known)}; found {', '.join(map(repr, unknown))}.")
-        return cls(**values)
+    judgements_per_item: int | None = setting(
+        None, "Judgements that complete an item. Default: every annotator judges every item.", low=1
+    )
+    items_per_annotator: int | None = setting(
+        None, "Items that an annotator judges at most, attention checks not counted.", low=1
+    )
+    check_every: int = setting(
+        10, "Items between two attention checks; 0 for none. Checks that are left come at the end.", low=0
+    )
+    lease_s: float = setting(900.0, "Seconds for which an item stays assigned to an annotator.", above=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,7 +273,3 @@ def check_name(what: str, name: str) -> str:
     if not any(unicodedata.category(c)[0] in "LNPS" or unicodedata.category(c) in ("Cn", "Co") for c in normal):
         raise UsageError(f"Expected {what} with a printable character that can be seen; found {name[:99]!r}.")
     return normal
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

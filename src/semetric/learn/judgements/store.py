@@ -194,7 +194,7 @@ class JudgementStore:
                     kind,
                     instructions,
                     os.fspath(image_root),
-                    (settings or StudySettings()).to_json(),
+                    json.dumps((settings or StudySettings()).to_dict()),
                     _utc(created_utc),
                 ),
             )
@@ -209,7 +209,7 @@ class JudgementStore:
                 kind=row[2],
                 instructions=row[3],
                 image_root=row[4],
-                settings=StudySettings.from_values(json.loads(row[5])),
+                settings=StudySettings.from_dict(json.loads(row[5])),
                 created_utc=row[6],
             )
             for row in self.rows(

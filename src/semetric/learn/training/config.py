@@ -2,88 +2,50 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from semetric.errors import UsageError
+from semetric.settings import Settings, setting
 
-__all__ = ["METHODS", "PRECISIONS", "DreamSimTraining", "Method", "Precision"]
+__all__ = ["DreamSimTraining", "Method", "Precision"]
 
 Method: TypeAlias = Literal["lora", "mlp"]
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 
-METHODS: tuple[Method, ...] = ("lora", "mlp")
-PRECISIONS: tuple[Precision, ...] = ("auto", "float32", "bfloat16", "float16")
-
 
 @dataclass(frozen=True, kw_only=True)
-class DreamSimTraining:
+class DreamSimTraining(Settings):
     """One training: saved with its checkpoint, which only an equal one can resume.
 
     The defaults are those published for a single trunk with LoRA (Fu et al., "DreamSim", arXiv 2306.09344, and the
-    authors' package); `published` has those of ensembles and of MLP heads.
+    authors' package); `published` has those of ensembles and of MLP heads. "lora" tunes the query-key-value matrices of
+    every block; "mlp" trains a head behind frozen trunks. LoRA's product is scaled by alpha / rank.
 
-    Attributes:
-        method: "lora" tunes the query-key-value matrices of every block; "mlp" trains a head behind frozen trunks.
-        rank: of LoRA's matrices, r.
-        alpha: of LoRA; its product is scaled by alpha / rank.
-        dropout: on LoRA's input.
-        hidden: units of the MLP head.
-        margin: of the hinge loss, in units of the distance.
-        learning_rate: of Adam.
-        beta_1: of Adam.
-        beta_2: of Adam.
-        weight_decay: of Adam.
-        batch: triplets a step.
-        epochs: passes over the triplets, unless it stops early.
-        held_out: share of the references that is kept from training, where the data set has no split of its own.
-        evaluate_every: steps between evaluations on the triplets held out; 0 for one at the end of each epoch.
-        patience: evaluations without a better one after which it stops; 0 for never.
-        precision: of the trunks' arithmetic. "auto" is bfloat16 or float16 on a CUDA device that has it, and float32
-            on a processor.
-        gather: whether a batch's triplets come from few references, so that images which they share pass the trunks
-            once; otherwise triplets are shuffled alone, as published.
-        seed: of the initial weights, the split, the order and the dropout.
+    Examples:
+        >>> DreamSimTraining.published("mlp", seed=1).batch
+        512
     """
 
-    method: Method = "lora"
-    rank: int = 16
-    alpha: float = 32.0
-    dropout: float = 0.2
-    hidden: int = 512
-    margin: float = 0.05
-    learning_rate: float = 3e-4
-    beta_1: float = 0.5
-    beta_2: float = 0.999
-    weight_decay: float = 0.0
-    batch: int = 32
-    epochs: int = 8
-    held_out: float = 0.1
-    evaluate_every: int = 0
-    patience: int = 0
-    precision: Precision = "auto"
-    gather: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, choices in (("method", METHODS), ("precision", PRECISIONS)):
-            if getattr(self, name) not in choices:
-                raise UsageError(f"Expected {name} among {', '.join(choices)}; found {getattr(self, name)!r}.")
-        for name in ("rank", "hidden", "batch", "epochs"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"Expected {name} of at least 1; found {getattr(self, name)}.")
-        for name in ("evaluate_every", "patience", "seed"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"Expected {name} of at least 0; found {getattr(self, name)}.")
-        for name in ("alpha", "margin", "learning_rate"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise UsageError(f"Expected {name} above 0; found {getattr(self, name)}.")
-        for name in ("dropout", "beta_1", "beta_2", "held_out"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"Expected {name} from 0 to below 1; found {getattr(self, name)}.")
-        if self.weight_decay < 0:
-            raise UsageError(f"Expected a weight_decay of at least 0; found {self.weight_decay}.")
+    method: Method = setting("lora", "lora, or mlp for a head behind frozen trunks.")
+    rank: int = setting(16, "Rank of LoRA's matrices.", low=1)
+    alpha: float = setting(32.0, "Scale α of LoRA; of ensembles 8.", above=0)
+    dropout: float = setting(0.2, "Dropout on LoRA's input; of ensembles 0.3.", low=0, below=1)
+    hidden: int = setting(512, "Units of the head.", low=1)
+    margin: float = setting(0.05, "Margin of the hinge loss, in units of the distance.", above=0)
+    learning_rate: float = setting(3e-4, "Learning rate of Adam.", above=0)
+    beta_1: float = setting(0.5, "Decay of Adam's mean of gradients.", low=0, below=1, flag=False)
+    beta_2: float = setting(0.999, "Decay of Adam's mean of squared gradients.", low=0, below=1, flag=False)
+    weight_decay: float = setting(0.0, "Weight decay of Adam.", low=0, flag=False)
+    batch: int = setting(32, "Triplets per step; of ensembles 16, of heads 512.", low=1)
+    epochs: int = setting(8, "Epochs, unless it stops early; of ensembles 6, of heads 20.", low=1)
+    held_out: float = setting(0.1, "Share of the references held out, where the data has no val split.", low=0, below=1)
+    evaluate_every: int = setting(0, "Steps between evaluations; 0 for once an epoch.", low=0)
+    patience: int = setting(0, "Evaluations without improvement before training stops; 0 for never.", low=0)
+    precision: Precision = setting(
+        "auto", "Precision: auto (bfloat16 or float16 on a CUDA device), float32, bfloat16 or float16."
+    )
+    gather: bool = setting(False, "Batches of few references: faster where triplets share images.")
+    seed: int = setting(0, "Seed of all random numbers.", low=0)
 
     @classmethod
     def published(cls, method: Method = "lora", *, trunks: int = 1, **changes: Any) -> DreamSimTraining:
@@ -101,8 +63,3 @@ class DreamSimTraining:
         else:
             values = {}
         return cls(**{"method": method, **values, **changes})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Every field, as plain JSON values."""
-        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return values
