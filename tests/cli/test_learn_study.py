@@ -98,7 +98,7 @@ def test_a_link_is_printed_alone(place: Path, capsys: pytest.CaptureFixture[str]
         ("create s.db --name first --kind vote --images images", 2, "vote"),
         ("create s.db --name first --kind same --images absent", 3, "absent"),
         ("create s.db --name first --kind same --images images --instructions absent.txt", 3, "absent.txt"),
-        ("create s.db --name first --kind same --images images --judgements-per-item 0", 2, "above 0"),
+        ("create s.db --name first --kind same --images images --judgements-per-item 0", 2, "at least 1"),
         ("import absent.db items.csv", 1, "learn study create"),
         ("import made.db items.csv --format xml", 2, "xml"),
         ("import made.db --format csv", 2, "a file to import"),

@@ -1,4 +1,4 @@
-"""`semetric learn study`: study files made, filled, looked at and written out."""
+"""`semetric learn study`: creates, fills, shows and exports study files."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def export(
 
 @app.verb("info", "semetric learn study info study.sqlite")
 def info(file: FileArgument, study: StudyOption = None, as_json: shared.JsonOption = False) -> None:
-    """Show how the studies of a file stand, or one of them."""
+    """Show the progress of the studies of a file, or of one."""
     from semetric.learn.judgements import JudgementStore
 
     with JudgementStore(file) as store:
@@ -171,7 +171,7 @@ def exclude(
     study: StudyOption = None,
     again: Annotated[bool, typer.Option("--count-again", help="Take the exclusion back.")] = False,
 ) -> None:
-    """Have an annotator's judgements count no more; nothing is deleted, and it can be taken back."""
+    """Exclude an annotator's judgements from all counts; nothing is deleted, and it can be taken back."""
     from semetric.learn.judgements import JudgementStore
 
     with JudgementStore(file) as store:

@@ -1,4 +1,4 @@
-"""`semetric learn train`: a DreamSim of one's own, on any triplets that people judged."""
+"""`semetric learn train`: trains a DreamSim on judged triplets."""
 
 from __future__ import annotations
 

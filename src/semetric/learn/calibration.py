@@ -1,4 +1,4 @@
-"""Fits the calibration of an object encoder for graded SeSS on photos of one's own.
+"""Fits the calibration of an object encoder for graded SeSS on the user's photos.
 
 Pairs that show the same thing are an object of a photo and the mask over the same place in a harmlessly changed copy.
 Pairs that do not are an object and the likest object of another photo, since that is what matching would pair it with.

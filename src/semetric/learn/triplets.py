@@ -1,4 +1,4 @@
-"""What people judge: two candidates against a reference, or one image against a reference."""
+"""Judged items: two candidates against a reference, or one image against a reference."""
 
 from __future__ import annotations
 

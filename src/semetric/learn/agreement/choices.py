@@ -34,6 +34,10 @@ def two_alternative_credits(
 
     Raises:
         UsageError: lengths differ, a score is NaN, or a share lies outside [0, 1].
+
+    Examples:
+        >>> two_alternative_credits([0.1, 0.4], [0.3, 0.2], [0.0, 0.25], higher_is_better=False)  # distances
+        array([1.  , 0.25])
     """
     first, second, share = (np.asarray(values, np.float64) for values in (a, b, share_b))
     _check("scores and shares", first, second, share)
@@ -62,6 +66,10 @@ def two_alternative_ceiling(share_b: ArrayLike, *, majority: bool = False) -> fl
     Args:
         share_b: (n,) shares in [0, 1].
         majority: as `two_alternative_credits`.
+
+    Examples:
+        >>> two_alternative_ceiling([1.0, 0.5, 0.2])
+        0.7666666666666666
     """
     share = np.asarray(share_b, np.float64)
     if not share.size:

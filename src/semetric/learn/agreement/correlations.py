@@ -33,6 +33,10 @@ def srcc(
 
     Raises:
         UsageError: lengths differ, or a value is NaN.
+
+    Examples:
+        >>> srcc([0.9, 0.5, 0.7], [5, 1, 3], higher_is_better=True).value
+        1.0
     """
     x, y = _oriented(scores, opinions, higher_is_better)
     ranks_x, ranks_y = _ranker(x), _ranker(y)

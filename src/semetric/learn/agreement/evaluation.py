@@ -1,4 +1,4 @@
-"""A data set and some metrics in; how far each agrees with people out, with intervals and differences."""
+"""Agreement of metrics with a data set of human judgements, with intervals and differences."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def evaluate(
     seed: int = SEED,
     **options: Any,
 ) -> Evaluation:
-    """Scores the pairs that a data set needs and holds the scores against what people said.
+    """Scores the pairs of a data set and compares the scores with its judgements.
 
     Called again with the same arguments it computes nothing; interrupted, it goes on where it ended.
 

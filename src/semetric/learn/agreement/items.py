@@ -1,4 +1,4 @@
-"""What must be scored for a data set, and what its scores are held against."""
+"""The pairs of a data set that are scored, and the judgements with which scores are compared."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ class Needed:
 
 
 def needed(dataset: Dataset) -> Needed:
-    """The pairs that the data set's items need, and what people said of them.
+    """The pairs of the data set's items, and the judgements of them.
 
     Raises:
-        UsageError: nobody judged them.
+        UsageError: they have no judgements.
     """
     if dataset.kind not in MEASURES:
         raise UsageError(

@@ -37,6 +37,10 @@ def krippendorff_alpha(ratings: ArrayLike, level: Level = "nominal") -> float:
 
     Raises:
         UsageError: not two dimensions, infinite values, or another level.
+
+    Examples:
+        >>> krippendorff_alpha([[0, 1, 1, 0], [0, 1, 1, 1]])
+        0.5333333333333333
     """
     values = np.asarray(ratings, np.float64)
     if values.ndim != 2:

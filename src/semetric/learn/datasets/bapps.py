@@ -212,7 +212,7 @@ def _entries(
 
 
 def _votes(top: str, split: str, share: float) -> int | None:
-    """How many people the paper asked; None where the share is none of so many."""
+    """Number of annotators according to the paper; None where the share cannot come from so many."""
     votes = _VOTES.get(f"{top}/{split}")
     if votes is None or abs(share * votes - round(share * votes)) > 1e-4:  # float32 thirds and fifths
         return None

@@ -41,7 +41,7 @@ ItemT = TypeVar("ItemT")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OddOneOut:
-    """Three images, and which of them somebody chose as the one that does not belong.
+    """Three images, and the one of them that an annotator chose as not belonging.
 
     Attributes:
         key: unique within its data set.
@@ -62,7 +62,13 @@ class OddOneOut:
             raise UsageError(f"Expected the odd one of {self.key} to be 0, 1 or 2; found {self.odd!r}.")
 
     def choices(self) -> tuple[Choice, Choice]:
-        """The trial as two triplets: to each of the other two images, the other one is closer than the odd one."""
+        """The trial as two triplets: to each of the other two images, the other one is closer than the odd one.
+
+        Examples:
+            >>> trial = OddOneOut(key="0", images=("cat.png", "dog.png", "car.png"), odd=2)
+            >>> [(choice.triplet.reference, choice.triplet.a, choice.triplet.b) for choice in trial.choices()]
+            [('cat.png', 'dog.png', 'car.png'), ('dog.png', 'cat.png', 'car.png')]
+        """
         first, second = (image for place, image in enumerate(self.images) if place != self.odd)
         odd = self.images[self.odd]
         return (self._choice("0", first, second, odd), self._choice("1", second, first, odd))

@@ -27,7 +27,7 @@ def load_cyclegan(root: Path, split: str | None = None) -> Dataset:
         split: the phase, e.g. test; None for all.
 
     Returns:
-        Pairs that nobody rated; groups are "<name> A to B" and the like.
+        Pairs without judgements; groups are "<name> A to B" and the like.
 
     Raises:
         UsageError: no such folder, or no pair.

@@ -37,11 +37,11 @@ class Segment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Relation:
-    """What one object does to another.
+    """A predicate between two segments.
 
     Attributes:
         subject: index into the record's segments.
-        object: likewise.
+        object: index into the record's segments.
         predicate: index into predicate_classes, from 0.
     """
 

@@ -1,4 +1,4 @@
-"""A study of one's own: a study file of Semetric, or its export as lines of JSON."""
+"""A study file of Semetric, or its export as lines of JSON."""
 
 from __future__ import annotations
 

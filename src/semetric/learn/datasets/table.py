@@ -1,4 +1,4 @@
-"""Judgements in a CSV table of one's own, or in the table that a study is exported as."""
+"""Judgements in a CSV table, such as the export of a study."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def load_table(root: Path, split: str | None = None, *, images: str | None = Non
 
     Columns are `reference`, `a`, `b` and an answer: `share_b` (share of people who chose b, in [0, 1]), `choice` (a or
     b), or `score_a` and `score_b` (in [0, 1]). Pairs have `reference`, `a` and `same` (same or different). `key`,
-    `split` and `group` are taken where they are there. Rows with a `known` answer are attention checks and left out, as
-    items that nobody has judged are.
+    `split` and `group` are read where they are there. Rows with a `known` answer are attention checks and left out, as
+    items without a judgement are.
 
     Args:
         root: the file.
@@ -81,7 +81,7 @@ def load_table(root: Path, split: str | None = None, *, images: str | None = Non
 
 
 def _kind(row: dict[str, str], root: Path) -> Kind:
-    """What the table holds, by its columns and, since a study's export has them all, by its first answer."""
+    """The kind of judgement, by the columns and, since a study's export has all of them, by the first answer."""
     fitting = [form for form in _FORMS if form[2] in row and all(name in row for name in form[1])]
     if not fitting:
         raise UsageError(

@@ -1,7 +1,7 @@
-"""Who judges what next: items on loan to annotators, so that none is judged too often and none twice.
+"""Assignment of items to annotators by leases, so that no item is judged too often, or twice by one annotator.
 
-A loan (lease) has the uid that its judgement will have. A judgement that is sent twice is stored once; one that
-comes after its lease ran out is stored all the same, since somebody did the work.
+A lease has the uid that its judgement will have. A judgement that is sent twice is stored once; one that arrives after
+its lease has expired is stored as well.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Assigner:
         self.clock = clock
 
     def assign(self, study: Study, annotator: Annotator, count: int) -> list[Assignment]:
-        """What the annotator holds, filled up to that many items; the ones handed out before come first.
+        """The annotator's leases, filled up to that many items; earlier ones come first.
 
         Fewer where nothing is left that this annotator may judge now.
         """
@@ -133,7 +133,7 @@ class Assigner:
         return stored
 
     def undo(self, study: Study, annotator: Annotator, uid: str) -> StoredJudgement:
-        """Retracts a judgement of this annotator and hands its item out again, first in line. Twice is once.
+        """Retracts a judgement of this annotator and assigns its item again, in first place. Repeating changes nothing.
 
         Raises:
             UsageError: this annotator made no such judgement.

@@ -35,6 +35,10 @@ def check_path(path: str) -> str:
 
     Raises:
         UsageError: it is empty or absolute, or leaves the root.
+
+    Examples:
+        >>> check_path("photos/./1.png")
+        'photos/1.png'
     """
     pure = PurePosixPath(path)
     drive = len(path) > 1 and path[1] == ":"

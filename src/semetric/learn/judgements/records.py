@@ -95,7 +95,7 @@ class Image:
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """What is judged at a time: a triplet, or for same/different studies a pair.
+    """A unit of judgement: a triplet, or for same/different studies a pair.
 
     Attributes:
         key: unique in its study.
@@ -218,7 +218,7 @@ class StoredJudgement:
 
     Attributes:
         id: its number in the file, rising with time.
-        uid: its name in every file: a second judgement of that name is the same one.
+        uid: identifies it across files.
         key: of the item.
         annotator: name of the annotator.
         answer: of the study's kind.

@@ -120,7 +120,7 @@ class JudgementStore:
 
     @contextmanager
     def view(self) -> Iterator[None]:
-        """Everything read inside is of one moment, whatever others add meanwhile."""
+        """A consistent read transaction: what others add meanwhile is not seen."""
         if self.connection.in_transaction:
             yield
             return
@@ -412,10 +412,10 @@ class JudgementStore:
         return next(iter(self._annotators("n.id = ?", number)), None)
 
     def exclude(self, annotator: Annotator, excluded: bool = True, *, time_utc: str | None = None) -> Annotator:
-        """Has an annotator's judgements count no more, or again, by a row that says so. Twice is once.
+        """Excludes an annotator's judgements from all counts, or includes them again. Repeating it changes nothing.
 
-        What was judged stays. It is left out of progress, agreement, data sets and exports but JSONL's, its items are
-        handed out to others, and the annotator's links do not hold meanwhile.
+        The judgements stay in the file. They are left out of progress, agreement, data sets and exports but JSONL's,
+        their items are assigned to others, and the annotator's links are invalid meanwhile.
         """
         with self.transaction() as connection:
             if (self._annotators("n.id = ?", annotator.id)[0].excluded_utc is not None) != excluded:
@@ -428,7 +428,7 @@ class JudgementStore:
         return self._annotators("n.id = ?", annotator.id)[0]
 
     def revoke(self, annotator: Annotator) -> Annotator:
-        """Ends all links that the annotator has, and the sessions that began with them; new ones hold."""
+        """Invalidates all links of the annotator and the sessions that began with them; new links are valid."""
         with self.transaction() as connection:
             connection.execute("INSERT INTO revocations (annotator_id, time_utc) VALUES (?, ?)", (annotator.id, _utc()))
         return self._annotators("n.id = ?", annotator.id)[0]
@@ -533,7 +533,7 @@ class JudgementStore:
         return stored, True
 
     def retract(self, uid: str, *, time_utc: str | None = None) -> StoredJudgement:
-        """Undoes a judgement by a row that says so; the judgement stays. Twice is once.
+        """Retracts a judgement; its row stays. Repeating it changes nothing.
 
         Raises:
             UsageError: no such judgement.

@@ -38,8 +38,8 @@ def relation_loss(logits: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
 
     Args:
         logits: as in `predicate_losses`.
-        targets: likewise.
-        valid: likewise.
+        targets: as in `predicate_losses`.
+        valid: as in `predicate_losses`.
 
     Returns:
         A scalar, at least 0.

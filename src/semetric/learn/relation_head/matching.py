@@ -1,4 +1,4 @@
-"""Which mask of an image is which annotated segment.
+"""Assignment of an image's masks to its annotated segments.
 
 Panoptic segments never overlap; SAM's masks do, and show parts and groups beside whole objects. A segment gets the
 mask that overlaps it best, each mask goes to one segment, and below an intersection over union of 0.5 nothing is
@@ -79,6 +79,10 @@ def match_masks(iou: NDArray[np.float64], *, min_iou: float = MIN_IOU) -> Matche
 
     Raises:
         UsageError: a threshold outside (0, 1].
+
+    Examples:
+        >>> match_masks(np.array([[0.9, 0.6], [0.8, 0.0]])).masks  # the second segment gets no mask
+        array([ 0, -1])
     """
     if not 0 < min_iou <= 1:
         raise UsageError(f"Expected a least IoU in (0, 1]; found {min_iou}.")

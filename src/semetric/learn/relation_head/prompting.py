@@ -1,4 +1,4 @@
-"""SAM asked at known segments: a mask and its token for each."""
+"""SAM prompted at known segments: a mask and its token for each."""
 
 from __future__ import annotations
 

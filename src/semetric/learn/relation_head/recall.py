@@ -83,7 +83,7 @@ def found_within(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Hits:
-    """What was found in each of some images.
+    """Annotated relations among the K most probable, by image.
 
     Attributes:
         found: (images, len(AT), predicates) annotated relations among the first K.

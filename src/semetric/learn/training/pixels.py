@@ -17,7 +17,7 @@ HELD_BYTES = 2 << 30
 
 
 class Squares:
-    """Images by place, as 224 × 224 pixels; decoded when asked for, the last ones held.
+    """Images by index, as squares of pixels: decoded at first use, the latest ones held in memory.
 
     Args:
         paths: of the images.

@@ -46,7 +46,7 @@ class TrainedDreamSim:
         step: number of finished steps.
         triplets: how many were trained on, held out, left out.
         untuned_2afc: accuracy of the untuned trunks on the triplets held out, in [0, 1]; None without any.
-        held_out_2afc: likewise of the trained network.
+        held_out_2afc: accuracy of the trained network on them; None without any.
         stopped_early: whether patience ran out.
         calibration: from cosine to score; None where there were no scores.
     """

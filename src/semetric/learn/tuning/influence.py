@@ -37,7 +37,7 @@ class Influence:
     Attributes:
         name: of the parameter.
         share: of the losses' variance, over all trials, in [0, 1].
-        among_good: likewise over the best quarter; None of fewer than 36 trials there.
+        among_good: that share over the best quarter of the trials; None of fewer than 36 trials there.
         chance: what a parameter without influence stays below in 19 of 20 cases, over all trials.
     """
 

@@ -138,7 +138,7 @@ def from_trials(
         trials: of the search.
         judged: what people said.
         objective: by which a trial is the best.
-        resamples: how many.
+        resamples: number of resamples.
         seed: of the draws.
     """
     counts = np.concatenate(list(resampled_counts(judged.groups, resamples=resamples, seed=seed)))

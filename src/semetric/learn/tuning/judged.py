@@ -1,4 +1,4 @@
-"""What people said, as arrays beside the pairs of graphs that matching scores."""
+"""Judgements as arrays, beside the pairs of graphs that matching scores."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def load_batch(
         items: the judged triplets.
         builder: of the variant paper or graded, whose settings the batch takes.
         workers: threads that score.
-        advance: told after each image how many more are done.
+        advance: progress callback: number of images finished since the last call.
 
     Returns:
         The triplets whose three images have a graph, their pairs in the order of `Judged`, and for the others

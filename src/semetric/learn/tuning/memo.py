@@ -29,7 +29,7 @@ class Memo:
     Args:
         batch: the pairs.
         path: of the database; None keeps scores in memory alone.
-        advance: told after each settings that had to be computed.
+        advance: progress callback: number of settings computed since the last call.
 
     Raises:
         UsageError: the database is of other pairs.

@@ -110,6 +110,10 @@ def objective(name: str) -> Objective:
 
     Raises:
         UsageError: there is none.
+
+    Examples:
+        >>> objective("2afc").summary
+        '1 − agreement on the closer one'
     """
     if name not in OBJECTIVES:
         raise UsageError(

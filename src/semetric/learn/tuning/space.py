@@ -1,4 +1,4 @@
-"""What is tuned, and from where to where.
+"""The tuned parameters and their ranges.
 
 The paper holds the weights α, β and γ between 0 and 1 and searches the rest freely (SeSS, arXiv 2406.03865, III-C).
 Of graded SeSS the two curves that turn cosines into likeness vary too.

@@ -145,7 +145,7 @@ def tune(
         space: what varies, of the variant that the batch scores; all of the variant paper by default.
         options: how.
         journal: the database of computed scores, so that the same call goes on after an interruption.
-        advance: told after each settings that had to be computed.
+        advance: progress callback: number of settings computed since the last call.
 
     Raises:
         UsageError: options that do not exist or do not fit the judgements.
