@@ -30,7 +30,8 @@ def load_cyclegan(root: Path, split: str | None = None) -> Dataset:
         Pairs without judgements; groups are "<name> A to B" and the like.
 
     Raises:
-        UsageError: no such folder, or no pair.
+        InputError: no such folder, or no pair.
+        UsageError: no such phase.
     """
     find(root, "CycleGAN results")
     files, problems = Files(root), Problems()
