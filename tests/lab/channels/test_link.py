@@ -218,6 +218,8 @@ def test_names_of_code_rates() -> None:
         ({"fading": "rice"}, "fading of none, rayleigh"),
         ({"snr_kind": "snr"}, "snr_kind of es_n0, eb_n0"),
         ({"iterations": 0}, "at least 1 iteration"),
+        ({"retransmissions": -1}, "at least 0 retransmissions"),
+        ({"retransmissions": 1, "code_rate": 1}, "code rate below 1 beside retransmissions"),
         ({"iterations": 2.5}, "at least 1 iteration"),
         ({"block_bits": 8448}, "multiple of 360 bits up to 8280"),
         ({"block_bits": 0}, "multiple of 360"),
@@ -248,3 +250,41 @@ def test_extreme_snrs_stay_finite(snr_db: float, fading: str) -> None:
     for modulation in MODULATIONS:
         arrived = Link(modulation=modulation, fading=fading).transmit(STREAM[:90], snr_db, np.random.default_rng(0))
         assert (arrived.stream == STREAM[:90]) == (snr_db > 0)
+
+
+def test_copies_are_combined_and_counted() -> None:
+    """Over Gaussian noise two copies of QPSK symbols are one at twice the SNR, and four at four times."""
+    plain = Link(block_bits=1440)
+    harq = Link(block_bits=1440, retransmissions=3)
+    lost = plain.transmit(STREAM[:9000], -1.5, np.random.default_rng(7))
+    assert lost.block_errors == lost.blocks == 50  # the waterfall lies between 0.5 and 2 dB
+    arrived = harq.transmit(STREAM[:9000], -1.5, np.random.default_rng(7))
+    assert arrived.stream == STREAM[:9000]
+    assert arrived.block_errors == 0
+    assert arrived.intact_bytes == 9000
+    # Two copies have 1.5 dB, where few blocks are lost: every block is sent again once, few a second time.
+    assert 50 <= arrived.retransmissions < 60
+    assert arrived.channel_uses == plain.channel_uses(9000) + arrived.retransmissions * plain.channel_uses(180)
+    assert arrived.coded_bits == 2 * arrived.channel_uses
+    good = harq.transmit(STREAM[:9000], 8.0, np.random.default_rng(7))
+    assert (good.retransmissions, good.channel_uses) == (0, plain.channel_uses(9000))
+
+
+@pytest.mark.parametrize(
+    ("fading", "snr_db"), [("none", 0.5), ("rayleigh_block", 0.5), ("rayleigh_stream", -8.0), ("jakes", 0.5)]
+)
+def test_copies_do_not_depend_on_the_batch(fading: str, snr_db: float) -> None:
+    link = Link(block_bits=720, retransmissions=2, fading=fading)
+    every = [asdict(link.transmit(STREAM[:900], snr_db, np.random.default_rng(1), batch_blocks=b)) for b in (1, 3, 64)]
+    assert every[0]["retransmissions"] > 0
+    assert every[0] == every[1] == every[2]
+
+
+def test_copies_meet_gains_of_their_own() -> None:
+    """Blocks that fade away are saved by another gain, but not where one gain lasts the stream."""
+    lost = {}
+    for fading in ("rayleigh_block", "rayleigh_stream"):
+        link = Link(block_bits=360, retransmissions=1, fading=fading)
+        trials = [link.transmit(STREAM[:45], 4.0, np.random.default_rng(seed)) for seed in range(60)]
+        lost[fading] = sum(trial.block_errors for trial in trials)
+    assert lost["rayleigh_block"] < lost["rayleigh_stream"]

@@ -7,6 +7,7 @@ Conventions:
   BPSK therefore meets N0 / 2, and its error rate is Q(√(2 Es / N0)).
 - Eb is the energy of a bit of the stream: Eb / N0 = Es / N0 − 10 log10(code rate · bits per symbol) in dB. Padding, at
   most 359 bits a stream, is left out of that.
+- Retransmissions (hybrid ARQ) count as channel uses; the feedback that asks for them is free and free of errors.
 - Under fading Es / N0 is the mean: the gain h has E|h|² = 1, and the receiver knows it (`base.ChannelModel`).
 """
 
@@ -53,7 +54,8 @@ class Transmission:
         bit_errors: bits of the stream that are wrong.
         block_errors: blocks with any wrong information bit.
         blocks: code blocks that were sent.
-        channel_uses: complex symbols that were sent.
+        retransmissions: blocks that were sent again, each time counted.
+        channel_uses: complex symbols that were sent, retransmissions included.
         coded_bits: bits that those symbols carry.
         intact_bytes: bytes at the start whose blocks satisfy their parity checks: as far as the receiver may trust the
             stream. Without a code there is nothing to check, and all count.
@@ -63,6 +65,7 @@ class Transmission:
     bit_errors: int
     block_errors: int
     blocks: int
+    retransmissions: int
     channel_uses: int
     coded_bits: int
     intact_bytes: int
@@ -84,6 +87,9 @@ class Link:
         snr_kind: what `snr_db` means: Es / N0 or Eb / N0.
         iterations: of belief propagation, at most; a block ends where its parity checks hold.
         block_bits: the longest block in information bits, a multiple of 360 up to 8280.
+        retransmissions: how often a block whose parity checks fail is sent again, at most. The receiver adds the
+            log-likelihood ratios of all its copies (Chase, IEEE Trans. Commun. 1985). A copy meets gains of its own,
+            but for a channel whose gain lasts a stream.
 
     Examples:
         >>> link = Link(modulation="16qam", code_rate="1/2", fading="rician:k_factor=4")
@@ -97,6 +103,7 @@ class Link:
     snr_kind: SnrKind = "es_n0"
     iterations: int = 20
     block_bits: int = _LARGEST_BLOCK
+    retransmissions: int = 0
 
     def __post_init__(self) -> None:
         """Refuses what does not exist.
@@ -115,6 +122,11 @@ class Link:
             raise UsageError(
                 f"Expected blocks of a multiple of {UNIT_BITS} bits up to {_LARGEST_BLOCK}; found {self.block_bits!r}."
             )
+
+        if not isinstance(self.retransmissions, int) or self.retransmissions < 0:
+            raise UsageError(f"Expected at least 0 retransmissions; found {self.retransmissions!r}.")
+        if self.retransmissions and self.rate == 1:
+            raise UsageError("Expected a code rate below 1 beside retransmissions: parity checks ask for them.")
 
     @cached_property
     def channel(self) -> ChannelModel:
@@ -142,7 +154,7 @@ class Link:
         return snr_db if self.snr_kind == "es_n0" else snr_db + 10 * math.log10(self.bits_per_use)
 
     def channel_uses(self, size_bytes: int) -> int:
-        """Complex symbols that a stream of so many bytes takes, padding included.
+        """Complex symbols that a stream of so many bytes takes, padding included and retransmissions not.
 
         Raises:
             UsageError: less than no byte.
@@ -182,7 +194,7 @@ class Link:
         arrived = np.empty_like(sent)
         trusted: list[NDArray[np.bool_]] = []  # by block
         lengths: list[NDArray[np.int64]] = []
-        block_errors = start = 0
+        block_errors = start = copies = uses = 0
         common = None
         if self.channel.spans_stream:
             uses = units * self._uses_per_unit
@@ -193,7 +205,9 @@ class Link:
             if common is not None and common.shape[1] > 1:
                 first, last = (bit // UNIT_BITS * self._uses_per_unit for bit in (part.start, part.stop))
                 gains = common[0, first:last].reshape(count, -1)
-            bits, holds = self._send(sent[part].reshape(count, k), noise_var, gains, rng)
+            bits, holds, again = self._send(sent[part].reshape(count, k), noise_var, gains, rng)
+            copies += again
+            uses += (count + again) * (k // UNIT_BITS) * self._uses_per_unit
             arrived[part] = bits.reshape(-1)
             block_errors += int((bits != sent[part].reshape(count, k)).any(1).sum())
             trusted.append(holds)
@@ -207,8 +221,9 @@ class Link:
             bit_errors=int((arrived != sent)[:length].sum()),
             block_errors=block_errors,
             blocks=len(holds) - 1,
-            channel_uses=self.channel_uses(len(stream)),
-            coded_bits=self.channel_uses(len(stream)) * bits_per_symbol(self.modulation),
+            retransmissions=copies,
+            channel_uses=uses,
+            coded_bits=uses * bits_per_symbol(self.modulation),
             intact_bytes=min(int(starts[np.argmin(holds)]) // 8, len(stream)),
         )
 
@@ -229,8 +244,8 @@ class Link:
 
     def _send(
         self, bits: NDArray[np.uint8], noise_var: float, gains: Symbols | None, rng: np.random.Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """(B, k) bits through the channel; (B, k) bits, and (B,) whether the parity checks hold."""
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], int]:
+        """(B, k) bits through the channel; (B, k) bits, (B,) whether the parity checks hold, and retransmissions."""
         code = None
         if self.rate < 1:
             code = ldpc_code(bits.shape[1], int(bits.shape[1] / self.rate), bits_per_symbol(self.modulation))
@@ -238,8 +253,21 @@ class Link:
         received, variance = self._disturb(symbols, noise_var, gains, rng)
         llrs = demodulate(received, variance, self.modulation, nearest=code is None)
         if code is None:
-            return (llrs < 0).astype(np.uint8), np.ones(len(bits), bool)
-        return code.decode(llrs, self.iterations)
+            return (llrs < 0).astype(np.uint8), np.ones(len(bits), bool), 0
+        decoded, holds = code.decode(llrs, self.iterations)
+        copies = 0
+        generators = rng.spawn(len(bits)) if self.retransmissions else []  # one a block, whatever the batch
+        lasting = gains if self.channel.lasts == "stream" else None
+        for _ in range(self.retransmissions):
+            failed = np.flatnonzero(~holds)
+            if not failed.size:
+                break
+            for block in failed:
+                received, variance = self._disturb(symbols[block : block + 1], noise_var, lasting, generators[block])
+                llrs[block] += demodulate(received, variance, self.modulation)[0]
+            decoded[failed], holds[failed] = code.decode(llrs[failed], self.iterations)
+            copies += len(failed)
+        return decoded, holds, copies
 
     def _disturb(
         self, symbols: Symbols, noise_var: float, gains: Symbols | None, rng: np.random.Generator

@@ -29,7 +29,7 @@ class CodedSystem(System):
     The budget is floor(uses_per_pixel · H · W) complex symbols, the same for every code rate and modulation, and the
     source rate follows from it: uses_per_pixel · bits per symbol · code rate, in bits per pixel. The codec's quality is
     the highest, to within about 3% of the rate, whose stream fits. What is sent and reported is the stream's own
-    number of channel uses, which never exceeds the budget.
+    number of channel uses, which never exceeds the budget but by retransmissions, which are counted.
 
     The stream has no protection but the code. The receiver knows the stream's length and the image's size, which are
     sent free of charge. Damage that the codec decodes is shown as it decodes; where it rejects the stream, the result
@@ -89,6 +89,7 @@ class CodedSystem(System):
             "bit_errors": arrived.bit_errors,
             "block_errors": arrived.block_errors,
             "blocks": arrived.blocks,
+            "retransmissions": arrived.retransmissions,
             "source_bpp": 8 * len(stream) / (h * w),
             "channel_uses": arrived.channel_uses,
             "coded_bits": arrived.coded_bits,
@@ -168,11 +169,13 @@ def _name(codec: str, link: Link) -> str:
     code = "uncoded" if link.rate == 1 else f"ldpc{link.rate.numerator}{link.rate.denominator}"
     channel = link.channel
     fading = f"-{channel.name}{_DURATIONS[channel.lasts][0]}" if channel.label else ""
-    return f"{codec}-{code}-{link.modulation}{fading}"
+    copies = f"-harq{link.retransmissions}" if link.retransmissions else ""
+    return f"{codec}-{code}-{link.modulation}{fading}{copies}"
 
 
 def _label(codec: str, link: Link) -> str:
     code = ", uncoded" if link.rate == 1 else f" + LDPC {link.code_rate}"
     channel = link.channel
     fading = f", {channel.label}{_DURATIONS[channel.lasts][1]}" if channel.label else ""
-    return f"{codec}{code}, {link.modulation.upper()}{fading}"
+    copies = f", HARQ {link.retransmissions}" if link.retransmissions else ""
+    return f"{codec}{code}, {link.modulation.upper()}{fading}{copies}"

@@ -48,6 +48,12 @@ class Channel(OpenExperiment):
         "Rate of the LDPC code: 1/3, 1/2, 2/3, 3/4, 5/6, or 1 for no code.",
         words=("1/3", "1/2", "2/3", "3/4", "5/6", "1"),
     )
+    retransmissions: int = setting(
+        0,
+        "How often a code block whose parity checks fail is sent again, at most; the copies are combined, and count as "
+        "channel uses.",
+        low=0,
+    )
     deepjscc: tuple[str, ...] = setting(
         ("plain",), "DeepJSCC networks: plain, 16qam, files of weights (see train-deepjscc), or none."
     )
@@ -133,7 +139,13 @@ class Channel(OpenExperiment):
     def _link(self, modulation: str) -> Link:
         from semetric.lab.channels.link import Link
 
-        return Link(modulation=modulation, code_rate=self.code_rate, fading=self.fading, snr_kind=self.snr_kind)
+        return Link(
+            modulation=modulation,
+            code_rate=self.code_rate,
+            fading=self.fading,
+            snr_kind=self.snr_kind,
+            retransmissions=self.retransmissions,
+        )
 
     def _coded(self, codec: Any, link: Link, uses: float) -> System:
         from semetric.lab.channels.system import CodedSystem
