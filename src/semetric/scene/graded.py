@@ -326,7 +326,8 @@ def match_graded(
     Example:
         >>> graph = GradedGraph(
         ...     features=np.eye(2),
-        ...     importance=np.array([0.5, 0.3]),
+        ...     cells=np.eye(2),
+        ...     held=np.diag([0.5, 0.3]),
         ...     available=np.ones(2),
         ...     relations=np.zeros((0, 3), np.int64),
         ...     probabilities=np.zeros(0),

@@ -22,7 +22,7 @@ class MaskSettings:
 
     Example:
         >>> EVEN.points_per_side, GRID.points_per_side
-        (12, 32)
+        (8, 32)
     """
 
     points_per_side: int = 32
