@@ -64,7 +64,7 @@ def read_table(
     """
     file = Path(path)
     columns, rows = table_rows(io.StringIO(read_text(file), newline=""), file, needed, uneven=uneven)
-    return CsvTable(columns=columns, rows=tuple(rows))
+    return Table(columns=columns, rows=tuple(rows))
 
 
 def table_rows(
