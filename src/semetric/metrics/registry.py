@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from semetric import metrics as package
-from semetric.errors import InputError, SemetricError, UsageError
+from semetric.errors import SemetricError, UsageError
 from semetric.plugins import Registry
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def check_options(runtime: Runtime, settings: MetricSettings) -> None:
         if settings.options_of(kind.options) or (settings.choices and kind.networks and name in by_default):
             try:
                 _ = create(name, runtime, settings).weights
-            except (InputError, UsageError):
+            except UsageError:
                 raise
             except SemetricError:  # such as weights that are missing: no fault of the option
                 continue

@@ -205,7 +205,7 @@ def finished_units(path: Path) -> int:
     try:
         with Database(path / FILE, readonly=True) as database:
             return len(database)
-    except (InputError, StoreError):
+    except StoreError:
         return 0
 
 
