@@ -55,7 +55,7 @@ def test_nights_comes_back_as_it_was(store: JudgementStore, pictures: Path, tmp_
     [
         ("0,1,6", "1,1,6", InputError, "line 3 .*add up to 1"),
         ("0,1,6", "0,x,6", InputError, "line 3"),
-        ("0,1,6", "0,1,0", UsageError, "votes above 0"),
+        ("0,1,6", "0,1,0", InputError, "votes above 0"),
         ("ref_path", "reference", InputError, "lacks ref_path"),
         ("04.png", "nothing.png", ImageError, r"nothing\.png"),
         ("test,False,a boat", "test", InputError, "line 3"),

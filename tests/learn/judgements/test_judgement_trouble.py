@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semetric.errors import ImageError, InputError, StoreError, UsageError
+from semetric.errors import ImageError, StoreError, UsageError
 from semetric.learn.datasets.bapps import load_bapps
 from semetric.learn.datasets.nights import load_nights
 from semetric.learn.judgements import Annotator, Answer, Item, JudgementStore, Study
@@ -293,7 +293,7 @@ def test_a_table_that_is_damaged_is_named(
 def test_votes_that_are_no_number_are_named(store: JudgementStore, pictures: Path, tmp_path: Path) -> None:
     study = store.create_study("s", "choice", pictures)
     text = "id,left_vote,right_vote,votes,ref_path,left_path,right_path,split\n0,1,0,inf,00.png,01.png,02.png,train\n"
-    with pytest.raises(InputError, match=r"line 2.*votes is inf"):
+    with pytest.raises(UsageError, match=r"line 2.*votes is inf"):
         import_dataset(store, study, load_nights(table(tmp_path, text), min_votes=0), "nights")
 
 
