@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from semetric.cli._choices import flags, taken
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 from semetric.profiles import CHOICES
 from semetric.score_settings import Networks, ScoreSettings
 from semetric.settings import Settings, from_values, setting, to_values
@@ -103,7 +103,7 @@ class Checked(Settings):
     ],
 )
 def test_a_record_checks_itself(values: dict[str, Any], message: str) -> None:
-    with pytest.raises((InputError, UsageError), match=message):
+    with pytest.raises(UsageError, match=message):
         Checked(**values)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from semetric.errors import InputError
+from semetric.errors import UsageError
 from semetric.tables import number_in, path_in, read_table
 
 PLAIN = "reference,image,note\nr.png,x.png,0.5\nr.png,y.png,\n"
@@ -72,7 +72,7 @@ def test_quoted_cells_keep_separators_and_line_ends(tmp_path: Path) -> None:
 )
 def test_what_is_no_table_is_named(data: bytes, words: str, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(data)
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(UsageError, match=words):
         read_table(tmp_path / "t.csv", ("reference", "image"))
 
 

@@ -10,7 +10,7 @@ TYPE_CHECKING = False  # typing's own would be an import, before the program can
 if TYPE_CHECKING:
     from typing import Any
 
-    from semetric.errors import ImageError, InputError, SemetricError, UsageError, WeightsError
+    from semetric.errors import ImageError, SemetricError, UsageError, WeightsError
     from semetric.image import Picture, read_image
     from semetric.metrics.base import Metric, Score
     from semetric.report.explain import explain
@@ -22,7 +22,6 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ImageError",
-    "InputError",
     "Metric",
     "Picture",
     "Run",
@@ -42,7 +41,6 @@ __all__ = [
 
 _HOMES = {
     "ImageError": "errors",
-    "InputError": "errors",
     "Metric": "metrics.base",
     "Picture": "image",
     "Run": "results",

@@ -4,9 +4,8 @@
     ├── UsageError                    2     an option, name or combination that does not exist
     │   └── UnknownNameError          2     a name that a registry does not have
     │       └── NotScoredError        2     a metric that the scores in hand do not hold
-    ├── InputError                    3     a file or folder that is not there, or not what it should be
-    │   └── ImageError                3     an image that cannot be read or scored
-    │       └── SizeMismatchError     3     two images of unequal size
+    ├── ImageError                    3     an image that cannot be read or scored
+    │   └── SizeMismatchError         3     two images of unequal size
     ├── WeightsError                  4     a checkpoint that cannot be used
     │   ├── WeightsMissingError       4     not on this machine; the message names the command
     │   └── WeightsCorruptError       4     on this machine, but not what it should be
@@ -24,7 +23,6 @@ from collections.abc import Iterable
 __all__ = [
     "CodecError",
     "ImageError",
-    "InputError",
     "MissingExtraError",
     "NotScoredError",
     "SemetricError",
@@ -62,14 +60,10 @@ class NotScoredError(UnknownNameError):
     """A metric that was looked up in scores that do not hold it."""
 
 
-class InputError(SemetricError, ValueError):
-    """A file or folder that is to be read and is not there, or is not what it should be."""
+class ImageError(SemetricError, ValueError):
+    """An image that cannot be read, converted or scored."""
 
     exit_code = 3
-
-
-class ImageError(InputError):
-    """An image that cannot be read, converted or scored."""
 
 
 class SizeMismatchError(ImageError):

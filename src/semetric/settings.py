@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from semetric.errors import InputError, UsageError, did_you_mean
+from semetric.errors import UsageError, did_you_mean
 
 __all__ = [
     "Rule",
@@ -68,9 +68,9 @@ class Rule:
     flag: bool = True
 
     def check(self, name: str, value: Any) -> None:
-        """Raises UsageError where a number is out of bounds, InputError where a path leads nowhere."""
+        """Raises UsageError where a number is out of bounds, or a path leads nowhere."""
         if self.path and isinstance(value, str) and not os.path.exists(os.path.expanduser(value)):
-            raise InputError(f"Expected {name} as the path of a file or folder; nothing is at {value}.")
+            raise UsageError(f"Expected {name} as the path of a file or folder; nothing is at {value}.")
         if not isinstance(value, int | float):
             return
         low, high, above, below = self.low, self.high, self.above, self.below

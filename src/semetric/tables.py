@@ -13,17 +13,15 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
 
-from semetric.errors import InputError
+from semetric.errors import UsageError
 
-__all__ = ["CsvTable", "number_in", "open_text", "path_in", "read_table", "read_text", "table_rows"]
+__all__ = ["CsvTable", "number_in", "path_in", "read_table", "read_text"]
 
 _LARGEST = 256 * 2**20  # bytes: some two million pairs
-_HEADER_CHARACTERS = 2**20  # the header is looked for in these
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
@@ -60,106 +58,68 @@ def read_table(
         uneven: called with the line of a row of another length, and what is wrong with it; None raises.
 
     Raises:
-        InputError: the file cannot be read, lacks a column, has one twice, or a row of another length.
+        UsageError: the file cannot be read, lacks a column, has one twice, or a row of another length.
     """
     file = Path(path)
-    columns, rows = table_rows(io.StringIO(read_text(file), newline=""), file, needed, uneven=uneven)
-    return Table(columns=columns, rows=tuple(rows))
-
-
-def table_rows(
-    stream: TextIO, file: Path, needed: Sequence[str], *, uneven: Callable[[int, str], None] | None = None
-) -> tuple[tuple[str, ...], Iterator[tuple[int, tuple[str, ...]]]]:
-    """As `read_table`, row by row, of a table of any size: the columns, and the rows with their lines.
-
-    Args:
-        stream: at its start, without translation of ends of lines.
-        file: what messages name.
-        needed: as `read_table`.
-        uneven: likewise.
-    """
-    head = stream.read(_HEADER_CHARACTERS)
-    stream.seek(0)
-    header, start, separator = _header(head, needed, file)
+    text = read_text(file)
+    header, start, separator = _header(text, needed, file)
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
-        raise InputError(f"Expected each column once; {file} has {', '.join(map(repr, twice))} several times.")
-    return tuple(header), _rows(csv.reader(stream, delimiter=separator), start, len(header), file, uneven)
-
-
-def _rows(
-    reader: Any, start: int, width: int, file: Path, uneven: Callable[[int, str], None] | None
-) -> Iterator[tuple[int, tuple[str, ...]]]:
+        raise UsageError(f"Expected each column once; {file} has {', '.join(map(repr, twice))} several times.")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    rows: list[tuple[int, tuple[str, ...]]] = []
     try:
         for _ in range(start):
             next(reader)
         for cells in reader:
             if not any(cells):
                 continue
-            while len(cells) > width and not cells[-1]:
+            while len(cells) > len(header) and not cells[-1]:
                 cells.pop()
-            if len(cells) == width:
-                yield reader.line_num, tuple(cells)
+            if len(cells) == len(header):
+                rows.append((reader.line_num, tuple(cells)))
             elif uneven is not None:
-                uneven(reader.line_num, f"{len(cells)} cells instead of {width}")
+                uneven(reader.line_num, f"{len(cells)} cells instead of {len(header)}")
             else:
-                raise InputError(
-                    f"Expected {width} cells in each line, between {_SEPARATORS[reader.dialect.delimiter]}; line "
+                raise UsageError(
+                    f"Expected {len(header)} cells in each line, between {_SEPARATORS[separator]}; line "
                     f"{reader.line_num} of {file} has {len(cells)}."
                 )
     except csv.Error as error:  # such as a cell of more than 131072 characters
-        raise InputError(f"Expected a CSV table; {file}, line {reader.line_num}: {error}.") from error
-
-
-def open_text(file: Path) -> TextIO:
-    """A text file of any size in UTF-8, or UTF-16 with its mark, for `table_rows` or line by line.
-
-    Bytes that are no text become U+FFFD.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        with file.open("rb") as stream:
-            encoding = _encoding(stream.read(3))
-        return file.open(encoding=encoding, errors="replace", newline="")
-    except OSError as error:
-        raise InputError(f"Expected a text file; {file}: {error.strerror or error}.") from error
-
-
-def _encoding(data: bytes) -> str:
-    return next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
+        raise UsageError(f"Expected a CSV table; {file}, line {reader.line_num}: {error}.") from error
+    return CsvTable(columns=tuple(header), rows=tuple(rows))
 
 
 def read_text(file: Path) -> str:
     """The text of a file in UTF-8, or in UTF-16 with its mark.
 
     Raises:
-        InputError: it cannot be read, is no regular file, is larger than 256 MiB, or is in another encoding.
+        UsageError: it cannot be read, is no regular file, is larger than 256 MiB, or is in another encoding.
     """
     try:
         status = os.stat(file)
         if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device. Save it to a file first"
-            raise InputError(f"Expected a text file; {file} is {kind}.")
+            raise UsageError(f"Expected a text file; {file} is {kind}.")
         if status.st_size > _LARGEST:
-            raise InputError(
+            raise UsageError(
                 f"Expected a text file of at most {_LARGEST // 2**20} MiB; {file} has {status.st_size // 2**20}. "
                 "Divide it."
             )
         with file.open("rb") as stream:
             data = stream.read(_LARGEST)
     except OSError as error:
-        raise InputError(f"Expected a text file; {file}: {error.strerror or error}.") from error
+        raise UsageError(f"Expected a text file; {file}: {error.strerror or error}.") from error
+    encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
     try:
-        text = data.decode(_encoding(data))
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
+        raise UsageError(
             f"Expected a text file in UTF-8; {file}, line {line}: {error.reason}. Save it as UTF-8."
         ) from error
     if "\0" in text:
-        raise InputError(f"Expected a text file in UTF-8; {file} has zero bytes, as UTF-16 has. Save it as UTF-8.")
+        raise UsageError(f"Expected a text file in UTF-8; {file} has zero bytes, as UTF-16 has. Save it as UTF-8.")
     return text
 
 
@@ -203,7 +163,7 @@ def _header(text: str, needed: Sequence[str], file: Path) -> tuple[list[str], in
         try:
             rows = [next(reader, []) for _ in range(before + 1)]
         except csv.Error as error:
-            raise InputError(f"Expected a CSV table; {file}, line {reader.line_num}: {error}.") from error
+            raise UsageError(f"Expected a CSV table; {file}, line {reader.line_num}: {error}.") from error
         header = [name.strip() for name in rows[-1]]
         while header and not header[-1]:
             header.pop()
@@ -213,7 +173,7 @@ def _header(text: str, needed: Sequence[str], file: Path) -> tuple[list[str], in
     separator = max(headers, key=lambda key: len(headers[key]))
     names = headers[separator]
     missing = [name for name in needed if name not in names]
-    raise InputError(
+    raise UsageError(
         f"Expected a first line with the columns {', '.join(needed)}, between commas, semicolons or tabs; {file} lacks "
         f"{', '.join(missing)}. It begins with {', '.join(names)[:200] or 'nothing'}."
     )

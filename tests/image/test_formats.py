@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from making import chunk, png
 from PIL import Image
 
 from semetric.errors import ImageError
-from semetric.image import raster, read_image
+from semetric.image import read_image
 
 H, W = 9, 14
 RNG = np.random.default_rng(23)
@@ -259,31 +258,3 @@ def test_pil_images_with_a_key_below_8_bits(tmp_path: Path) -> None:
     path.write_bytes(png(values, depth=2, colour=0, extra=chunk(b"tRNS", b"\0\2")))
     with Image.open(path) as image:
         assert np.array_equal(read_image(image).pixels, read_image(path).pixels)
-
-
-@pytest.mark.parametrize("kind", ["PPM of maxval 100", "16-bit palette"])
-def test_what_becomes_float_has_a_third_of_the_limit(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(raster, "MAX_PIXELS", H * W)
-    path = tmp_path / "image"
-    if kind == "16-bit palette":
-        colours = RNG.integers(0, 65536, (3, 256)).astype(np.uint16)
-        tifffile.imwrite(path, integers(8, 1)[:, :, 0], photometric="palette", colormap=colours)
-    else:
-        path.write_bytes(b"P6\n%d %d\n100\n" % (W, H) + bytes(H * W * 3))
-    with pytest.raises(ImageError, match=f"at most {H * W // 3} pixels of"):
-        read_image(path, max_pixels=H * W)
-
-
-def test_colour_models_are_converted_in_bands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whole images in float64 took 3 GB where the limit allows 45 megapixels of CMYK in 16 bits."""
-    values = RNG.integers(0, 65536, (256, 512, 4)).astype(np.uint16)
-    tifffile.imwrite(tmp_path / "a.tif", values, photometric="separated")
-    monkeypatch.setattr(raster, "_BAND", 4096)
-    read_image(tmp_path / "a.tif")  # imports allocate, too
-    tracemalloc.start()
-    read_image(tmp_path / "a.tif")
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 40 * 256 * 512  # CMYK 8, RGB 6, RGB as float32 12 bytes a pixel, and the file itself 8

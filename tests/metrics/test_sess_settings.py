@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 from semetric.metrics.sess import SeSS
 from semetric.metrics.sess_settings import SessSettings, Settings, read_sess_settings, sess_settings_toml
 from semetric.models.runtime import Runtime
@@ -78,12 +78,12 @@ def test_the_defaults_are_the_papers_and_the_demo_is_the_codes() -> None:
 def test_files_that_do_not_fit_are_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "sess.toml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises((InputError, UsageError), match=message):
+    with pytest.raises(UsageError, match=message):
         read_sess_settings(path)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(UsageError, match="No such file"):
         read_sess_settings(tmp_path / "none.toml")
 
 

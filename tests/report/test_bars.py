@@ -3,11 +3,10 @@ from __future__ import annotations
 import math
 
 import pytest
-from matplotlib.figure import Figure
 
 from semetric.errors import ImageError, SizeMismatchError, WeightsMissingError
 from semetric.metrics.base import Score
-from semetric.report.bars import bar_of, draw_bars, number, short_weights, why
+from semetric.report.bars import bar_of, number, short_weights, why
 
 
 def score(metric: str, value: float, low: float | None, high: float | None, higher: bool = True) -> Score:
@@ -59,15 +58,6 @@ def test_ends_arrow_and_zero() -> None:
 def test_numbers() -> None:
     values = [0.12345, -0.5, 25.83, 65025.0, 2e-5, 0.0, math.inf]
     assert [number(v) for v in values] == ["0.123", "−0.500", "25.8", "65025", "2e−05", "0.000", "∞"]
-
-
-def test_every_network_behind_a_score_is_named_beside_its_bar() -> None:
-    weights = {f"role{i}": f"network_with_a_long_name_{i}.0.1@00" for i in range(5)}
-    sess = Score(metric="sess", value=0.5, higher_is_better=True, range=(0.0, 1.0), weights=weights)
-    axes = Figure(figsize=(8, 1)).add_axes((0, 0, 1, 1))
-    draw_bars(axes, [bar_of(sess)], [])
-    words = " ".join(text.get_text() for text in axes.texts)
-    assert all(f"network_with_a_long_name_{i}.0.1" in words for i in range(5))
 
 
 def test_short_weights_name_each_network_once() -> None:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semetric.errors import InputError, StoreError
+from semetric.errors import StoreError
 from semetric.results import database as module
 from semetric.results.database import Database, Row
 
@@ -169,7 +169,7 @@ def test_other_programs_and_formats_are_refused(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(StoreError, match="of format 2 of Semetric's results; it is of another"):
         Database(tmp_path / "a")
-    with pytest.raises(InputError, match="there are none"):
+    with pytest.raises(StoreError, match="there are none"):
         Database(tmp_path / "nothing")
 
 

@@ -16,7 +16,7 @@ import pytest
 from drivers import gone, start
 from fake_plan import Units
 
-from semetric.errors import InputError, SemetricError, StoreError, UsageError
+from semetric.errors import SemetricError, StoreError, UsageError
 from semetric.results import Execution, Run, Started, execute, open_run
 from semetric.results import database as database_module
 from semetric.results.database import FILE, Database
@@ -203,7 +203,7 @@ def test_other_folders_are_left_alone(tmp_path: Path) -> None:
         run(tmp_path)
     with pytest.raises(UsageError, match=r"to be a folder; .*letter\.txt is a file"):
         run(tmp_path / "letter.txt")
-    with pytest.raises(InputError, match="holds no run"):
+    with pytest.raises(UsageError, match="holds no run"):
         open_run(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".mine.tmp", "letter.txt"]
 
@@ -318,7 +318,7 @@ def test_documents_are_kept_with_a_run(whole: Path) -> None:
 
 def test_a_run_that_had_not_begun_is_none(tmp_path: Path) -> None:
     Database(tmp_path / FILE, create=True).close()
-    with pytest.raises(InputError, match="had not begun"):
+    with pytest.raises(UsageError, match="had not begun"):
         open_run(tmp_path)
     assert run(tmp_path).finished
 

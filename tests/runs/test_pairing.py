@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semetric.errors import ImageError, InputError, UsageError
+from semetric.errors import ImageError, UsageError
 from semetric.image.suffixes import SUFFIXES
 from semetric.runs.pairing import key, match_names, pair_folders, read_pairs
 
@@ -80,9 +80,9 @@ def test_nothing_in_common_is_a_usage_error(tmp_path: Path, images: list[str], m
 
 def test_what_is_no_folder_is_named(tmp_path: Path) -> None:
     folder = touch(tmp_path / "r", "b.png")
-    with pytest.raises(InputError, match=r"b\.png is a file"):
+    with pytest.raises(UsageError, match=r"b\.png is a file"):
         pair_folders(folder, folder / "b.png")
-    with pytest.raises(InputError, match="nowhere is not there"):
+    with pytest.raises(UsageError, match="nowhere is not there"):
         pair_folders(tmp_path / "nowhere", folder)
 
 
@@ -115,7 +115,7 @@ def test_an_unlistable_folder_is_not_passed_over(tmp_path: Path, monkeypatch: py
         return []
 
     monkeypatch.setattr("os.walk", walk)
-    with pytest.raises(InputError, match="closed: Permission denied"):
+    with pytest.raises(ImageError, match="closed: Permission denied"):
         pair_folders(references, references)
 
 
@@ -171,12 +171,12 @@ def test_a_csv_file_keeps_its_order_and_further_columns(tmp_path: Path) -> None:
 def test_a_bad_csv_file_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "pairs.csv"
     file.write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(UsageError, match=message):
         read_pairs(file)
 
 
 def test_a_missing_csv_file_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(UsageError, match="No such file"):
         read_pairs(tmp_path / "none.csv")
 
 
@@ -202,7 +202,7 @@ def test_the_digest_is_of_the_names_and_the_stamps_of_the_files(tmp_path: Path) 
 def test_a_list_is_a_regular_file(tmp_path: Path, kind: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     place = {"pipe": tmp_path / "pipe", "device": Path("/dev/zero"), "folder": tmp_path}[kind]
-    with pytest.raises(InputError, match="is a folder" if kind == "folder" else "a pipe or a device"):
+    with pytest.raises(UsageError, match="is a folder" if kind == "folder" else "a pipe or a device"):
         read_pairs(place)
 
 
@@ -210,12 +210,12 @@ def test_a_list_has_a_largest_size(tmp_path: Path) -> None:
     file = tmp_path / "pairs.csv"
     with file.open("wb") as stream:
         stream.truncate(2**40)  # a hole: it takes no room
-    with pytest.raises(InputError, match=r"at most 256 MiB; .* has 1048576"):
+    with pytest.raises(UsageError, match=r"at most 256 MiB; .* has 1048576"):
         read_pairs(file)
 
 
 def test_folders_whose_names_the_system_refuses(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="too long"):
+    with pytest.raises(ImageError, match="too long"):
         pair_folders("x" * 300, tmp_path)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 from semetric.metrics.sess import SeSS
 from semetric.models.dense import DenseEncoder
 from semetric.models.runtime import Runtime
@@ -54,9 +54,9 @@ def test_a_file_is_read_back_and_belongs_to_one_encoder(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="present weights"):
         calibration_of(encoder, tmp_path / "other.json")
     (tmp_path / "c.json").write_text('{"objects": 3}')
-    with pytest.raises(InputError, match="semetric learn calibrate writes"):
+    with pytest.raises(UsageError, match="semetric learn calibrate writes"):
         read_calibration(tmp_path / "c.json")
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(UsageError, match="No such file"):
         read_calibration(tmp_path / "absent.json")
 
 

@@ -17,7 +17,7 @@ app = App(
     name="semetric",
     help="Measures how much of an image's meaning survives.",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 

@@ -17,7 +17,7 @@ from semetric.cli._names import grouped, log_names
 from semetric.cli._progress import counter, say_interrupted
 from semetric.cli._scores import number
 from semetric.cli._tables import Column, TerminalTable, show_tables
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 
 if TYPE_CHECKING:
     from semetric.results import Execution, Started
@@ -79,8 +79,8 @@ def asked(
         return None
     elif len(folders) == 1:
         other = image if folders[0] == reference else reference
-        kind, beside = (UsageError, "a file") if os.path.exists(other) else (InputError, "not there")
-        raise kind(f"Expected two image files or two folders; {folders[0]} is a folder, {other} is {beside}.")
+        beside = "a file" if os.path.exists(other) else "not there"
+        raise UsageError(f"Expected two image files or two folders; {folders[0]} is a folder, {other} is {beside}.")
     if out is None:
         many = (
             f"--pairs {pairs} is a list"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from itertools import groupby
 from typing import Any, TypeVar
 
 import typer
@@ -51,15 +50,11 @@ PANELS = {
     "Output": ("out", "as_json", "latex", "save_plot", "png", "plots"),
 }
 _PANEL_OF = {option: panel for panel, options in PANELS.items() for option in options}
-_WHOLE = 500  # characters; no first sentence of a help text is longer
-_SECTIONS = ("Arguments", "Options", *PANELS)
+_PLACE: dict[str | None, int] = {None: 0, **{panel: place for place, panel in enumerate(PANELS, start=1)}}
 
 
 class App(typer.Typer):
-    """A typer application whose help shows what belongs to a verb alone first, then the panels in their order.
-
-    Help is plain text: importing what typer draws boxes with takes longer than everything else that help needs.
-    """
+    """A typer application whose help shows what belongs to a verb alone first, then the panels in their order."""
 
     def __init__(self, *, help: str, verbs: Callable[[], typer.Typer] | None = None, **settings: Any) -> None:
         """Makes an application without verbs.
@@ -70,35 +65,27 @@ class App(typer.Typer):
             settings: as typer takes them.
         """
         group = _Group if verbs is None else type("_LazyGroup", (_LazyGroup,), {"make": staticmethod(verbs)})
-        super().__init__(help=help, cls=group, no_args_is_help=True, rich_markup_mode=None, **settings)
+        super().__init__(help=help, cls=group, no_args_is_help=True, **settings)
 
     def verb(self, name: str, *examples: str) -> Callable[[_Verb], _Verb]:
-        """Registers a function as a verb, with command lines that its help shows."""
-        return self.command(name, cls=_Command, epilog="\n".join(examples))
+        """Registers a function as a verb.
+
+        Args:
+            name: the verb.
+            examples: command lines, without brackets, which rich would take for markup.
+        """
+        shown = "\n".join(["[bold]Examples[/bold]" if len(examples) > 1 else "[bold]Example[/bold]", *examples])
+        return self.command(name, cls=_Command, epilog=shown)
 
 
 class _Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         return _arranged(super().get_params(ctx))
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        _write_options(self.get_params(ctx), ctx, formatter)
-
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        examples = (self.epilog or "").splitlines()
-        if examples:
-            with formatter.section("Examples" if len(examples) > 1 else "Example"):
-                formatter.write("".join(f"  {example}\n" for example in examples))  # to be copied: not wrapped
-
 
 class _Group(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
         return _arranged(super().get_params(ctx))
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        _write_options(self.get_params(ctx), ctx, formatter)
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, command.get_short_help_str(_WHOLE)) for name, command in self.commands.items()])
 
 
 class _LazyGroup(_Group):
@@ -121,21 +108,9 @@ class _LazyGroup(_Group):
 
 def _arranged(parameters: list[Any]) -> list[Any]:
     """Arguments as they are, options by their panels; flags show no type."""
-    for option in parameters:
-        if isinstance(option, TyperOption) and option.metavar is None and (option.is_flag or option.multiple):
-            option.metavar = "" if option.is_flag else "<str>..."
-    return sorted(parameters, key=_place)
-
-
-def _place(parameter: Any) -> int:
-    """Which of the sections shows a parameter."""
-    if not isinstance(parameter, TyperOption):
-        return 0
-    return _SECTIONS.index(_PANEL_OF.get(parameter.name or "", "Options"))
-
-
-def _write_options(parameters: list[Any], ctx: Any, formatter: Any) -> None:
-    for place, section in groupby(parameters, _place):
-        records = [record for parameter in section if (record := parameter.get_help_record(ctx)) is not None]
-        with formatter.section(_SECTIONS[place]):
-            formatter.write_dl(records)
+    for parameter in parameters:
+        if isinstance(parameter, TyperOption):
+            parameter.rich_help_panel = _PANEL_OF.get(parameter.name or "")
+            if parameter.metavar is None and (parameter.is_flag or parameter.multiple):
+                parameter.metavar = "" if parameter.is_flag else "<str>..."
+    return sorted(parameters, key=lambda parameter: _PLACE[getattr(parameter, "rich_help_panel", None)])

@@ -13,7 +13,7 @@ import typer
 from semetric.cli._choices import numbers
 from semetric.cli._datasets import pairing as dataset_pairing
 from semetric.cli._lab_options import named
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 
 if TYPE_CHECKING:
     from semetric.lab.experiments import ImageFile
@@ -112,6 +112,6 @@ def _expanded(pattern: str) -> list[str]:
         return [pattern]
     folders = sorted(path for path in glob.glob(pattern) if os.path.isdir(path))
     if not folders:
-        raise InputError(f"Expected folders that fit {pattern!r}; there is none.")
+        raise UsageError(f"Expected folders that fit {pattern!r}; there is none.")
     numbers_of = dict(zip(folders, levels_of(folders), strict=True))
     return sorted(folders, key=lambda path: numbers_of[path])

@@ -12,7 +12,7 @@ import typer
 
 from semetric.cli import _console as shared
 from semetric.cli._choices import metrics_option, table
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 
 __all__ = ["Words", "named", "read_config", "run_options", "systems"]
 
@@ -97,21 +97,20 @@ def read_config(path: Path | None, kind: str) -> dict[str, Any]:
         kind: the experiment that is run, against the file's own "experiment" where it has one.
 
     Raises:
-        InputError: the file cannot be read, or is no table.
-        UsageError: it is of another experiment.
+        UsageError: the file cannot be read, or is of another experiment.
     """
     if path is None:
         return {}
-    from semetric.tables import read_text
-
-    text = read_text(path)
     try:
+        text = path.read_text(encoding="utf-8")
         document = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise UsageError(f"Expected a file of options; {path}: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise InputError(f"Expected TOML (or a run.json) in {path}; {why}.") from error
+        raise UsageError(f"Expected TOML (or a run.json) in {path}; {why}.") from error
     if not isinstance(document, Mapping):
-        raise InputError(f"Expected a table of options in {path}; found {type(document).__name__}.")
+        raise UsageError(f"Expected a table of options in {path}; found {type(document).__name__}.")
     values = dict(document)
     experiment = values.pop("experiment", kind)
     if experiment != kind:
@@ -119,6 +118,6 @@ def read_config(path: Path | None, kind: str) -> dict[str, Any]:
     if path.suffix.lower() == ".json":
         config = values.get("config", values)
         if not isinstance(config, Mapping):
-            raise InputError(f"Expected a table of options in {path}; found {type(config).__name__}.")
+            raise UsageError(f"Expected a table of options in {path}; found {type(config).__name__}.")
         values = dict(config)
     return values

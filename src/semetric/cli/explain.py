@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from semetric.cli import _console as shared
 from semetric.cli._choices import MetricsOption, accepts, taken, words
 from semetric.cli._scores import exit_code, say_missing, say_notes, score_tables
 from semetric.cli._tables import show_tables
+from semetric.errors import UsageError
 from semetric.score_settings import ScoreSettings
 
 __all__ = ["explain"]
@@ -29,6 +31,9 @@ def explain(
     **choices: Any,
 ) -> None:
     """Show in one HTML page why two images score as they do."""
+    for name in (reference, image):
+        if os.path.isdir(name):
+            raise UsageError(f"semetric explain compares two image files; {name} is a folder.")
     import semetric
     from semetric.results.files import check_place
 

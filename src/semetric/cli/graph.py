@@ -30,6 +30,8 @@ def graph(
     """Find an image's objects and their relations."""
     if out is None and png is None and not as_json:
         raise UsageError("Expected --out graph.json, --png graph.png or --json; found none of them.")
+    if os.path.isdir(image):
+        raise UsageError(f"semetric graph reads one image file; {image} is a folder.")
     import semetric
     from semetric.results import files
     from semetric.scene.build import GraphBuilder

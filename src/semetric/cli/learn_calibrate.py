@@ -10,7 +10,7 @@ import typer
 from semetric.cli import _console as shared
 from semetric.cli._choices import accepts, flags, taken
 from semetric.cli._progress import counter
-from semetric.errors import InputError
+from semetric.errors import UsageError
 from semetric.score_settings import Networks, SceneNetworks
 
 __all__ = ["calibrate"]
@@ -39,7 +39,7 @@ def calibrate(
         for file in (sorted(f for f in path.iterdir() if f.suffix.lower() in SUFFIXES) if path.is_dir() else [path])
     ]
     if not files:
-        raise InputError(f"Expected photos in {', '.join(map(str, photos))}; found none.")
+        raise UsageError(f"Expected photos in {', '.join(map(str, photos))}; found none.")
     networks = runtime(store=None if no_cache else "default", **taken(Networks, choices))
     builder = GraphBuilder(networks, variant="graded")
     pictures = [(file.name, read_image(file).to_uint8()) for file in files]

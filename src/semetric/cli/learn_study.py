@@ -12,7 +12,7 @@ from semetric.cli import _console as shared
 from semetric.cli._choices import accepts, taken
 from semetric.cli._help import App
 from semetric.cli._tables import Column, TerminalTable, show_tables
-from semetric.errors import InputError, UsageError
+from semetric.errors import ImageError, UsageError
 from semetric.learn.judgements.records import StudySettings
 
 if TYPE_CHECKING:
@@ -42,12 +42,11 @@ def create(
 ) -> None:
     """Make an empty study."""
     from semetric.learn.judgements import JudgementStore
-    from semetric.tables import read_text
 
     if not images.is_dir():
-        raise InputError(f"Expected a folder of images; {images} is none.")
+        raise ImageError(f"Expected a folder of images; {images} is none.")
     settings = StudySettings.from_dict(taken(StudySettings, choices))
-    words = "" if instructions is None else read_text(instructions)
+    words = "" if instructions is None else _text(instructions)
     with JudgementStore(file, create=True) as store:
         created = store.create_study(study, _kind(kind), images.resolve(), instructions=words, settings=settings)
     typer.echo(f"{file}: {created.kind} study {created.name!r}", err=True)
@@ -70,7 +69,6 @@ def import_(
     from semetric.learn.judgements.jsonl import import_jsonl
     from semetric.learn.judgements.pooled import import_dataset
     from semetric.learn.judgements.table import import_csv
-    from semetric.tables import read_text
 
     _check_format(form)
     if (source is None) != (form == "bapps"):
@@ -78,7 +76,7 @@ def import_(
     with JudgementStore(file, create=form == "jsonl") as store:
         if form == "jsonl" and source is not None:
             folder = None if images is None else str(images.resolve())
-            filled = import_jsonl(store, read_text(source).split("\n"), name=study, image_root=folder)
+            filled = import_jsonl(store, _text(source).split("\n"), name=study, image_root=folder)
             new, old = sum(1 for _ in store.items(filled)), 0
         else:
             filled = store.study(study)
@@ -224,3 +222,10 @@ def _kind(kind: str) -> Any:
 def _check_format(form: str) -> None:
     if form not in FORMATS:
         raise UsageError(f"Expected --format {', '.join(FORMATS)}; found {form!r}.")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImageError(f"Expected a text file in UTF-8; {path}: {error}.") from error

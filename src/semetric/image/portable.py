@@ -38,7 +38,7 @@ def decode_portable(file: BinaryIO, name: str, max_pixels: int | None) -> Decode
         raise _damaged(name, f"its largest value is {white}")
     channels = 3 if form in {3, 6} else 1
     text = form <= 3
-    cost, kind = (24, "as text") if text else (3, f"of values up to {white}") if 255 % white else (1, "")
+    cost, kind = (24, "as text") if text else (3, "of more than 8 bits") if white > 255 else (1, "")
     check_size(height, width, name, max_pixels, cost=cost, kind=kind)
     values = (_text if text else _binary)(data, header.end(), (height, width, channels), white, name)
     if int(values.max()) > white:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from semetric.errors import ImageError, UsageError, did_you_mean
 from semetric.score_settings import MAX_PIXELS
 
-__all__ = ["MAX_PIXELS", "DecodedImage", "Pixels", "Raster", "bands_of", "check_background", "check_size", "to_rgb"]
+__all__ = ["MAX_PIXELS", "DecodedImage", "Pixels", "Raster", "check_background", "check_size", "to_rgb"]
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
@@ -46,7 +46,7 @@ class Raster:
 
     def bands(self) -> Iterator[tuple[slice, Pixels]]:
         """Bands of rows from the top, (rows, W, C): uint8 where white is 255, else float32 in [0, 1]."""
-        for rows in bands_of(self.shape):
+        for rows in _bands(self.shape):
             values = self.rows(rows.start, rows.stop)
             if self.white == 255:
                 yield rows, values
@@ -130,29 +130,20 @@ def to_rgb(raster: Raster, *, background: str | tuple[int, int, int], notes: lis
     return _narrow(rgb)
 
 
-def bands_of(shape: tuple[int, ...]) -> Iterator[slice]:
-    """The rows of an image (H, W, …) in slices of about a million pixels."""
+def _bands(shape: tuple[int, ...]) -> Iterator[slice]:
     step = max(1, _BAND // shape[1])
     return (slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step))
 
 
 def _over(colours: Pixels, alpha: Pixels, rgb: tuple[int, int, int], premultiplied: bool) -> Pixels:
     if colours.dtype == np.uint8:
-        cover = alpha[:, :, 0].astype(np.uint16)
-        mixed = np.empty((*cover.shape, 3), np.uint8)
-        for c, below in enumerate(rgb):  # a channel at a time: numpy is slow along an axis of three
-            colour = colours[:, :, c % colours.shape[2]].astype(np.uint8, copy=False)  # grey has one channel
-            light = np.uint16(below) * (255 - cover)
-            if not premultiplied:
-                light += colour * cover
-            light += 128
-            light += light >> 8
-            light >>= 8  # light / 255, rounded to nearest, of every sum up to 255 · 255
-            mixed[:, :, c] = np.minimum(light + colour, 255) if premultiplied else light
-        return mixed
-    behind = np.array(rgb, np.float32) / np.float32(255)
-    front = colours if premultiplied else colours * alpha
-    return np.asarray(np.clip(front + behind * (1 - alpha), 0, 1), np.float32)
+        a = alpha.astype(np.uint16)  # 255 · 255 + 127 fits, and so does twice that where colours exceed alpha
+        front = colours.astype(np.uint16) * (np.uint16(255) if premultiplied else a)
+        mixed = (front.astype(np.uint32) + np.array(rgb, np.uint16) * (255 - a) + 127) // 255
+        return np.asarray(np.minimum(mixed, 255), np.uint8)
+    below = np.array(rgb, np.float32) / np.float32(255)
+    light = colours if premultiplied else colours * alpha
+    return np.asarray(np.clip(light + below * (1 - alpha), 0, 1), np.float32)
 
 
 def _narrow(pixels: Pixels) -> Pixels:
@@ -160,7 +151,7 @@ def _narrow(pixels: Pixels) -> Pixels:
     if pixels.dtype == np.uint8:
         return pixels
     levels: NDArray[np.uint8] = np.empty(pixels.shape, np.uint8)
-    for rows in bands_of(pixels.shape):  # most images that are not 8-bit show it in the first
+    for rows in _bands(pixels.shape):  # most images that are not 8-bit show it in the first
         scaled = pixels[rows] * np.float32(255)
         steps = np.rint(scaled)
         if bool((np.abs(scaled - steps) > _GRID).any()):

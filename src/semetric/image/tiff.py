@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from semetric.errors import ImageError
 from semetric.image.arrays import unit_range
 from semetric.image.orientation import ORIENTATION
-from semetric.image.raster import DecodedImage, Raster, bands_of, check_size
+from semetric.image.raster import DecodedImage, Raster, check_size
 
 if TYPE_CHECKING:
     from tifffile import TiffFile
@@ -87,17 +87,16 @@ def _check(page: Any, size_bytes: int, name: str, max_pixels: int | None) -> Non
     """Raises ImageError before a pixel is decoded: size, kind, and where the data lie."""
     height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
     colours = _COLOURS.get(page.photometric, 0)
-    bits = page.bitspersample
-    # uint8 RGB, with or without alpha, costs 1; float32 3
-    narrow = _palette(page).dtype == np.uint8 if page.photometric == _PALETTE else bits in (1, 2, 4, 8)
-    cost = 1.0 if narrow and samples <= 4 else max(3.0, samples * bits / 16)
-    check_size(height, width, name, max_pixels, cost=cost, kind=f"of {samples} × {bits} bits")
+    sample_bytes = page.bitspersample / 8
+    # uint8 RGB, with or without alpha, costs 1; float32 from 16-bit RGB 3
+    cost = 1.0 if sample_bytes <= 1 and samples <= 4 else max(3.0, samples * sample_bytes / 2)
+    check_size(height, width, name, max_pixels, cost=cost, kind=f"of {samples} × {page.bitspersample} bits")
     if not colours or samples < colours:
         raise _unsupported(name, f"the colour model {getattr(page.photometric, 'name', page.photometric)}")
     if page.photometric == _YCBCR and page.compression not in _JPEG and tuple(page.subsampling or (1, 1)) != (1, 1):
         raise _unsupported(name, "YCbCr of reduced resolution that is not compressed as JPEG")
-    if page.photometric in {_LAB, _YCBCR} and bits != 8:
-        raise _unsupported(name, f"{page.photometric.name} of {bits} bits")
+    if page.photometric in {_LAB, _YCBCR} and page.bitspersample != 8:
+        raise _unsupported(name, f"{page.photometric.name} of {page.bitspersample} bits")
     if page.imagedepth != 1 or page.dtype is None or page.dtype.kind not in "buif":
         raise _unsupported(name, f"samples of type {page.dtype}")
     if page.is_tiled and page.tilelength * page.tilewidth > 4 * max(height * width, 1 << 20):
@@ -166,41 +165,30 @@ def _integers(page: Any, array: NDArray[Any], name: str, notes: list[str]) -> tu
 
 
 def _looked_up(page: Any, indices: NDArray[Any], notes: list[str]) -> Raster:
-    notes.append("palette looked up")
-    table = _palette(page)
-    if table.dtype == np.uint8:
-        return Raster.of(table[indices], 255)
-    notes.append("16-bit values divided by 65535")
-    return Raster.of(table[indices], 65535)
-
-
-def _palette(page: Any) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Palettes hold 16 bits; programs write 8-bit colours as c · 257, c · 256 or plainly c."""
+    notes.append("palette looked up")
     table: NDArray[np.uint16] = np.asarray(page.colormap, np.uint16).reshape(3, -1).T
     high, low = table >> 8, table & 255
     if not high.any():
-        return low.astype(np.uint8)
+        return Raster.of(low.astype(np.uint8)[indices], 255)
     if not low.any() or np.array_equal(high, low):
-        return high.astype(np.uint8)
-    return table
+        return Raster.of(high.astype(np.uint8)[indices], 255)
+    notes.append("16-bit values divided by 65535")
+    return Raster.of(table[indices], 65535)
 
 
 def _to_rgb(paint: NDArray[Any], model: int, white: int | None, notes: list[str]) -> NDArray[Any]:
     """CMYK, Lab and YCbCr by Pillow's plain conversion; CMYK of more than 8 bits by its equation, (1 − c)(1 − k)."""
     mode = {_CMYK: "CMYK", _LAB: "LAB", _YCBCR: "YCbCr"}[model]
     notes.append(f"{mode} converted to RGB" + (" without a colour profile" if mode == "CMYK" else ""))
-    from PIL import Image
+    if paint.dtype == np.uint8:
+        from PIL import Image
 
-    rgb = np.empty((*paint.shape[:2], 3), np.float32 if white is None else paint.dtype)
+        image = Image.frombytes(mode, paint.shape[1::-1], np.ascontiguousarray(paint).tobytes())
+        return np.asarray(image.convert("RGB"))
     top = np.float64(1 if white is None else white)
-    for rows in bands_of(paint.shape):
-        band = paint[rows]
-        if band.dtype == np.uint8:
-            rgb[rows] = np.asarray(Image.frombytes(mode, band.shape[1::-1], band.tobytes()).convert("RGB"))
-        else:
-            light = (top - band[:, :, :3]) * (top - band[:, :, 3:]) / top
-            rgb[rows] = light if white is None else np.rint(light)
-    return rgb
+    rgb = (top - paint[:, :, :3]) * (top - paint[:, :, 3:]) / top
+    return rgb.astype(np.float32) if white is None else np.rint(rgb).astype(paint.dtype)
 
 
 def _unsupported(name: str, kind: str) -> ImageError:

@@ -20,11 +20,10 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from semetric.errors import InputError, UsageError, did_you_mean
+from semetric.errors import UsageError, did_you_mean
 from semetric.scene.graded import GradedSettings
 from semetric.scene.importance import ImportanceSettings
 from semetric.scene.matching import MatchingSettings
-from semetric.tables import read_text
 
 if TYPE_CHECKING:
     from typing import Self
@@ -131,20 +130,21 @@ def read_sess_settings(path: str | os.PathLike[str]) -> Settings:
     """The settings in a TOML file's table [sess].
 
     Raises:
-        InputError: no such file, no such table, another table beside it, or as `sess_settings`.
+        UsageError: no such file, no such table, another table beside it, or as `sess_settings`.
     """
     import tomllib
 
     file = Path(path)
-    text = read_text(file)
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"Expected TOML in {file}; {error}.") from error
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"Expected a file of SeSS settings; {file}: {error.strerror or error}.") from error
+    except ValueError as error:  # TOML's and Unicode's own are of that kind
+        raise UsageError(f"Expected TOML in {file}; {error}.") from error
     table = document.get("sess")
     if set(document) != {"sess"} or not isinstance(table, Mapping):
         there = ", ".join(document) or "nothing"
-        raise InputError(f"Expected one table, [sess], in {file}; found {there}.")
+        raise UsageError(f"Expected one table, [sess], in {file}; found {there}.")
     return sess_settings(table, source=str(file))
 
 

@@ -178,7 +178,7 @@ def draw_bars(axes: Axes, bars: list[Bar], missing: list[str]) -> None:
                 _mark(axes, left + (right - left) * bar.unrelated, y).set_gid(f"unrelated {bar.name}")
             write_text(axes, left - 0.05, y, bar.worst, size=7, colour="#555555", ha="right")
             write_text(axes, right + 0.05, y, bar.best, size=7, colour="#555555", ha="left")
-        small = [*wrap(bar.weights, _SMALL_CHARACTERS), *([bar.note] if bar.note else [])]
+        small = [*wrap(bar.weights, _SMALL_CHARACTERS)[:2], *([bar.note] if bar.note else [])]
         for k, text in enumerate(small):
             offset = 0.11 * (k - (len(small) - 1) / 2)
             write_text(axes, right + 0.5, y + offset, text, size=6.5, colour="#555555", ha="left")

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semetric.errors import InputError, StoreError
+from semetric.errors import StoreError
 
 __all__ = ["FILE", "FLUSH_ROWS", "FLUSH_SECONDS", "FORMAT", "Database", "Row"]
 
@@ -84,8 +84,7 @@ class Database:
         readonly: for readers beside the process that writes.
 
     Raises:
-        InputError: there is none.
-        StoreError: it is another program's or of another format, or it is damaged.
+        StoreError: there is none, it is another program's or of another format, or it is damaged.
     """
 
     def __init__(self, path: Path, *, create: bool = False, readonly: bool = False) -> None:
@@ -93,7 +92,7 @@ class Database:
         self._waiting: list[Row] = []
         self._since = time.monotonic()
         if not create and not path.is_file():
-            raise InputError(f"Expected the results of a run in {path}; there are none.")
+            raise StoreError(f"Expected the results of a run in {path}; there are none.")
         mode = "rwc" if create else "rw"  # readers, too, may have to undo what a killed process had begun
         with self._named():
             self._connection = sqlite3.connect(

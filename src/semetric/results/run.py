@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from semetric.errors import InputError, StoreError, UsageError
+from semetric.errors import StoreError, UsageError
 from semetric.results import runner
 from semetric.results.database import FILE, Database, Row
 from semetric.results.export import file_digest, read_table, write_csv, write_parquet
@@ -183,19 +183,18 @@ def open_run(path: Path) -> Run:
     """The run in a folder, finished or not.
 
     Raises:
-        InputError: there is none.
-        UsageError: it is one of an earlier Semetric.
+        UsageError: there is none, or one of an earlier Semetric.
         StoreError: it is damaged.
     """
     with named_errors(path):
         absent = not (path / FILE).is_file()
     if absent:
         _refuse_earlier(path)
-        raise InputError(f"Expected the folder of a run; {path} holds no run. Name the folder that --out named.")
+        raise UsageError(f"Expected the folder of a run; {path} holds no run. Name the folder that --out named.")
     with Database(path / FILE, readonly=True) as database:
         record = database.document("record")
         if record is None:
-            raise InputError(f"Expected the folder of a run; the one in {path} had not begun. Start it again.")
+            raise UsageError(f"Expected the folder of a run; the one in {path} had not begun. Start it again.")
         finished = database.document("finished") is not None
         return Run(path=path, record=record, summary=database.document("summary") if finished else {})
 

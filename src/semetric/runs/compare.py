@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 from semetric.results import Row, open_run
 from semetric.results.record import flatten
 from semetric.results.statistics import bootstrap_mean, sign_test
@@ -131,7 +130,7 @@ def compare(run_a: str | os.PathLike[str], run_b: str | os.PathLike[str], *, for
     Pairs belong together if their references have one name and their images have one name, each as a
     relative path without suffix: within the folders that were scored, or, in a run from a CSV file,
     within the deepest folder that holds all its references, or images. Units of experiments belong together if
-    image, system and level are the same. Accents may be composed in one run and decomposed in the other.
+    image, system and level are the same.
 
     Args:
         run_a: the folder of a run.
@@ -139,8 +138,7 @@ def compare(run_a: str | os.PathLike[str], run_b: str | os.PathLike[str], *, for
         force: compare scores of different weights, profiles or settings, too.
 
     Raises:
-        InputError: no finished run.
-        UsageError: no common unit or metric; or weights, profile, options or settings
+        UsageError: no finished run; no common unit or metric; or weights, profile, options or settings
             differ and `force` is not set: the message names them.
         StoreError: a run that cannot be read.
     """
@@ -243,7 +241,7 @@ class _Side:
 def _open(path: Path) -> _Side:
     run = open_run(path)
     if not run.finished:
-        raise InputError(f"Expected the folder of a finished run; {path} holds a run that is not. Start it again.")
+        raise UsageError(f"Expected the folder of a finished run; {path} holds a run that is not. Start it again.")
     rows = list(run.units())
     keys = row_keys(rows, run.record)
     return _Side(record=run.record, keys=keys, values=np.stack([row.scores for row in rows]))
@@ -260,15 +258,11 @@ def row_keys(rows: Sequence[Row], record: Mapping[str, Any]) -> list[Key]:
     """What each unit is, in names that another run can share: see `compare`."""
     if record["kind"] != "pairs":
         places = [record["fields"].index(name) for name in ("image", "system", "level")]
-        return [tuple(_composed(str(row.fields[place])) for place in places) for row in rows]
+        return [tuple(str(row.fields[place]) for place in places) for row in rows]
     references, images = ([row.fields[place] for row in rows] for place in (0, 1))
     if "pairs" in record["source"]:
         references, images = _within(references), _within(images)
-    return [(_composed(key(one)), _composed(key(two))) for one, two in zip(references, images, strict=True)]
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)  # macOS writes accents decomposed
+    return [(key(one), key(two)) for one, two in zip(references, images, strict=True)]
 
 
 def _within(names: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
-from semetric.errors import InputError, UsageError
+from semetric.errors import ImageError, UsageError
 from semetric.image.names import shown
 from semetric.image.suffixes import SUFFIXES
 from semetric.tables import path_in, read_table
@@ -103,18 +103,18 @@ def pair_folders(references: str | os.PathLike[str], images: str | os.PathLike[s
         images: a folder.
 
     Raises:
-        InputError: one is no folder, or cannot be listed.
-        UsageError: no image has a reference.
+        UsageError: one is no folder, or no image has a reference.
+        ImageError: a folder that cannot be listed.
     """
     roots = Path(references), Path(images)
     for root in roots:
         try:
             if not stat.S_ISDIR(os.stat(root).st_mode):
-                raise InputError(f"Expected two folders; {root} is a file.")
+                raise UsageError(f"Expected two folders; {root} is a file.")
         except (FileNotFoundError, NotADirectoryError):
-            raise InputError(f"Expected two folders; {root} is not there.") from None
+            raise UsageError(f"Expected two folders; {root} is not there.") from None
         except OSError as error:
-            raise InputError(f"Expected a folder that can be listed; {root}: {error.strerror or error}.") from error
+            raise ImageError(f"Expected a folder that can be listed; {root}: {error.strerror or error}.") from error
     (ours, not_ours), (theirs, not_theirs) = (image_files(root) for root in roots)
     matched, alone, alone_too, ambiguous = match_names(ours, theirs)
     if not matched:
@@ -200,7 +200,7 @@ def read_pairs(path: str | os.PathLike[str]) -> Pairing:
     columns are kept.
 
     Raises:
-        InputError: not such a file; the message names the line.
+        UsageError: not such a file; the message names the line.
     """
     file = Path(path)
     table = read_table(file, _COLUMNS)
@@ -209,7 +209,7 @@ def read_pairs(path: str | os.PathLike[str]) -> Pairing:
     pairs = []
     for number, cells in table.rows:
         if not all(cells[place].strip() for place in places):
-            raise InputError(f"Expected a reference and an image in each line; line {number} of {file} lacks one.")
+            raise UsageError(f"Expected a reference and an image in each line; line {number} of {file} lacks one.")
         reference, image = (path_in(file.parent, cells[place]) for place in places)
         pairs.append(
             Pair(
@@ -221,7 +221,7 @@ def read_pairs(path: str | os.PathLike[str]) -> Pairing:
             )
         )
     if not pairs:
-        raise InputError(f"Expected at least one pair; {file} has a header and no lines.")
+        raise UsageError(f"Expected at least one pair; {file} has a header and no lines.")
     return Pairing(
         pairs=tuple(pairs),
         source={"pairs": shown(str(file.absolute()))},
@@ -233,11 +233,11 @@ def image_files(root: Path) -> tuple[list[str], list[str]]:
     """Relative paths, with slashes, of the image files and of the other files, subfolders included, nothing hidden.
 
     Raises:
-        InputError: a folder that cannot be listed.
+        ImageError: a folder that cannot be listed.
     """
 
     def fail(error: OSError) -> NoReturn:
-        raise InputError(f"Expected a folder that can be listed; {error.filename}: {error.strerror or error}.")
+        raise ImageError(f"Expected a folder that can be listed; {error.filename}: {error.strerror or error}.")
 
     images: list[str] = []
     others: list[str] = []

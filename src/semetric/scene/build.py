@@ -165,7 +165,7 @@ class GraphBuilder:
     def _ram_identity(self) -> str:
         path = Path(str(self.runtime.profile.relations_weights))
         if not path.is_file():
-            raise WeightsMissingError(f"Expected the Relate-Anything checkpoint at {path}; there is no such file.")
+            raise UsageError(f"Expected the Relate-Anything checkpoint at {path}; there is no such file.")
         return file_identity(path)
 
     @cached_property

@@ -19,10 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 from semetric.models.dense import DenseEncoder
 from semetric.models.encoders import ObjectEncoder
-from semetric.tables import read_text
 
 __all__ = ["Calibration", "calibration_of", "fit", "read_calibration", "write_calibration"]
 
@@ -88,13 +87,14 @@ def read_calibration(path: str | os.PathLike[str]) -> Calibration:
     """The calibration in a JSON file.
 
     Raises:
-        InputError: no such file, or not a calibration.
+        UsageError: no such file, or not a calibration.
     """
-    text = read_text(Path(path))
     try:
-        return _parse(json.loads(text))
+        return _parse(json.loads(Path(path).read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"Expected a calibration in {path}; {error.strerror or error}.") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"Expected the JSON that semetric learn calibrate writes in {path}; {error!r}.") from error
+        raise UsageError(f"Expected the JSON that semetric learn calibrate writes in {path}; {error!r}.") from error
 
 
 def write_calibration(calibration: Calibration, path: str | os.PathLike[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from fake_systems import make_images
 from PIL import Image
 
-from semetric.errors import InputError, UsageError, WeightsMissingError
+from semetric.errors import UsageError, WeightsMissingError
 from semetric.lab.experiments import (
     Channel,
     Compression,
@@ -120,7 +120,7 @@ def test_the_rates_are_six_evenly_spaced_on_a_logarithmic_axis() -> None:
     ],
 )
 def test_what_does_not_exist_is_named(experiment: Experiment, message: str) -> None:
-    with pytest.raises((InputError, UsageError), match=message):
+    with pytest.raises(UsageError, match=message):
         sweeps(experiment)
 
 

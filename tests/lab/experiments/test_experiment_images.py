@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from semetric.errors import ImageError, InputError, UsageError
+from semetric.errors import ImageError, UsageError
 from semetric.lab.experiments.images import find_images, level_name, look_at, read_picture
 
 
@@ -28,7 +28,7 @@ def test_files_and_folders_are_found_once(tmp_path: Path) -> None:
 )
 def test_nothing_to_send(inputs: list[str], message: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises((InputError, UsageError), match=message):
+    with pytest.raises(UsageError, match=message):
         find_images([tmp_path / name for name in inputs])
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 from semetric.learn.datasets import load_dataset
 from semetric.learn.datasets.bapps import read_share
 from semetric.learn.datasets.files import Damaged
@@ -55,7 +55,7 @@ def test_unknown_splits_and_subsets(bapps: Path) -> None:
         load_dataset("bapps", bapps, "train")
     with pytest.raises(UsageError, match=r": cnn, traditional; found 'color'"):
         load_dataset("bapps", bapps, subset="color")
-    with pytest.raises(InputError, match="BAPPS 2AFC"):
+    with pytest.raises(UsageError, match="BAPPS 2AFC"):
         load_dataset("bapps", bapps / "jnd" / "val")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 from semetric.learn.datasets import load_dataset
 from semetric.learn.triplets import Choice
 
@@ -135,19 +135,19 @@ def test_rows_of_other_length_and_other_headers(nights: Callable[..., Path]) -> 
     file.write_text(file.read_text() + "7,1\n")
     assert load_dataset("nights", root).problems.named == ("data.csv, line 3: 2 cells instead of 10",)
     file.write_text("id,left_vote\n1,1\n")
-    with pytest.raises(InputError, match="lacks right_vote, votes, ref_path, left_path, right_path, split"):
+    with pytest.raises(UsageError, match="lacks right_vote, votes, ref_path, left_path, right_path, split"):
         load_dataset("nights", root)
     file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="Expected a text file in UTF-8"):
+    with pytest.raises(UsageError, match="Expected a text file in UTF-8"):
         load_dataset("nights", root)
 
 
 def test_nothing_whole_is_an_error(nights: Callable[..., Path], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"found none that is whole. The first problem: data.csv, line 2 \(id 8\)"):
+    with pytest.raises(UsageError, match=r"found none that is whole. The first problem: data.csv, line 2 \(id 8\)"):
         load_dataset("nights", nights(row(8), row(9)))
-    with pytest.raises(InputError, match=r"data\.csv or nights/data\.csv; found none of them"):
+    with pytest.raises(UsageError, match=r"data\.csv or nights/data\.csv; found none of them"):
         load_dataset("nights", tmp_path / "nights" / "ref")
-    with pytest.raises(InputError, match="is not there"):
+    with pytest.raises(UsageError, match="is not there"):
         load_dataset("nights", tmp_path / "nothing")
 
 

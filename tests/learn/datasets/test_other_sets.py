@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semetric.errors import InputError, SemetricError, UsageError
+from semetric.errors import SemetricError, UsageError
 from semetric.learn.datasets import DATASETS, Dataset, ImagePair, OddOneOut, choices_of, load_dataset
 from semetric.learn.triplets import Choice, JudgedPair, ScoredTriplet, Triplet
 
@@ -41,7 +41,7 @@ def test_cyclegan_pairs(tmp_path: Path, touch: Callable[..., None]) -> None:
     with pytest.raises(UsageError, match=r"test, val; found 'train'"):
         load_dataset("cyclegan", tmp_path, "train")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"_real_A\.png"):
+    with pytest.raises(UsageError, match=r"_real_A\.png"):
         load_dataset("cyclegan", tmp_path / "empty")
 
 
@@ -98,15 +98,15 @@ def test_its_export_is_the_same_data_set(study: Path, tmp_path: Path) -> None:
     moved = load_dataset("study", tmp_path / "elsewhere" / "first.jsonl", images=str(tmp_path / "images"))
     assert moved.items == load_dataset("study", study).items
     (tmp_path / "elsewhere" / "broken.jsonl").write_text(json.dumps({"record": "item"}) + "\n")
-    with pytest.raises(InputError, match=r"[lL]ine 1"):
+    with pytest.raises(UsageError, match=r"[lL]ine 1"):
         load_dataset("study", tmp_path / "elsewhere" / "broken.jsonl")
 
 
 def test_missing_images_of_a_study_are_named(study: Path) -> None:
     (study.parent / "images" / "a.png").unlink()
-    with pytest.raises(InputError, match=r"The first problem: one: a.png is missing"):
+    with pytest.raises(UsageError, match=r"The first problem: one: a.png is missing"):
         load_dataset("study", study)
-    with pytest.raises(InputError, match="a study file or its export"):
+    with pytest.raises(UsageError, match="a study file or its export"):
         load_dataset("study", study.parent)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semetric.errors import ImageError, InputError, UsageError
+from semetric.errors import ImageError, UsageError
 from semetric.learn.datasets import PanopticRecord, load_dataset, panoptic_ids, read_panoptic
 
 THINGS, STUFF = ["person", "dog"], ["grass"]
@@ -133,17 +133,17 @@ def test_damaged_records_of_psg_are_named(psg: Callable[[Any], Path], path: list
     ],
 )
 def test_other_files_are_no_psg(psg: Callable[[Any], Path], content: str, why: str) -> None:
-    with pytest.raises(InputError, match=why):
+    with pytest.raises(UsageError, match=why):
         load_dataset("psg", psg(content))
 
 
 def test_coco_in_another_place(psg: Callable[[Any], Path], tmp_path: Path) -> None:
     root = psg(document(record(1)))
     (root / "coco").rename(root / "photos")
-    with pytest.raises(InputError, match="found none that is whole"):
+    with pytest.raises(UsageError, match="found none that is whole"):
         load_dataset("psg", root)
     assert len(load_dataset("psg", root, coco=str(tmp_path / "photos"))) == 1
-    with pytest.raises(InputError, match="the folder of COCO"):
+    with pytest.raises(UsageError, match="the folder of COCO"):
         load_dataset("psg", root, coco=str(tmp_path / "none"))
 
 
@@ -184,7 +184,7 @@ def test_coco_with_annotations(tmp_path: Path, touch: Callable[..., None]) -> No
         "panoptic_train2017.json, image 10: it has no annotation",
     )
     file.write_text(json.dumps({"images": images}))
-    with pytest.raises(InputError, match="a list of objects 'annotations'"):
+    with pytest.raises(UsageError, match="a list of objects 'annotations'"):
         load_dataset("coco", tmp_path)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 from semetric.learn.datasets import load_dataset
 from semetric.learn.datasets.quality import KADID_DISTORTIONS, TID_DISTORTIONS
 from semetric.learn.triplets import JudgedPair
@@ -118,5 +118,5 @@ def test_they_have_no_splits(kadid: Path, tid: Path) -> None:
 
 def test_another_header_is_an_error(kadid: Path) -> None:
     (kadid / "dmos.csv").write_text("image,reference,score\n")
-    with pytest.raises(InputError, match="lacks dist_img, ref_img, dmos"):
+    with pytest.raises(UsageError, match="lacks dist_img, ref_img, dmos"):
         load_dataset("kadid10k", kadid)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 from semetric.learn.datasets import load_dataset, load_judgements
 from semetric.learn.judgements import Answer, Item, JudgementStore
 from semetric.learn.judgements.jsonl import study_lines
@@ -58,7 +58,7 @@ def test_scores_and_pairs(folder: Path) -> None:
 def test_images_elsewhere_splits_and_missing_images(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     rows = "r.png,a.png,b.png,1,train\nr.png,a.png,gone.png,1,train\nr.png,b.png,c.png,0,test\n"
     file = write(tmp_path_factory.mktemp("elsewhere"), f"reference,a,b,share_b,split\n{rows}")
-    with pytest.raises(InputError, match="none that is whole"):
+    with pytest.raises(UsageError, match="none that is whole"):
         load_dataset("csv", file)
     data = load_dataset("csv", file, images=str(folder))
     assert len(data) == 2
@@ -84,7 +84,7 @@ def test_images_elsewhere_splits_and_missing_images(folder: Path, tmp_path_facto
     ],
 )
 def test_a_table_that_is_wrong(text: str, words: str, folder: Path) -> None:
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(UsageError, match=words):
         load_dataset("csv", write(folder, text))
 
 

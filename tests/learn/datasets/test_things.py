@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 from semetric.learn.datasets import OddOneOut, choices_of, load_dataset
 
 NAMES = ("aardvark", "abacus", "bat1", "zipper")
@@ -39,7 +39,7 @@ def test_the_table_of_all_judgements_counts_from_one(things: Path) -> None:
 
 def test_early_files_are_reordered(things: Path) -> None:
     (things / "validationset.txt").write_text("0 1 3\n2 1 0\n")
-    with pytest.raises(InputError, match=r"Expected a file sortindex in .* early order"):
+    with pytest.raises(UsageError, match=r"Expected a file sortindex in .* early order"):
         load_dataset("things", things, "val")
     assert stems(load_dataset("things", things, "val", sortindex="none").of(OddOneOut)[0])[2] == "zipper"
     (things / "sortindex").write_text("0\n3\n1\n2\n")  # the final second object was number 3 in the early list
@@ -48,7 +48,7 @@ def test_early_files_are_reordered(things: Path) -> None:
     assert stems(second) == ["zipper", "bat1", "aardvark"]
     assert (first.odd, first.split, first.key) == (2, "val", "validationset/1")
     (things / "sortindex").write_text("0 0 1 2")
-    with pytest.raises(InputError, match="each number from 0 to 3 once"):
+    with pytest.raises(UsageError, match="each number from 0 to 3 once"):
         load_dataset("things", things, "val")
 
 
@@ -82,7 +82,7 @@ def test_objects_by_tsv(things: Path) -> None:
     (things / "mine.txt").write_text("0 1 3\n")
     assert len(load_dataset("things", things, file="mine.txt")) == 1
     (things / "things_concepts.tsv").write_text("Word\tid\nw\tx\n")
-    with pytest.raises(InputError, match="lacks uniqueID"):
+    with pytest.raises(UsageError, match="a column uniqueID"):
         load_dataset("things", things, file="mine.txt")
 
 
@@ -110,22 +110,22 @@ def test_missing_images_and_names_that_lead_out(things: Path) -> None:
     (things / "images/bat1.jpg").unlink()
     (things / "unique_id.txt").write_text("aardvark\nabacus\nbat1\n../../zipper\n")
     (things / "test_10.txt").write_text("0 1 2\n0 1 3\n")
-    with pytest.raises(InputError, match=r"line 1: no image of bat1\. \(2 entries"):
+    with pytest.raises(UsageError, match=r"line 1: no image of bat1\. \(2 entries"):
         load_dataset("things", things, "test")
 
 
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00v", np.zeros(3).tobytes()])
 def test_a_damaged_array_is_an_error(things: Path, content: bytes) -> None:
     (things / "test_10.npy").write_bytes(content)
-    with pytest.raises(InputError, match="Expected an array of triplets"):
+    with pytest.raises(UsageError, match="Expected an array of triplets"):
         load_dataset("things", things, "test")
 
 
 def test_arrays_of_other_shape_and_missing_files(things: Path) -> None:
     np.save(things / "test_10.npy", np.zeros((3, 2)))
-    with pytest.raises(InputError, match=r"\(N, 3\) whole numbers"):
+    with pytest.raises(UsageError, match=r"\(N, 3\) whole numbers"):
         load_dataset("things", things, "test")
-    with pytest.raises(InputError, match=r"trainset\.txt or train_90\.txt"):
+    with pytest.raises(UsageError, match=r"trainset\.txt or train_90\.txt"):
         load_dataset("things", things, "train")
     with pytest.raises(UsageError, match="a split of THINGS"):
         load_dataset("things", things, "../x")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semetric.errors import ImageError, InputError, SemetricError, StoreError, UsageError
+from semetric.errors import ImageError, SemetricError, StoreError, UsageError
 from semetric.learn.datasets.bapps import export_bapps, load_bapps, load_bapps_jnd
 from semetric.learn.datasets.nights import load_nights, nights_table
 from semetric.learn.judgements import Answer, Item, JudgementStore, Published, Study
@@ -53,12 +53,12 @@ def test_nights_comes_back_as_it_was(store: JudgementStore, pictures: Path, tmp_
 @pytest.mark.parametrize(
     ("old", "new", "error", "words"),
     [
-        ("0,1,6", "1,1,6", InputError, "line 3 .*add up to 1"),
-        ("0,1,6", "0,x,6", InputError, "line 3"),
-        ("0,1,6", "0,1,0", InputError, "votes above 0"),
-        ("ref_path", "reference", InputError, "lacks ref_path"),
+        ("0,1,6", "1,1,6", UsageError, "line 3 .*add up to 1"),
+        ("0,1,6", "0,x,6", UsageError, "line 3"),
+        ("0,1,6", "0,1,0", UsageError, "votes above 0"),
+        ("ref_path", "reference", UsageError, "lacks ref_path"),
         ("04.png", "nothing.png", ImageError, r"nothing\.png"),
-        ("test,False,a boat", "test", InputError, "line 3"),
+        ("test,False,a boat", "test", UsageError, "line 3"),
     ],
 )
 def test_a_table_that_is_not_nights_is_named(
@@ -133,12 +133,12 @@ def test_an_export_that_fails_leaves_no_folder(store: JudgementStore, pictures: 
 
 def test_what_is_wrong_in_bapps_is_named(store: JudgementStore, pictures: Path, tmp_path: Path) -> None:
     study = store.create_study("empty", "choice", tmp_path)
-    with pytest.raises(InputError, match="found none"):
+    with pytest.raises(UsageError, match="found none"):
         import_bapps(store, study)
     root = bapps(tmp_path / "bapps", pictures)
     file = root / "2afc/val/cnn/judge/000001.npy"
     study = store.create_study("bapps", "choice", root)
-    for content, error in [(np.array([1.5]), InputError), (np.array(["x"], object), ImageError)]:
+    for content, error in [(np.array([1.5]), UsageError), (np.array(["x"], object), ImageError)]:
         np.save(file, content, allow_pickle=True)
         with pytest.raises(error, match=r"000001\.npy"):
             import_bapps(store, study)
@@ -235,16 +235,16 @@ def test_lines_that_are_no_study_are_named_and_nothing_is_taken(
     judge(store, study, "i0", "Ada", Answer(choice="b"))
     lines = list(study_lines(store, study))
     wrong: list[tuple[list[str], type[SemetricError], str]] = [
-        ([], InputError, "found none"),
-        (lines[1:], InputError, "Line 1: Expected a study"),
-        ([lines[0].replace('"format": 1', '"format": 2')], InputError, "format 1"),
-        ([*lines, "{"], InputError, f"line {len(lines) + 1}"),
-        ([*lines, '{"record": "wish"}'], InputError, "'wish'"),
-        ([lines[0], *lines[-1:]], InputError, "line 2"),
-        ([lines[0], lines[1].replace('00.png"', '../00.png"')], InputError, "below the study's image root"),
+        ([], UsageError, "found none"),
+        (lines[1:], UsageError, "Line 1: Expected a study"),
+        ([lines[0].replace('"format": 1', '"format": 2')], UsageError, "format 1"),
+        ([*lines, "{"], UsageError, f"line {len(lines) + 1}"),
+        ([*lines, '{"record": "wish"}'], UsageError, "'wish'"),
+        ([lines[0], *lines[-1:]], UsageError, "line 2"),
+        ([lines[0], lines[1].replace('00.png"', '../00.png"')], UsageError, "below the study's image root"),
         ([*lines, lines[1].replace('"sha256": "', '"sha256": "0')], StoreError, "changed|SQLite"),
-        ([*lines, lines[-1].replace('"choice": "b"', '"choice": "a"')], InputError, "another judgement"),
-        ([*lines, lines[-1].replace('"uid": "', '"uid": "0')], InputError, "there is one"),
+        ([*lines, lines[-1].replace('"choice": "b"', '"choice": "a"')], UsageError, "another judgement"),
+        ([*lines, lines[-1].replace('"uid": "', '"uid": "0')], UsageError, "there is one"),
     ]
     for text, error, words in wrong:
         with JudgementStore(tmp_path / "copy.db", create=True) as copy:
@@ -297,11 +297,11 @@ def test_a_row_that_is_none_is_named(
 ) -> None:
     (tmp_path / "s.csv").write_text(text)
     study = store.create_study("s", "choice", pictures)
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(UsageError, match=words):
         import_csv(store, study, tmp_path / "s.csv")
     assert list(store.items(study)) == []
     (tmp_path / "s.csv").write_bytes(b"\xe9")
-    with pytest.raises(InputError, match="UTF-8"):
+    with pytest.raises(UsageError, match="UTF-8"):
         import_csv(store, study, tmp_path / "s.csv")
 
 

@@ -115,7 +115,7 @@ def test_one_of_the_same_name_in_another_study_is_somebody_else(store: Judgement
 def test_a_copy_in_the_same_file_is_refused_and_not_left_empty(store: JudgementStore, studied: STUDIED) -> None:
     study = studied()
     judge(store, study, "i0", "Ada")
-    with pytest.raises(InputError, match=r"Line \d+: .*the study 's' .* has the judgement"):
+    with pytest.raises(UsageError, match=r"Line \d+: .*the study 's' .* has the judgement"):
         import_jsonl(store, list(study_lines(store, study)), name="copy")
     assert [one.name for one in store.studies()] == ["s"]
 
@@ -207,7 +207,7 @@ def test_a_damaged_line_is_named_by_its_number(
     found = {name: value for name, value in (json.loads(lines[number]) | change).items() if name != "choice" or value}
     lines[number] = json.dumps(found)
     with JudgementStore(tmp_path / "copy.db", create=True) as copy:
-        with pytest.raises((InputError, StoreError), match=rf"(?i)line {number + 1}\b.*({words})"):
+        with pytest.raises((UsageError, StoreError), match=rf"(?i)line {number + 1}\b.*({words})"):
             import_jsonl(copy, lines)
         assert copy.studies() == []
 
@@ -219,7 +219,7 @@ def test_a_judgement_that_differs_in_anything_is_no_repetition(
     study = studied()
     judge(store, study, "i0", "Ada")
     lines = list(study_lines(store, study))
-    with pytest.raises(InputError, match="another judgement"):
+    with pytest.raises(UsageError, match="another judgement"):
         import_jsonl(store, [*lines[:-1], json.dumps(json.loads(lines[-1]) | change)])
 
 
@@ -238,7 +238,7 @@ def test_a_table_without_uids_twice_is_once(store: JudgementStore, studied: STUD
         import_csv(store, study, table(tmp_path, f"{HEADER}\n{row.format(1.5)}"))
     (found,) = store.judgements(study)
     assert (found.annotator, found.answer.choice, found.seconds) == ("Ada", "b", 1.5)
-    with pytest.raises(InputError, match=r"line 2 .*another judgement"):
+    with pytest.raises(UsageError, match=r"line 2 .*another judgement"):
         import_csv(store, study, table(tmp_path, f"{HEADER}\n{row.format(7)}"))
 
 
@@ -248,7 +248,7 @@ def test_a_judgement_of_the_same_uid_must_be_the_same(store: JudgementStore, stu
     (tmp_path / "s.csv").write_text(table_text(store, study), encoding="utf-8", newline="")
     assert import_csv(store, study, tmp_path / "s.csv") == (0, 5)
     text = (tmp_path / "s.csv").read_text().replace(",Ada,a,", ",Ada,b,")
-    with pytest.raises(InputError, match=r"line 2 .*another judgement 'u1'"):
+    with pytest.raises(UsageError, match=r"line 2 .*another judgement 'u1'"):
         import_csv(store, study, table(tmp_path, text))
 
 
@@ -282,7 +282,7 @@ def test_a_table_that_is_damaged_is_named(
     store: JudgementStore, pictures: Path, tmp_path: Path, text: str, words: str
 ) -> None:
     study = store.create_study("s", "choice", pictures)
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(UsageError, match=words):
         import_csv(store, study, table(tmp_path, text))
     assert list(store.items(study)) == []
 

@@ -14,7 +14,7 @@ import fake_runs as fake
 import pytest
 from PIL import Image
 
-from semetric.errors import InputError, StoreError
+from semetric.errors import StoreError, UsageError
 from semetric.report.lab import write_report
 from semetric.report.lab.problems import MOST_LISTED, problems
 from semetric.report.lab.results import read_lab_run
@@ -246,7 +246,7 @@ def test_where_it_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="write a report into"):
         write_report(run, tmp_path / "file")
-    with pytest.raises(InputError, match="holds no run"):
+    with pytest.raises(UsageError, match="holds no run"):
         write_report(tmp_path)
     assert not (tmp_path / "report").exists()
 

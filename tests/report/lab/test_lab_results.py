@@ -7,7 +7,7 @@ import fake_runs as fake
 import numpy as np
 import pytest
 
-from semetric.errors import InputError
+from semetric.errors import UsageError
 from semetric.lab.experiments import EXPERIMENTS
 from semetric.report.lab.results import read_lab_run
 
@@ -54,15 +54,15 @@ def test_a_run_that_is_not_at_its_end_gives_what_it_has(tmp_path: Path) -> None:
 
 
 def test_what_is_no_run_is_said(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nothing holds no run"):
+    with pytest.raises(UsageError, match="nothing holds no run"):
         read_lab_run(tmp_path / "nothing")
     folder = fake.levels(tmp_path / "run")
     fake.change_record(folder, lambda record: (record.update(kind="pairs"), record.pop("experiment")))
-    with pytest.raises(InputError, match=r"run of an experiment in .*; it is of pairs"):
+    with pytest.raises(UsageError, match=r"run of an experiment in .*; it is of pairs"):
         read_lab_run(folder)
 
 
 def test_a_run_with_nothing_finished_says_what_to_do(tmp_path: Path) -> None:
     folder = fake.levels(tmp_path / "run", images=())
-    with pytest.raises(InputError, match="goes on where it stopped"):
+    with pytest.raises(UsageError, match="goes on where it stopped"):
         read_lab_run(folder)

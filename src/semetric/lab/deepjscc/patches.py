@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semetric.errors import ImageError, InputError
+from semetric.errors import ImageError, UsageError
 from semetric.image import read_image
 from semetric.image.suffixes import SUFFIXES
 
@@ -37,7 +37,8 @@ class PhotoSet:
         validation: (side, side, 3) uint8 each: the centre of a photo at the first of the longest sides.
 
     Raises:
-        InputError: no folder, fewer than two photos in it, or a file that cannot be read.
+        UsageError: no folder, or fewer than two photos in it.
+        ImageError: a file that cannot be read.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class PhotoSet:
             if min(sizes[0].shape[:2]) >= patch:
                 photos[picture.digest] = sizes  # equal photos count once
         if len(photos) < 2:
-            raise InputError(
+            raise UsageError(
                 f"Expected at least two photos of {patch} × {patch} px or more in {os.fspath(folder)} "
                 f"(at most {longest_sides[0]} px long); found {len(photos)}."
             )
@@ -93,7 +94,7 @@ class PhotoSet:
 
 def _paths(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise InputError(f"Expected a folder of photos; {folder} is none.")
+        raise UsageError(f"Expected a folder of photos; {folder} is none.")
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from semetric.errors import ImageError, InputError, UsageError
+from semetric.errors import ImageError, UsageError
 from semetric.image import resize
 from semetric.lab.experiments.base import Axis, Context, Sweep, check_levels
 from semetric.lab.experiments.images import ImageFile, read_picture
@@ -100,12 +100,12 @@ def pair_originals(originals: Sequence[ImageFile], folder: str) -> Pairing:
         folder: of images, subfolders included.
 
     Raises:
-        InputError: no such folder, or one that cannot be listed.
-        UsageError: originals that share their names.
+        UsageError: no such folder.
+        ImageError: it cannot be listed.
     """
     root = Path(folder)
     if not root.is_dir():
-        raise InputError(f"Expected a folder of images; {folder} is {'a file' if root.exists() else 'not there'}.")
+        raise UsageError(f"Expected a folder of images; {folder} is {'a file' if root.exists() else 'not there'}.")
     names: dict[str, ImageFile] = {}
     for image in originals:
         other = names.setdefault(_relative(image), image)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from semetric.errors import ImageError, InputError, UsageError
+from semetric.errors import ImageError, UsageError
 from semetric.image import MAX_PIXELS, Picture, read_image, resize
 from semetric.runs.pairing import Pairing, image_files, shown
 
@@ -78,8 +78,7 @@ def find_images(inputs: Sequence[str | os.PathLike[str] | ImageFile]) -> list[Im
     `pair_images`, are taken as they are.
 
     Raises:
-        InputError: an input is not there, or a folder holds no image.
-        UsageError: paths beside image files, or none at all.
+        UsageError: an input is not there, a folder holds no image, or paths stand beside image files.
     """
     known = [entry for entry in inputs if isinstance(entry, ImageFile)]
     paths_given = [Path(entry) for entry in inputs if not isinstance(entry, ImageFile)]
@@ -92,13 +91,13 @@ def find_images(inputs: Sequence[str | os.PathLike[str] | ImageFile]) -> list[Im
         if entry.is_dir():
             names = sorted(image_files(entry)[0])
             if not names:
-                raise InputError(f"Expected a folder with images; {entry} has none, nor have its subfolders.")
+                raise UsageError(f"Expected a folder with images; {entry} has none, nor have its subfolders.")
             for name in names:
                 files.setdefault(os.path.realpath(entry / name), (entry / name, str(entry)))
         elif entry.exists():
             files.setdefault(os.path.realpath(entry), (entry, None))
         else:
-            raise InputError(f"Expected image files or folders of them; {entry} is not there.")
+            raise UsageError(f"Expected image files or folders of them; {entry} is not there.")
     if not files:
         raise UsageError("Expected at least one image or folder of images; none is named.")
     paths = [Path(os.path.abspath(path)) for path, _ in files.values()]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 from semetric.runs.pairing import Pairing, key, shown
 from semetric.tables import number_in, read_table
 
@@ -103,7 +103,7 @@ def stream_costs(
 def _stream_sizes(folder: Path) -> dict[str, int]:
     """Path without suffix → bytes, of every file of a folder."""
     if not folder.is_dir():
-        raise InputError(f"Expected a folder of streams; {folder} is {'a file' if folder.exists() else 'not there'}.")
+        raise UsageError(f"Expected a folder of streams; {folder} is {'a file' if folder.exists() else 'not there'}.")
     files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.name.startswith(".")]
     return {key(shown(file.relative_to(folder).as_posix())): file.stat().st_size for file in files}
 
@@ -116,12 +116,12 @@ def _table_costs(
     header = table.columns
     value = next((column for column in (*_BYTES, *_RATES) if column in header), None)
     if value is None:
-        raise InputError(
+        raise UsageError(
             f"Expected the columns image and size_bytes or rate_bpp, and perhaps system and level, in {file}; found "
             f"{', '.join(header)}."
         )
     if len(levels) > 1 and "level" not in header:
-        raise InputError(f"Expected a column level in {file}, since {name} has {len(levels)} levels; found none.")
+        raise UsageError(f"Expected a column level in {file}, since {name} has {len(levels)} levels; found none.")
     known: dict[tuple[float | None, str], StreamCost] = {}
     for number, line in table.named():
         if line.get("system", "").strip() not in ("", name):
@@ -130,7 +130,7 @@ def _table_costs(
             level = number_in(line["level"]) if "level" in header else None
             cost = _cost(value, line[value])
         except ValueError:
-            raise InputError(
+            raise UsageError(
                 f"Expected numbers in line {number} of {file}; found {line.get('level')!r} and {line[value]!r}."
             ) from None
         known[level, key(line["image"].strip())] = cost

@@ -50,8 +50,7 @@ def load_bapps(root: Path, split: str | None = None, *, subset: str | None = Non
         Choices; a is p0, b is p1, `share_b` the share of people who preferred p1; groups are subsets.
 
     Raises:
-        InputError: no such folder, or no whole triplet.
-        UsageError: no such split or subset.
+        UsageError: no such folder, split or subset, or no whole triplet.
     """
     top, folders = _top(root, *_CHOICES)
     files, problems = Files(top), Problems()
@@ -84,8 +83,7 @@ def load_bapps_jnd(root: Path, split: str | None = None, *, subset: str | None =
         Judged pairs; the reference is p0, the opinion the share of people who said "same"; groups are subsets.
 
     Raises:
-        InputError: no such folder, or no whole pair.
-        UsageError: no such split or subset.
+        UsageError: no such folder, split or subset, or no whole pair.
     """
     top, folders = _top(root, *_PAIRS)
     files, problems = Files(top), Problems()

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 from semetric.learn.datasets.panoptic import PanopticRecord
 from semetric.learn.triplets import Choice, JudgedPair, ScoredTriplet, Triplet
 
@@ -154,14 +154,14 @@ class Problems:
         """The items of a data set.
 
         Raises:
-            InputError: there is none; names the first problem.
+            UsageError: there is none; names the first problem.
         """
         items = tuple(items)
         if items:
             return items
         first = f" The first problem: {self.named[0]}." if self.named else ""
         more = f" ({self.count} entries are missing or damaged.)" if self.count > 1 else ""
-        raise InputError(f"Expected {what} in {root}; found none that is whole.{first}{more}")
+        raise UsageError(f"Expected {what} in {root}; found none that is whole.{first}{more}")
 
 
 @dataclass(frozen=True, kw_only=True)

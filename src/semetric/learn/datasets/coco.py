@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from semetric.errors import InputError
+from semetric.errors import UsageError
 from semetric.learn.datasets.base import Dataset, DatasetSpec
 from semetric.learn.datasets.files import (
     Damaged,
@@ -41,7 +41,7 @@ def load_coco(root: Path, split: str | None = None) -> Dataset:
         Panoptic records without relations; `classes["categories"]` names categories, as "id name", where known.
 
     Raises:
-        InputError: no such folder, or no whole record.
+        UsageError: no such folder, or no whole record.
     """
     place = find(root, "COCO", *_SPLITS.values(), *(f"coco/{name}" for name in _SPLITS.values())).parent
     files, problems = Files(place), Problems()
@@ -85,7 +85,7 @@ def _annotated(
 ) -> list[PanopticRecord]:
     folder = _SPLITS[part]
     if not isinstance(document, dict):
-        raise InputError(f"Expected an object with images and annotations in {name}; found another value.")
+        raise UsageError(f"Expected an object with images and annotations in {name}; found another value.")
     images, annotations, categories = (_objects(document, key, name) for key in ("images", "annotations", "categories"))
     things: dict[int, bool] = {}
     try:
@@ -93,7 +93,7 @@ def _annotated(
             things[whole(field(category, "id"), "a category's id")] = bool(field(category, "isthing"))
         classes["categories"] = tuple(f"{category['id']} {category.get('name', '')}" for category in categories)
     except Damaged as why:
-        raise InputError(f"Expected categories with id and isthing in {name}; {why}.") from why
+        raise UsageError(f"Expected categories with id and isthing in {name}; {why}.") from why
     by_id = {image.get("id"): image for image in images if isinstance(image.get("id"), int | str)}
     items = []
     seen: set[str] = set()
@@ -153,7 +153,7 @@ def _segment(entry: Any, things: Mapping[int, bool]) -> Segment:
 def _objects(document: Mapping[str, Any], key: str, name: str) -> list[dict[str, Any]]:
     entries = document.get(key)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise InputError(f"Expected a list of objects {key!r} in {name}; found none.")
+        raise UsageError(f"Expected a list of objects {key!r} in {name}; found none.")
     return entries
 
 

@@ -30,8 +30,7 @@ def load_cyclegan(root: Path, split: str | None = None) -> Dataset:
         Pairs without judgements; groups are "<name> A to B" and the like.
 
     Raises:
-        InputError: no such folder, or no pair.
-        UsageError: no such phase.
+        UsageError: no such folder, or no pair.
     """
     find(root, "CycleGAN results")
     files, problems = Files(root), Problems()

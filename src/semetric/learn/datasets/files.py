@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 from semetric.learn.datasets.base import Damaged, Problems, Unreadable
 from semetric.tables import read_table
 
@@ -111,15 +111,15 @@ def find(root: Path, what: str, *names: str) -> Path:
         names: relative paths.
 
     Raises:
-        InputError: none exists.
+        UsageError: none exists.
     """
     if not root.is_dir():
         state = "a file" if root.exists() else "not there"
-        raise InputError(f"Expected the folder of {what}; {root} is {state}.")
+        raise UsageError(f"Expected the folder of {what}; {root} is {state}.")
     for name in names or ("",):
         if (root / name).exists():
             return root / name
-    raise InputError(f"Expected {what} in {root}: {' or '.join(names)}; found none of them.")
+    raise UsageError(f"Expected {what} in {root}: {' or '.join(names)}; found none of them.")
 
 
 def sorted_names(folder: Path) -> list[str]:
@@ -142,7 +142,7 @@ def read_rows(path: Path, columns: Sequence[str], problems: Problems) -> Iterato
         The line number, and name → cell, without spaces around it.
 
     Raises:
-        InputError: the file cannot be read, or its header lacks a column.
+        UsageError: the file cannot be read, or its header lacks a column.
     """
     table = read_table(path, columns, uneven=lambda line, reason: problems.add(f"{path.name}, line {line}", reason))
     for line, row in table.named():
@@ -187,7 +187,7 @@ def read_json(path: Path) -> Any:
         with path.open("rb") as stream:
             return json.load(stream)
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"Expected a JSON file; {path}: {error}.") from error
+        raise UsageError(f"Expected a JSON file; {path}: {error}.") from error
 
 
 def field(entry: Any, name: str) -> Any:

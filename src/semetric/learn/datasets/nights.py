@@ -43,7 +43,7 @@ def load_nights(
         Choices; `share_b` is right_vote, 0 or 1 as published; groups are imagenet and other.
 
     Raises:
-        InputError: no such folder, or no whole row.
+        UsageError: no such folder, or no whole row.
     """
     table = root if root.is_file() else find(root, "NIGHTS", "data.csv", "nights/data.csv")
     splits = choose_split(split, _SPLITS, "NIGHTS")

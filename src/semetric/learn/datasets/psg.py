@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from semetric.errors import InputError
+from semetric.errors import UsageError
 from semetric.learn.datasets.base import Dataset, DatasetSpec
 from semetric.learn.datasets.files import Damaged, Files, Problems, choose_split, field, find, read_json, whole
 from semetric.learn.datasets.panoptic import PanopticRecord, Relation, Segment
@@ -29,18 +29,18 @@ def load_psg(root: Path, split: str | None = None, *, coco: str | None = None) -
         is an index into the first two, one after the other.
 
     Raises:
-        InputError: no such file, a file of another form, or no whole record.
+        UsageError: no such file, a file of another form, or no whole record.
     """
     file = find(root, "PSG", "psg.json", "psg/psg.json")
     splits = choose_split(split, ("train", "test"), "PSG")
     document = read_json(file)
     if not isinstance(document, dict) or not isinstance(document.get("data"), list):
-        raise InputError(f"Expected an object with the list 'data' in {file}; found none.")
+        raise UsageError(f"Expected an object with the list 'data' in {file}; found none.")
     classes = {name: _names(document.get(name), name, file) for name in _LISTS}
     known = classes["thing_classes"] + classes["stuff_classes"]
     test = document.get("test_image_ids")
     if not isinstance(test, list):
-        raise InputError(f"Expected the list 'test_image_ids' in {file}; found none.")
+        raise UsageError(f"Expected the list 'test_image_ids' in {file}; found none.")
     test_ids = {str(image) for image in test}
     files, problems = Files(_coco(root, coco)), Problems()
     items: dict[str, PanopticRecord] = {}
@@ -73,7 +73,7 @@ def load_psg(root: Path, split: str | None = None, *, coco: str | None = None) -
 def _coco(root: Path, given: str | None) -> Path:
     if given is not None:
         if not Path(given).is_dir():
-            raise InputError(f"Expected the folder of COCO; {given} is no folder.")
+            raise UsageError(f"Expected the folder of COCO; {given} is no folder.")
         return Path(given)
     for place in (root / "coco", root.parent / "coco"):
         if place.is_dir():
@@ -83,7 +83,7 @@ def _coco(root: Path, given: str | None) -> Path:
 
 def _names(value: Any, name: str, file: Path) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
-        raise InputError(f"Expected the list {name!r} of names in {file}; found none.")
+        raise UsageError(f"Expected the list {name!r} of names in {file}; found none.")
     return tuple(value)
 
 

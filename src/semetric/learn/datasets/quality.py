@@ -44,7 +44,7 @@ def load_kadid(root: Path, split: str | None = None) -> Dataset:
         Judged pairs; groups are types of distortion.
 
     Raises:
-        InputError: no such folder, or no whole row.
+        UsageError: no such folder, or no whole row.
     """
     file = find(root, "KADID-10k", "dmos.csv", "kadid10k/dmos.csv")
     choose_split(split, (), "KADID-10k")
@@ -83,7 +83,7 @@ def load_tid(root: Path, split: str | None = None) -> Dataset:
         Judged pairs, opinions from 0 to 9; groups are types of distortion.
 
     Raises:
-        InputError: no such folder, or no whole line.
+        UsageError: no such folder, or no whole line.
     """
     file = find(root, "TID2013", "mos_with_names.txt", "tid2013/mos_with_names.txt")
     choose_split(split, (), "TID2013")

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from semetric.errors import InputError, UsageError, did_you_mean
+from semetric.errors import UsageError, did_you_mean
 from semetric.learn.datasets.bapps import BAPPS, BAPPS_JND
 from semetric.learn.datasets.base import Dataset
 from semetric.learn.datasets.coco import COCO
@@ -41,8 +41,8 @@ def load_dataset(name: str, root: str | os.PathLike[str], split: str | None = No
         Its whole items; `problems` names what is missing or damaged.
 
     Raises:
-        UsageError: an unknown name, split or option.
-        InputError: the folder is not laid out as the data set is, or nothing in it is whole.
+        UsageError: an unknown name, split or option; the folder is not laid out as the data set is; or nothing in it
+            is whole.
     """
     spec = DATASETS[name]
     unknown = [option for option in options if option not in spec.options]
@@ -65,8 +65,7 @@ def load_judgements(
         options: those of the loader.
 
     Raises:
-        UsageError: no name of a data set, a data set without root, or as `load_dataset`.
-        InputError: no file.
+        UsageError: neither a data set nor a file, a data set without root, or as `load_dataset`.
     """
     if source in DATASETS:
         if root is None:
@@ -74,8 +73,7 @@ def load_judgements(
         return load_dataset(source, root, split, **options)
     path = Path(source)
     if not path.is_file():
-        kind = InputError if path.suffix or path.parent.name else UsageError  # a path, or a mistyped name
-        raise kind(
+        raise UsageError(
             f"Expected a data set ({', '.join(DATASETS)}) or a file of judgements (a study, its export as JSONL, a CSV "
             f"table); found {source!r}, which is {'a folder' if path.is_dir() else 'not there'}."
             f"{did_you_mean(source, DATASETS)}"

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semetric.errors import InputError
+from semetric.errors import UsageError
 from semetric.learn.datasets.base import Dataset, DatasetSpec, Kind
 from semetric.learn.datasets.files import Damaged, Files, Problems, choose_split
 from semetric.learn.triplets import Choice, JudgedPair, ScoredTriplet
-from semetric.tables import read_text
 
 if TYPE_CHECKING:
     from semetric.learn.judgements import JudgementStore
@@ -36,13 +35,12 @@ def load_study(root: Path, split: str | None = None, *, study: str | None = None
         Choices, scored triplets, or for same-or-different studies judged pairs.
 
     Raises:
-        InputError: no such file, another program's, or no judged item.
-        UsageError: no such study or split.
-        StoreError: the file is damaged.
+        UsageError: no such file, study or split, or no judged item.
+        StoreError: the file is damaged or another program's.
     """
     if not root.is_file():
         state = "a folder" if root.is_dir() else "not there"
-        raise InputError(f"Expected a study file or its export; {root} is {state}.")
+        raise UsageError(f"Expected a study file or its export; {root} is {state}.")
     from semetric.learn.judgements import JudgementStore
 
     if root.suffix.lower() not in _LINES:
@@ -54,7 +52,11 @@ def load_study(root: Path, split: str | None = None, *, study: str | None = None
         tempfile.TemporaryDirectory(prefix="semetric-") as folder,
         JudgementStore(Path(folder) / "study.db", create=True) as store,
     ):
-        import_jsonl(store, read_text(root).split("\n"))
+        try:
+            with root.open(encoding="utf-8-sig") as lines:
+                import_jsonl(store, lines)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"Expected a study's lines of JSON; {root}: {error}.") from error
         return _dataset(store, root, split, study, images)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from semetric.errors import InputError
+from semetric.errors import UsageError
 from semetric.learn.datasets.base import Dataset, DatasetSpec, Kind
 from semetric.learn.datasets.files import Problems, choose_split
 from semetric.learn.triplets import Choice, JudgedPair, ScoredTriplet, Triplet
@@ -40,8 +40,7 @@ def load_table(root: Path, split: str | None = None, *, images: str | None = Non
         Choices, scored triplets or judged pairs; `problems` names the rows whose images are missing.
 
     Raises:
-        InputError: no such file or columns, an answer that is none, or no judged item.
-        UsageError: no such split.
+        UsageError: no such file, columns or split, an answer that is none, or no judged item.
     """
     from semetric.learn.judgements.table import plain_text
 
@@ -54,7 +53,7 @@ def load_table(root: Path, split: str | None = None, *, images: str | None = Non
         kind = kind or _kind(row, root)
         key = row.get("key") or (f"row {line}" if "annotator" not in row else " ".join(_shown(row)))
         if key in answered and "annotator" not in row:
-            raise InputError(f"Expected one row of the key {key!r} in {root}; line {line} has another one.")
+            raise UsageError(f"Expected one row of the key {key!r} in {root}; line {line} has another one.")
         answered.setdefault(key, []).append((line, row))
     folder, problems = root.resolve().parent if images is None else Path(images), Problems()
     items: list[Judgement] = []
@@ -85,7 +84,7 @@ def _kind(row: dict[str, str], root: Path) -> Kind:
     """The kind of judgement, by the columns and, since a study's export has all of them, by the first answer."""
     fitting = [form for form in _FORMS if form[2] in row and all(name in row for name in form[1])]
     if not fitting:
-        raise InputError(
+        raise UsageError(
             f"Expected the columns reference, a, b and share_b, choice, or score_a and score_b in {root} (of pairs "
             f"reference, a and same); found {', '.join(row)}."
         )
@@ -111,7 +110,7 @@ def _item(
             reference=paths[0], image=paths[1], opinion=sum(shares) / len(shares), votes=len(shares), **place
         )
     if len(paths) != 3:
-        raise InputError(f"Expected reference, a and b in line {rows[0][0]} of {root}; one of them is empty.")
+        raise UsageError(f"Expected reference, a and b in line {rows[0][0]} of {root}; one of them is empty.")
     triplet = Triplet(reference=paths[0], a=paths[1], b=paths[2], **place)
     if kind == "scores":
         a, b = (
@@ -131,7 +130,7 @@ def _number(row: dict[str, str], name: str, line: int, root: Path) -> float:
     except ValueError:
         value = float("nan")
     if not 0 <= value <= 1:
-        raise InputError(f"Expected {name} in line {line} of {root} in [0, 1]; found {text!r}.")
+        raise UsageError(f"Expected {name} in line {line} of {root} in [0, 1]; found {text!r}.")
     return value
 
 
@@ -139,7 +138,7 @@ def _word(row: dict[str, str], name: str, no: str, yes: str, line: int, root: Pa
     """0 for the first word, 1 for the second."""
     text = row.get(name, "")
     if text not in (no, yes):
-        raise InputError(f"Expected {name} in line {line} of {root} to be {no} or {yes}; found {text!r}.")
+        raise UsageError(f"Expected {name} in line {line} of {root} to be {no} or {yes}; found {text!r}.")
     return float(text == yes)
 
 

@@ -15,13 +15,15 @@ final order unless a sortindex is given.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 from semetric.learn.datasets.base import Dataset, DatasetSpec, OddOneOut
 from semetric.learn.datasets.files import Damaged, Files, Problems, find, sorted_names
-from semetric.tables import open_text, read_table, read_text, table_rows
+from semetric.tables import read_text
 
 __all__ = ["THINGS", "load_things"]
 
@@ -53,12 +55,12 @@ def load_things(
         Odd-one-out trials.
 
     Raises:
-        InputError: no such file, no list of objects, an early file without a sortindex, or no whole trial.
+        UsageError: no such file, no list of objects, an early file without a sortindex, or no whole trial.
     """
     find(root, "THINGS")
     path = root / file if file is not None else _triplet_file(root, split)
     if file is not None and not path.is_file():
-        raise InputError(f"Expected a file of triplets; {path} is not there.")
+        raise UsageError(f"Expected a file of triplets; {path} is not there.")
     problems = Problems()
     names = _object_names(root)
     table = path.suffix == ".csv"
@@ -97,7 +99,7 @@ def _triplet_file(root: Path, split: str | None) -> Path:
         if (root / name).is_file():
             return root / name
     tables = sorted({name for folder in _FOLDERS for name in sorted_names(root / folder) if name.endswith(".txt")})
-    raise InputError(
+    raise UsageError(
         f"Expected {' or '.join(f'{stem}{suffixes[0]}' for stem in stems)} in {root} or its folder triplet_dataset; "
         f"found {', '.join(tables[:10]) or 'no text file'}. Name another with the option file."
     )
@@ -105,14 +107,16 @@ def _triplet_file(root: Path, split: str | None) -> Path:
 
 def _object_names(root: Path) -> list[str]:
     file = find(root, "the list of objects of THINGS", *_LISTS)
+    text = read_text(file)
     if file.suffix == ".tsv":
-        names = [row["uniqueID"] for _, row in read_table(file, ("uniqueID",)).named()]
-        if not all(names):
-            raise InputError(f"Expected a uniqueID in each row of {file}; one is empty.")
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t"))
+        names = [row.get("uniqueID") or "" for row in rows]
+        if not names or not all(names):
+            raise UsageError(f"Expected a column uniqueID in each row of {file}; it is missing or empty.")
     else:
-        names = [line.strip() for line in read_text(file).splitlines() if line.strip()]
+        names = [line.strip() for line in text.splitlines() if line.strip()]
     if not names:
-        raise InputError(f"Expected the names of objects in {file}; it is empty.")
+        raise UsageError(f"Expected the names of objects in {file}; it is empty.")
     return names
 
 
@@ -125,36 +129,39 @@ def _early_order(root: Path, path: Path, given: str | None, objects: int) -> Map
         return None
     file = next((root / name for name in places if (root / name).is_file()), None)
     if file is None:
-        raise InputError(
+        raise UsageError(
             f"Expected a file sortindex in {root}, since {path.name} of the release numbers objects in an early order; "
             "found none. Put it there, or pass sortindex='none' where the numbers are final."
         )
     try:
         old = [int(word) for word in read_text(file).split()]
     except ValueError as error:
-        raise InputError(f"Expected whole numbers in {file}; {error}.") from error
+        raise UsageError(f"Expected whole numbers in {file}; {error}.") from error
     if sorted(old) != list(range(objects)):
-        raise InputError(f"Expected each number from 0 to {objects - 1} once in {file}, one an object; it has others.")
+        raise UsageError(f"Expected each number from 0 to {objects - 1} once in {file}, one an object; it has others.")
     return {early: final for final, early in enumerate(old)}
 
 
 def _table(path: Path, problems: Problems) -> Iterator[tuple[int, tuple[int, int, int], int]]:
     """Line, three numbers from 0, place of the odd one."""
-    needed = ("image1", "image2", "image3", "choice")
-
-    def note(line: int, why: object) -> None:
-        problems.add(f"{path.name}, line {line}", why)
-
-    with open_text(path) as stream:
-        columns, rows = table_rows(stream, path, needed, uneven=note)
-        places = [columns.index(name) for name in needed]
-        for line, cells in rows:
+    columns = ("image1", "image2", "image3", "choice")
+    with _opened(path) as stream:
+        first = stream.readline()
+        header = [name.strip() for name in first.rstrip("\n").split(_delimiter(first))]
+        missing = [name for name in columns if name not in header]
+        if missing:
+            raise UsageError(f"Expected the columns {', '.join(columns)} in {path}; {', '.join(missing)} is not there.")
+        places = [header.index(name) for name in columns]
+        delimiter = _delimiter(first)
+        for line, text in enumerate(stream, 2):
+            cells = text.rstrip("\n").split(delimiter)
             try:
                 image1, image2, image3, choice = (int(cells[place]) for place in places)
                 if choice not in (1, 2, 3):
                     raise Damaged(f"choice is {choice}, not 1, 2 or 3")
-            except (ValueError, Damaged) as why:
-                note(line, why)
+            except (IndexError, ValueError, Damaged) as why:
+                if text.strip():
+                    problems.add(f"{path.name}, line {line}", why)
                 continue
             yield line, (image1 - 1, image2 - 1, image3 - 1), choice - 1
 
@@ -164,7 +171,7 @@ def _lines(path: Path, problems: Problems) -> Iterator[tuple[int, tuple[int, int
     if path.suffix == ".npy":
         yield from _array(path)
         return
-    with open_text(path) as stream:
+    with _opened(path) as stream:
         for line, text in enumerate(stream, 1):
             words = text.replace(",", " ").split()
             if not words:
@@ -186,11 +193,22 @@ def _array(path: Path) -> Iterator[tuple[int, tuple[int, int, int], int]]:
         with path.open("rb") as stream:
             values = np.lib.format.read_array(stream, allow_pickle=False)
     except Exception as error:  # of damaged headers numpy raises errors of many classes
-        raise InputError(f"Expected an array of triplets in {path}; {error}.") from error
+        raise UsageError(f"Expected an array of triplets in {path}; {error}.") from error
     if values.ndim != 2 or values.shape[1] != 3 or values.dtype.kind not in "iuf" or (values != np.rint(values)).any():
-        raise InputError(f"Expected (N, 3) whole numbers in {path}; found {values.dtype} of shape {values.shape}.")
+        raise UsageError(f"Expected (N, 3) whole numbers in {path}; found {values.dtype} of shape {values.shape}.")
     for line, (first, second, third) in enumerate(values.astype(np.int64).tolist(), 1):
         yield line, (first, second, third), 2
+
+
+def _opened(path: Path) -> io.TextIOWrapper:
+    try:
+        return path.open(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise UsageError(f"Expected a file of triplets; {path}: {error.strerror or error}.") from error
+
+
+def _delimiter(header: str) -> str:
+    return "\t" if "\t" in header else ","
 
 
 def _final(number: int, order: Mapping[int, int] | None, objects: int) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from semetric.errors import InputError, SemetricError, UsageError
+from semetric.errors import SemetricError, UsageError
 from semetric.learn.judgements.records import (
     Annotator,
     Answer,
@@ -89,8 +89,8 @@ def import_jsonl(
         image_root: the folder of a new study's images; None takes the recorded one.
 
     Raises:
-        InputError: a line that is no record, or that `judge`, `add_items` or `add_published` refuses, named by its
-            number.
+        UsageError: a line that is no record, named by its number; a study of another kind; or what `judge`,
+            `add_items` and `add_published` refuse.
         StoreError: another image of the same path.
     """
     reader: _Reader | None = None
@@ -106,15 +106,14 @@ def import_jsonl(
                 else:
                     reader.add(kind, record)
             except SemetricError as error:
-                kind_of_error = InputError if isinstance(error, UsageError) else type(error)
-                raise kind_of_error(f"Line {number}: {error}") from error
+                raise type(error)(f"Line {number}: {error}") from error
             except (*_DAMAGE, sqlite3.IntegrityError, sqlite3.ProgrammingError) as error:
-                raise InputError(
+                raise UsageError(
                     f"Expected line {number} to be a record of a study, as `semetric learn study export` writes them; "
                     f"found {text[:80]!r} ({error})."
                 ) from error
         if reader is None:
-            raise InputError("Expected lines of JSON, a study first; found none.")
+            raise UsageError("Expected lines of JSON, a study first; found none.")
     return reader.study
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semetric.errors import ImageError, InputError, UsageError
+from semetric.errors import ImageError, UsageError
 from semetric.learn.judgements.records import Item, Published, Study
 from semetric.learn.judgements.store import JudgementStore
 from semetric.learn.triplets import Choice, JudgedPair, ScoredTriplet, Triplet
@@ -155,7 +155,7 @@ def import_dataset(
             f"{study.kind!r} study."
         )
     if dataset.problems:
-        raise (ImageError if dataset.problems.unreadable else InputError)(
+        raise (ImageError if dataset.problems.unreadable else UsageError)(
             f"Expected {dataset.name} without damaged entries to import; found {dataset.problems.count}, the first: "
             f"{dataset.problems.named[0]}."
         )

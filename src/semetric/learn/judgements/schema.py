@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from semetric.errors import InputError
+from semetric.errors import StoreError
 
 __all__ = ["APPLICATION", "VERSION", "upgrade"]
 
@@ -282,11 +282,11 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
     if application != APPLICATION and not (empty and application == 0 and version == 0):
-        raise InputError(
+        raise StoreError(
             f"Expected a study file of Semetric; {path} is a database of another program. Name a new file."
         )
     if version > VERSION:
-        raise InputError(
+        raise StoreError(
             f"Expected a study file of schema {VERSION} or older; {path} has schema {version}, which a newer Semetric "
             "wrote. Upgrade Semetric."
         )

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from semetric.errors import InputError, StoreError, UsageError
+from semetric.errors import StoreError, UsageError
 from semetric.learn.judgements import schema
 from semetric.learn.judgements.images import MEDIA, check_path, fingerprint
 from semetric.learn.judgements.records import (
@@ -71,7 +71,7 @@ class JudgementStore:
     ) -> None:
         self.path = Path(path)
         if not create and not self.path.is_file():
-            raise InputError(f"Expected a study file; there is no {self.path}. Make one: semetric learn study create.")
+            raise StoreError(f"Expected a study file; there is no {self.path}. Make one: semetric learn study create.")
         if create and not self.path.exists():
             _make(self.path)
         with self._named():
@@ -153,8 +153,6 @@ class JudgementStore:
         try:
             yield
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
-                raise InputError(f"Expected a study file; {self.path} is none.") from error
             raise StoreError(f"Expected to read and write the study file {self.path}; SQLite says: {error}.") from error
 
     # Studies and their items: nothing is changed once it is added.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from semetric.errors import InputError, UsageError
+from semetric.errors import UsageError
 from semetric.learn.judgements.records import Answer, Item, Study, normal_name
 from semetric.learn.judgements.store import JudgementStore
 from semetric.results.export import csv_line
@@ -73,8 +73,8 @@ def import_csv(
         How many items are new, and how many were there.
 
     Raises:
-        InputError: a row that is none, named by its line, or images that are missing.
-        UsageError: as `add_items`.
+        UsageError: a row that is none, named by its line, or as `add_items` and `judge`.
+        ImageError: images that are missing.
     """
     rows = read_table(path, ("reference", "a")).named()
     images = Path(study.image_root)
@@ -94,7 +94,7 @@ def import_csv(
             extra={} if (before := store.item(study, key)) is None else before.extra,
         )
         if items.setdefault(key, item) != item:
-            raise InputError(f"Expected one item of key {key!r} in {path}; line {line} has another one.")
+            raise UsageError(f"Expected one item of key {key!r} in {path}; line {line} has another one.")
         if "annotator" in row:
             judged.append((line, key, row))
     with store.transaction():
@@ -114,7 +114,7 @@ def import_csv(
                 )
             except (KeyError, ValueError) as error:
                 what = f"no {error.args[0]}" if isinstance(error, KeyError) else str(error)
-                raise InputError(f"Expected line {line} of {path} to be a judgement; {what}") from error
+                raise UsageError(f"Expected line {line} of {path} to be a judgement; {what}") from error
     return counted
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from semetric.errors import InputError, SemetricError, UsageError
+from semetric.errors import SemetricError, UsageError
 from semetric.learn.triplets import Choice, ScoredTriplet
 from semetric.scene.batch import GradedBatch, PairBatch, RelatedGraph
 from semetric.scene.build import GraphBuilder
@@ -107,7 +107,7 @@ def load_batch(
         path → why there is none.
 
     Raises:
-        InputError: no triplet is left.
+        UsageError: no triplet is left.
         WeightsError: a graph has to be made, and the networks for it are not here.
     """
     from semetric.errors import WeightsError
@@ -126,7 +126,7 @@ def load_batch(
         advance(1)
     whole = [item for item in items if all(path in graph_of for path in _paths(item))]
     if not whole:
-        raise InputError(f"Expected triplets whose images can be read; found none. {next(iter(failed.values()), '')}")
+        raise UsageError(f"Expected triplets whose images can be read; found none. {next(iter(failed.values()), '')}")
     number = {path: i for i, path in enumerate(graph_of)}
     pairs = [(number[r], number[x]) for r, a, b in map(_paths, whole) for x in (a, b)]
     graphs = list(graph_of.values())

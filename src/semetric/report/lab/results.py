@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semetric.errors import InputError
+from semetric.errors import UsageError
 from semetric.lab.experiments import Axis, Report
 from semetric.lab.experiments.summary import columns_of, summarise
 from semetric.results import open_run
@@ -157,16 +157,16 @@ def read_lab_run(path: Path) -> LabRun:
     """Reads a run, finished or not.
 
     Raises:
-        InputError: no experiment is there, or nothing of it is finished.
+        UsageError: no experiment is there, or nothing of it is finished.
         StoreError: it is damaged.
     """
     run = open_run(path)
     record = run.record
     if "experiment" not in record:
-        raise InputError(f"Expected the run of an experiment in {path}; it is of {record['kind']}.")
+        raise UsageError(f"Expected the run of an experiment in {path}; it is of {record['kind']}.")
     columns = columns_of(run.units(), record)
     if not columns["value"].size:
-        raise InputError(
+        raise UsageError(
             f"Expected finished units in {path}; there are none. Start the experiment's command again: it goes on "
             "where it stopped."
         )
