@@ -172,7 +172,7 @@ def scored(photo: Pixels, images: Images, metric: Metric) -> Part:
         picture = read_image(pixels)
         score = metric(reference, resize_to(picture, reference.size) if metric.equal_sizes else picture)
         values.append(score.value)
-        details = {key: str(value) for key, value in score.details.items() if key in options}
+        details = {key: value for key, value in score.details.items() if key in options and isinstance(value, str)}
     return Part(
         images_sha256=images.sha256,
         labels=list(images.pixels),
