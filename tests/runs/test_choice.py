@@ -10,6 +10,7 @@ from semetric.errors import WeightsMissingError
 from semetric.profiles import profile
 from semetric.runs.choice import check_weights, make_metrics
 from semetric.scene.predicates import similarity_identity
+from semetric.score_settings import ScoreSettings
 from semetric.scoring import runtime
 from semetric.weights import BUNDLES, identity, locate, weights_folder
 
@@ -35,7 +36,7 @@ def test_the_lite_weights_are_all_that_lite_needs(tmp_path: Path, monkeypatch: p
     for file in files:
         (weights_folder() / file.name).symlink_to(file)
     used = runtime("lite", device="cpu")
-    made, left_out = make_metrics(None, used, {})
+    made, left_out = make_metrics(None, used, ScoreSettings())
     assert "sess" in made
     assert not left_out
     assert used.profile == profile("lite")
