@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fake_graphs import discs, quarrel, sess_score
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semetric.report.account import LEAST_SHARE, Account, account_of
+from semetric.scene.graded import GradedSettings, match_graded
 from semetric.scene.graph import SceneGraph
 
 
@@ -100,3 +103,17 @@ def test_what_the_iterations_changed() -> None:
     )
     assert account.moved == pytest.approx(matching.gains[0].sum() + matching.gains[1].sum() - before, abs=1e-12)
     assert account.moved > 0.01  # objects without neighbours draw nearer
+
+
+def test_an_object_seen_in_place_is_not_told_to_be_gone() -> None:
+    size = (60, 80)
+    graph = replace(discs(2, size), settings={"importance": "graded"}, cell_features=np.eye(2, 16, dtype=np.float32))
+    graph = replace(graph, held=np.diag([0.5, 0.3]), importance=np.array([0.5, 0.3]))
+    other = replace(discs(0, size, seed=1), cell_features=graph.cell_features[:1], held=np.zeros((0, 1)))
+    weights = GradedSettings(midpoint=0.5, scale=0.1, image_midpoint=0.5, image_scale=0.1)
+    matching = match_graded(graph.graded, other.graded, np.eye(56), 0.6, weights)
+    score = replace(sess_score(graph, other), artefacts={"graphs": (graph, other), "matching": matching})
+    account = account_of(score)
+    assert account is not None
+    assert [one.match for one in account.objects[0]] == [None, None]
+    assert [one.seen_in_place for one in account.objects[0]] == [True, False]

@@ -82,6 +82,11 @@ class SceneObject:
         return self.bound - self.gain
 
     @property
+    def seen_in_place(self) -> bool:
+        """Whether it is counted with no object and still contributes most of what it could: it was seen in place."""
+        return self.partner is None and self.bound > 0.0 and self.gain >= self.bound / 2.0
+
+    @property
     def kind(self) -> str:
         """How it is drawn: its colour's class "c0" to "c11", "plain" for other matches, "alone" without one."""
         return f"c{self.rank}" if self.colour else "alone" if self.match is None else "plain"

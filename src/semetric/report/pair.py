@@ -246,7 +246,9 @@ def _list_matches(figure: Figure, account: Account, left: float, top: float) -> 
         lines.append(f"what no object holds ({outside[0]}%, {outside[1]}%) goes to the whole images")
     lines.append(f"What is missing to 1: {1 - matching.score:.3f}")
     for side, role in enumerate(("reference", "image")):
-        alone, numbered = account.alone(side), _numbered_alone(account, side)
+        objects = account.objects[side]
+        alone = [i for i in account.alone(side) if not objects[i].seen_in_place]
+        numbered = [one for one in _numbered_alone(account, side) if not one.seen_in_place]
         if alone:
             share = float(account.graphs[side].importance[alone].sum())
             names = ", ".join(str(one.number) for one in numbered) + (" …" if len(alone) > len(numbered) else "")

@@ -132,7 +132,7 @@ def _alone(sides: Iterable[Side]) -> str:
     """How much of the importance has no real counterpart; empty where next to all has."""
     parts = []
     for side in sides:
-        alone = [one for one in side.ranked if one.match is None]
+        alone = [one for one in side.ranked if one.match is None and not one.seen_in_place]
         share = 100 * sum(one.importance for one in alone)
         if share < _LEAST_PERCENT:
             continue

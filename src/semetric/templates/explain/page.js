@@ -145,7 +145,8 @@
     const fact = (name, ...words) => facts.append(element("dt", {}, name), element("dd", {}, ...words));
     if (own.label !== null) fact("Looks like", own.label);
     if (own.match === null) {
-      fact("Match", "no real counterpart");
+      const seen = own.partner === null && own.bound > 0 && own.gain >= own.bound / 2;
+      fact("Match", seen ? "none; seen in place, without an outline" : "no real counterpart");
       if (own.nearest) fact("Nearest", chip(1 - s, own.nearest[0]), ` similarity ${fixed(own.nearest[1], 2)}`);
     } else {
       const pair = s === 0 ? [chip(0, i), " ↔ ", chip(1, own.match)] : [chip(0, own.match), " ↔ ", chip(1, i)];
@@ -159,7 +160,7 @@
     const share = `gives ${fixed(own.gain, 3)} of ${fixed(own.bound, 3)}, loses ${fixed(own.bound - own.gain, 3)}`;
     fact("Its share", share);
     if (own.partner === null) {
-      fact("Counted with", "nothing");
+      fact("Counted with", own.gain > 0 ? "its place" : "nothing");
     } else if (own.partner !== own.match) {
       fact("Counted with", chip(1 - s, own.partner), ` similarity ${fixed(own.partner_similarity, 2)}`);
     }
