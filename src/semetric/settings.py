@@ -29,6 +29,7 @@ __all__ = [
     "Settings",
     "fields_of",
     "from_values",
+    "hints_of",
     "rule_of",
     "setting",
     "to_values",
@@ -39,6 +40,7 @@ SettingsT = TypeVar("SettingsT", bound="Settings")
 
 _DEEPEST = 8  # levels of tables and lists in a file; those of Semetric have three
 _INFINITE = (math.inf, -math.inf)
+_HINTS: dict[type, dict[str, Any]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +115,7 @@ class Settings:
     """
 
     def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
+        hints = hints_of(type(self))
         for declared in dataclasses.fields(self):  # type: ignore[arg-type]  # the records are dataclasses
             rule = rule_of(declared)
             if rule is None:
@@ -147,6 +149,13 @@ def fields_of(kind: type) -> tuple[str, ...]:
     return tuple(declared.name for declared in dataclasses.fields(kind))
 
 
+def hints_of(kind: type) -> dict[str, Any]:
+    """Types of a dataclass's fields by name; evaluated once a class, since every score makes records."""
+    if kind not in _HINTS:
+        _HINTS[kind] = typing.get_type_hints(kind)
+    return _HINTS[kind]
+
+
 def from_values(kind: type[T], values: Mapping[str, Any]) -> T:
     """Makes a frozen dataclass of plain values.
 
@@ -165,7 +174,7 @@ def from_values(kind: type[T], values: Mapping[str, Any]) -> T:
             f"Expected options among {', '.join(names)}; found {', '.join(map(repr, unknown))}."
             f"{did_you_mean(unknown[0], names)}"
         )
-    hints = typing.get_type_hints(kind)
+    hints = hints_of(kind)
     return kind(**{name: _fitting(name, value, hints[name]) for name, value in values.items()})
 
 

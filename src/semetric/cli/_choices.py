@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, fields
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 import typer
 
 from semetric.errors import UsageError
-from semetric.settings import Settings, rule_of
+from semetric.settings import Settings, hints_of, rule_of
 
 __all__ = [
     "MetricsOption",
@@ -69,7 +69,7 @@ def flags(kind: type[Settings], *names: str) -> list[inspect.Parameter]:
         kind: the record.
         names: fields; none takes all that have a flag.
     """
-    hints, parameters = get_type_hints(kind), []
+    hints, parameters = hints_of(kind), []
     for declared in _flagged(kind, names):
         rule = declared.metadata["rule"]
         form, choices = _form(hints[declared.name])
@@ -128,7 +128,7 @@ def taken(kind: type[Settings], options: dict[str, Any], *names: str) -> dict[st
     Raises:
         UsageError: a list that does not hold what the field wants.
     """
-    hints = get_type_hints(kind)
+    hints = hints_of(kind)
     values: dict[str, Any] = {}
     for declared in _flagged(kind, names):
         name = declared.name
