@@ -49,6 +49,7 @@ __all__ = [
     "availability",
     "calibrated",
     "cell_numbers",
+    "coverage",
     "faded_relations",
     "importance_in_cells",
     "match_graded",
@@ -178,6 +179,25 @@ def cell_numbers(size: tuple[int, int]) -> NDArray[np.int64]:
     return np.asarray(row[:, None] * CELLS + column, np.int64)
 
 
+def coverage(masks: NDArray[np.bool_], members: NDArray[np.floating[Any]]) -> tuple[_Floats, _Floats]:
+    """Σ_k m_k(x) and Π_k (1 − m_k(x)) over the masks that hold each pixel: (H, W) each.
+
+    Args:
+        masks: (N, H, W).
+        members: (N,) in [0, 1], from `membership`.
+
+    Example:
+        >>> masks = np.array([[[1, 0]], [[1, 1]]], bool)
+        >>> [values.tolist() for values in coverage(masks, np.array([0.5, 0.5]))]
+        [[[1.0, 0.5]], [[0.25, 0.5]]]
+    """
+    total, missed = np.zeros(masks.shape[1:]), np.ones(masks.shape[1:])
+    for mask, member in zip(masks, members, strict=True):
+        total[mask] += member
+        missed[mask] *= 1.0 - member
+    return total, missed
+
+
 def importance_in_cells(
     saliency: NDArray[np.floating[Any]], masks: NDArray[np.bool_], members: NDArray[np.floating[Any]]
 ) -> _Floats:
@@ -206,20 +226,15 @@ def importance_in_cells(
             f"Expected masks (N, H, W) over saliency {saliency.shape} with (N,) members; found {masks.shape} and "
             f"{members.shape}."
         )
-    weights = np.asarray(saliency, np.float64).ravel()
+    weights = np.asarray(saliency, np.float64)
     weights = weights + FLOOR * (weights.mean() if weights.any() else 1.0)
     weights /= weights.sum()
-    total, missed = np.zeros(weights.size), np.ones(weights.size)
-    for mask, member in zip(masks, members, strict=True):
-        inside = mask.ravel()
-        total[inside] += member
-        missed[inside] *= 1.0 - member
-    share = np.divide((1.0 - missed) * weights, total, out=np.zeros(weights.size), where=total > 0)
-    cell = cell_numbers((saliency.shape[0], saliency.shape[1])).ravel()
+    total, missed = coverage(masks, members)
+    share = np.divide((1.0 - missed) * weights, total, out=np.zeros(weights.shape), where=total > 0)
+    cell = cell_numbers((saliency.shape[0], saliency.shape[1]))
     parts = np.zeros((len(masks), CELLS * CELLS))
     for part, mask, member in zip(parts, masks, members, strict=True):
-        inside = mask.ravel()
-        part += member * np.bincount(cell[inside], share[inside], CELLS * CELLS)
+        part += member * np.bincount(cell[mask], share[mask], CELLS * CELLS)
     return parts
 
 
@@ -385,7 +400,6 @@ def match_graded(
         gains=gains,
         initial=likeness,
         final=likeness * np.minimum.outer(prepared[0].available, prepared[1].available),
-        in_place=in_place,
         settings=settings,
         least_similarity=EVEN_ODDS,
     )
@@ -480,10 +494,10 @@ class PreparedGraded:
 
     def in_place(self, alike: _Floats) -> _Floats:
         """(n,) R: how far each object is seen in the other image without an outline; from r (c,)."""
-        held: _Floats = np.divide(
+        seen: _Floats = np.divide(
             self.held @ alike, self.importance, out=np.zeros(len(self.held)), where=self.importance > 0
         )
-        return held
+        return seen
 
     def kept_in(self, other: PreparedGraded, likeness: _Floats, in_place: _Floats, beta: float) -> _Floats:
         """Side 1 of the module's equations, before the factor (1 − γ) / 2; with the graphs exchanged, side 2.

@@ -148,8 +148,6 @@ class Matching:
         gains: (n,) and (m,) what it contributes.
         initial: (n, m) L before the first iteration.
         final: (n, m) L after the last.
-        in_place: (n,) and (m,) how far each object is seen in the other image without an outline: R of the variant
-            graded, 0 in the others.
         settings: what shaped the match beside the graphs.
         least_similarity: from which final similarity on a pair may be shown as a match. With the object encoder of
             profile lite, pairs between photos of different things stay below 0.4, but for a few percent.
@@ -168,7 +166,6 @@ class Matching:
     gains: tuple[_Floats, _Floats]
     initial: _Floats
     final: _Floats
-    in_place: tuple[_Floats, _Floats]
     settings: MatchingSettings | GradedSettings
     least_similarity: float = 0.4
     history: _Floats | None = None
@@ -242,7 +239,6 @@ def match(
         partners=(first, partners2),
         bounds=bounds,
         gains=(bounds[0] * at_partners(final, first), bounds[1] * at_partners(final.T, partners2)),
-        in_place=(np.zeros(len(bounds[0])), np.zeros(len(bounds[1]))),
         initial=initial,
         final=final,
         settings=settings,

@@ -17,6 +17,7 @@ from semetric.metrics.lpips import LPIPS, LPIPSSqueeze, LPIPSVgg
 from semetric.models.frame import Frame
 from semetric.models.runtime import Runtime
 from semetric.report.account import Account, account_of
+from semetric.scene.graded import coverage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -95,13 +96,13 @@ def kept_overlay(account: Account) -> Overlay:
 
     matching, maps = account.matching, []
     for graph, bounds, gains in zip(account.graphs, matching.bounds, matching.gains, strict=True):
-        total, missed, kept = np.zeros(graph.size), np.ones(graph.size), np.zeros(graph.size)
+        members = graph.membership
+        total, missed = coverage(graph.masks, members)
+        weighted = np.zeros(graph.size)  # Σ member · share of the bound that an object keeps
         shares = np.divide(gains, bounds, out=np.zeros(len(bounds)), where=bounds > 0)
-        for mask, member, share in zip(graph.masks, graph.membership, shares, strict=True):
-            total[mask] += member
-            missed[mask] *= 1.0 - member
-            kept[mask] += member * share
-        held = np.divide(kept, total, out=np.zeros(graph.size), where=total > 0)
+        for mask, member, share in zip(graph.masks, members, shares, strict=True):
+            weighted[mask] += member * share
+        held = np.divide(weighted, total, out=np.zeros(graph.size), where=total > 0)
         whole = (1.0 - missed) * held + missed * matching.image_similarity
         maps.append(_cells(torch.from_numpy(whole)[None, None]))
     return Overlay(
