@@ -46,7 +46,7 @@ class SceneObject:
         bound: the most that it can contribute to SeSS (see `Matching`).
         gain: what it contributes.
         partner: the object of the other image with which the matching by its own image's importance pairs it; None
-            where the other image has fewer objects.
+            where the other image has fewer objects, or graded SeSS sees it best in place.
         partner_similarity: to that one, after the iterations.
         before: similarity to its match before the iterations.
         after: similarity to its match after them, which is the one that counts.

@@ -153,7 +153,8 @@ def _data(explanation: Explanation) -> dict[str, Any]:
             {
                 "order": [one.index for one in side.ranked],
                 "objects": [
-                    {**dataclasses.asdict(one), "number": one.number, "kind": one.kind, "place": place}
+                    dataclasses.asdict(one)
+                    | {"number": one.number, "kind": one.kind, "seen": one.seen_in_place, "place": place}
                     for one, place in zip(side.objects, side.places, strict=True)
                 ],
                 "relations": [list(dataclasses.asdict(relation).values()) for relation in side.relations],

@@ -145,8 +145,7 @@
     const fact = (name, ...words) => facts.append(element("dt", {}, name), element("dd", {}, ...words));
     if (own.label !== null) fact("Looks like", own.label);
     if (own.match === null) {
-      const seen = own.partner === null && own.bound > 0 && own.gain >= own.bound / 2;
-      fact("Match", seen ? "none; seen in place, without an outline" : "no real counterpart");
+      fact("Match", own.seen ? "none; seen in place, without an outline" : "no real counterpart");
       if (own.nearest) fact("Nearest", chip(1 - s, own.nearest[0]), ` similarity ${fixed(own.nearest[1], 2)}`);
     } else {
       const pair = s === 0 ? [chip(0, i), " ↔ ", chip(1, own.match)] : [chip(0, own.match), " ↔ ", chip(1, i)];
